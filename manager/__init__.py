@@ -1,0 +1,1 @@
+"""The cloud device: device sessions, store, delivery to secondaries, northbound server."""

@@ -1,0 +1,1 @@
+"""An asyncio NETCONF client: one small session interface over interchangeable drivers."""

@@ -1,0 +1,1 @@
+"""An asyncio NETCONF server for any YANG model; it knows no subscriber."""

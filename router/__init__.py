@@ -1,0 +1,1 @@
+"""One simulated or emulated broadband router."""
