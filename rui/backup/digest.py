@@ -1,0 +1,36 @@
+"""The digest of a group's table: what it holds, whatever the order in which it came.
+
+Every live record counts with its key, version and bytes. The 64-bit digests of the records of one bucket are
+added modulo 2**64, so a change updates its bucket in place, and two tables that differ are narrowed to buckets.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from rui.backup.messages import BUCKETS
+from rui.backup.version import Version
+
+MODULUS = 1 << 64
+
+
+def record_digest(key: bytes, version: Version, record: bytes) -> int:
+    """Return the 64-bit digest of one live record."""
+    # The lengths keep (key, record) pairs apart that would run together to the same bytes.
+    head = b"%d %s %s " % (len(key), key, str(version).encode())
+    return int.from_bytes(blake2b(head + record, digest_size=8).digest(), "big")
+
+
+def empty_buckets() -> array[int]:
+    """Return the bucket digests of an empty table."""
+    return array("Q", bytes(8 * BUCKETS))
+
+
+def combine(buckets: Sequence[int]) -> str:
+    """Return the digest of a whole table, 32 hexadecimal digits, from its bucket digests."""
+    if len(buckets) != BUCKETS:
+        raise ValueError(f"a table has {BUCKETS} buckets, got {len(buckets)}")
+    packed = b"".join(value.to_bytes(8, "big") for value in buckets)
+    return blake2b(packed, digest_size=16).hexdigest()

@@ -1,0 +1,122 @@
+"""The two messages of replication, the same on every path: a batch goes out, a receipt comes back.
+
+Upload (S502), direct delivery (S504), download (S504) and, over the RBS channel, local backup carry
+these values; :mod:`rui.backup.wire` gives them their XML form (YANG module ``rui-backup``).
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from rui.backup.version import NO_EPOCH, ZERO, Epoch, Version
+
+BUCKETS = 4096
+"""Keys fall into this many buckets; snapshots travel and digests are compared bucket by bucket."""
+
+LAST_BUCKET = BUCKETS - 1
+
+
+def bucket_of(key: bytes) -> int:
+    """Return the bucket of a subscriber key, 0 to 4095: the same at every hop and after every restart."""
+    return zlib.crc32(key) % BUCKETS
+
+
+class Change(NamedTuple):
+    """One user-info record put, or one deleted.
+
+    ``key`` is MAC/OUTER/INNER in ASCII; ``record`` holds the bytes that the primary wrote, None for a delete.
+    """
+
+    key: bytes
+    version: Version
+    record: bytes | None
+
+
+class Stream(NamedTuple):
+    """All changes after ``prev`` up to ``last``.
+
+    Of a key that changed several times only the newest is present, even where that lies above ``last``:
+    else a replica would acknowledge a change of which it holds nothing.
+    """
+
+    prev: Version
+    last: Version
+
+
+class SnapshotPage(NamedTuple):
+    """The whole content of the buckets ``first`` to ``last``, as of ``version`` or later."""
+
+    version: Version
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Changes of one group, sent under the claim of ``writer``."""
+
+    group: str
+    writer: Epoch
+    part: Stream | SnapshotPage
+    changes: tuple[Change, ...]
+
+
+class SnapshotProgress(NamedTuple):
+    """A snapshot that a replica has received in part.
+
+    Buckets below ``next_bucket`` are complete at ``version``; live changes are applied up to ``upper``.
+    """
+
+    version: Version
+    next_bucket: int
+    upper: Version
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What a replica durably holds of a group, and the newest writer that it has accepted."""
+
+    cursor: Version = ZERO
+    snapshot: SnapshotProgress | None = None
+    writer: Epoch = NO_EPOCH
+
+    @property
+    def live(self) -> Version:
+        """Where the live stream continues: behind the cursor, or behind what came beside a snapshot."""
+        return self.snapshot.upper if self.snapshot else self.cursor
+
+
+class Result(Enum):
+    """What became of a batch."""
+
+    STORED = "stored"
+    GAP = "gap"
+    """``prev`` lies above the cursor; send again from the cursor."""
+    REFUSED = "refused"
+    """The writer's epoch is superseded, or the snapshot is older than what the replica holds."""
+    DISCARDED = "discarded"
+    """The sender is a secondary [0144]."""
+    FAILED = "failed"
+    """The replica could not store it (a full disk); nothing of it is held, try again later."""
+
+
+class Quarantined(NamedTuple):
+    """A record that the receiver's model refuses: kept, counted, reported, not protected."""
+
+    key: bytes
+    version: Version
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A replica's cumulative acknowledgement: all up to ``position`` is durably applied."""
+
+    group: str
+    result: Result
+    position: Position
+    reason: str = ""
+    quarantined: tuple[Quarantined, ...] = ()

@@ -1,0 +1,85 @@
+"""What a replica does with a batch: one judgement for the cloud's store and the secondary's table.
+
+Data and cursor commit together. The judgement looks only at the position; whether one record is newer than
+the one held is then decided record by record with :func:`supersedes`, so order, duplication and
+interleaving of batches cannot change the outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from rui.backup.messages import LAST_BUCKET, Batch, Position, Result, SnapshotPage, SnapshotProgress, Stream
+from rui.backup.version import ZERO, Version
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How to answer a batch.
+
+    ``apply`` says that its changes are to be stored together with ``position``; without it ``position`` is
+    the unchanged one. ``clear`` names the buckets of which every record that is absent from the page and not
+    newer than its version is to be deleted with it.
+    """
+
+    result: Result
+    position: Position
+    apply: bool = False
+    clear: SnapshotPage | None = None
+    reason: str = ""
+
+
+def judge(position: Position, batch: Batch) -> Judgement:
+    """Judge a batch at a replica that durably holds ``position``.
+
+    An older writer is refused (invariant 3); a stream that starts above the cursor is a gap; a batch wholly
+    at or below the cursor is acknowledged again without being stored; a snapshot older than the
+    cursor is refused, since it would bring back what was deleted since.
+    """
+    if batch.writer < position.writer:
+        reason = f"writer {batch.writer} is superseded by {position.writer}: claim a higher epoch first"
+        return Judgement(Result.REFUSED, position, reason=reason)
+    claimed = replace(position, writer=batch.writer)
+    if isinstance(batch.part, Stream):
+        return _judge_stream(position, claimed, batch.part)
+    return _judge_page(position, claimed, batch.part)
+
+
+def supersedes(new: Version, held: Version | None) -> bool:
+    """Say whether a change of version ``new`` replaces what is held of its key (None: nothing is)."""
+    return held is None or new > held
+
+
+def _judge_stream(position: Position, claimed: Position, part: Stream) -> Judgement:
+    if part.prev > position.live:
+        reason = f"batch follows {part.prev or ZERO}, this replica holds up to {position.live}"
+        return Judgement(Result.GAP, position, reason=reason)
+    if part.last <= position.live and claimed == position:
+        return Judgement(Result.STORED, position)
+    last = max(part.last, position.live)
+    if claimed.snapshot:
+        return Judgement(
+            Result.STORED, replace(claimed, snapshot=claimed.snapshot._replace(upper=last)), apply=True
+        )
+    return Judgement(Result.STORED, replace(claimed, cursor=last), apply=True)
+
+
+def _judge_page(position: Position, claimed: Position, page: SnapshotPage) -> Judgement:
+    if page.version < position.cursor:
+        reason = f"snapshot at {page.version} is older than this replica, which holds up to {position.cursor}"
+        return Judgement(Result.REFUSED, position, reason=reason)
+    progress = position.snapshot
+    if progress is None or progress.version != page.version:
+        if page.first != 0:
+            return Judgement(Result.GAP, position, reason="a snapshot begins at bucket 0")
+        progress = SnapshotProgress(page.version, 0, page.version)
+    if page.first > progress.next_bucket:
+        reason = f"page begins at bucket {page.first}, expected {progress.next_bucket}"
+        return Judgement(Result.GAP, position, reason=reason)
+    if page.last < progress.next_bucket:
+        return Judgement(Result.STORED, position)
+    if page.last == LAST_BUCKET:
+        done = replace(claimed, cursor=progress.upper, snapshot=None)
+        return Judgement(Result.STORED, done, apply=True, clear=page)
+    advanced = progress._replace(next_bucket=page.last + 1)
+    return Judgement(Result.STORED, replace(claimed, snapshot=advanced), apply=True, clear=page)

@@ -1,0 +1,259 @@
+"""A router's copy of one group: every record with its version, readable in version order and by bucket.
+
+The same table serves the primary as its journal of what each replica still lacks, and the secondary as
+its replica. One million users are held in about 1 KB each: a value is one bytes object (version and
+record), the order is two flat sequences, nothing in it is a container that the garbage collector must visit.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from rui.backup.digest import MODULUS, empty_buckets, record_digest
+from rui.backup.messages import BUCKETS, LAST_BUCKET, Change, SnapshotPage, bucket_of
+from rui.backup.replica import supersedes
+from rui.backup.version import NO_EPOCH, ZERO, Epoch, Version
+
+_SEQ_BITS = 40
+_SEQ_MASK = (1 << _SEQ_BITS) - 1
+_PREFIX = 8
+_COMPACT_AT_LEAST = 4096
+
+
+class Slice(NamedTuple):
+    """Part of a table in version order: see :class:`rui.backup.messages.Stream`."""
+
+    changes: tuple[Change, ...]
+    last: Version
+    more: bool
+
+
+class Page(NamedTuple):
+    """Whole buckets of a table, ``first`` to ``last``, tombstones left out."""
+
+    changes: tuple[Change, ...]
+    first: int
+    last: int
+
+
+class Table:
+    """Versioned user-info of one group, tombstones included.
+
+    ``floor`` is how far back deletes are remembered: a replica whose cursor is below it needs a snapshot.
+    ``complete_from`` is how far back superseded changes leave a slot in the log: only a replica that has got
+    past it holds something for every change up to its cursor.
+    """
+
+    def __init__(self) -> None:
+        self._epochs: list[Epoch] = [NO_EPOCH]
+        self._epoch_number: dict[Epoch, int] = {NO_EPOCH: 0}
+        self._values: dict[bytes, bytes] = {}
+        # The log: ordinals and keys in step. A slot is stale once its key has moved on to another version.
+        self._ordinals = array("Q")
+        self._keys: list[bytes] = []
+        self._in_order = True
+        self._index: list[list[bytes]] | None = None
+        self._tombstones = 0
+        self._deletes: deque[tuple[Version, bytes]] = deque()
+        self.buckets = empty_buckets()
+        self.head = ZERO
+        self.floor = ZERO
+        self.complete_from = ZERO
+
+    def __len__(self) -> int:
+        return len(self._values) - self._tombstones
+
+    @property
+    def tombstones(self) -> int:
+        """How many deletes are remembered."""
+        return self._tombstones
+
+    def __contains__(self, key: bytes) -> bool:
+        value = self._values.get(key)
+        return value is not None and len(value) > _PREFIX
+
+    def get(self, key: bytes) -> Change | None:
+        """Return what is held of a key, a tombstone too; None if nothing is."""
+        value = self._values.get(key)
+        return None if value is None else self._change(key, value)
+
+    def live(self) -> Iterator[Change]:
+        """Yield the live records in no particular order; the table must not change meanwhile."""
+        for key, value in self._values.items():
+            if len(value) > _PREFIX:
+                yield self._change(key, value)
+
+    def live_keys(self) -> list[bytes]:
+        """Return the keys of all live records, a copy that later changes leave alone."""
+        return [key for key, value in self._values.items() if len(value) > _PREFIX]
+
+    def apply(self, change: Change) -> bool:
+        """Take a change unless what is held of its key is as new or newer; say whether it was taken."""
+        key, version, record = change
+        held = self._values.get(key)
+        if held is not None:
+            held_version = self._version(int.from_bytes(held[:_PREFIX], "big"))
+            if not supersedes(version, held_version):
+                return False
+            self._forget(key, held, held_version)
+        elif self._index is not None:
+            self._index[bucket_of(key)].append(key)
+        ordinal = self._ordinal(version)
+        prefix = ordinal.to_bytes(_PREFIX, "big")
+        if record is None:
+            self._values[key] = prefix
+            self._tombstones += 1
+            self._deletes.append((version, key))
+        else:
+            self._values[key] = prefix + record
+            self._add(key, record_digest(key, version, record))
+        if version > self.head:
+            self.head = version
+        elif version < self.head:
+            self._in_order = False
+        self._ordinals.append(ordinal)
+        self._keys.append(key)
+        if len(self._keys) > 2 * len(self._values) + _COMPACT_AT_LEAST:
+            self._compact()
+        return True
+
+    def since(self, after: Version, limit: int, upto: Version) -> Slice:
+        """Return the changes after ``after``, at most about ``limit``, nothing of a version above ``upto``.
+
+        Where a slot is stale the key's newer version goes along in its place, so that whoever applies the
+        slice holds something for every change up to ``last``; if that one is above ``upto``, the slice ends
+        before the slot.
+        """
+        self._sort()
+        ordinals, keys, values = self._ordinals, self._keys, self._values
+        position = bisect_right(ordinals, after, key=self._version)
+        changes: dict[bytes, Change] = {}
+        last = after
+        count = len(keys)
+        while position < count and len(changes) < limit:
+            version = self._version(ordinals[position])
+            if version > upto:
+                break
+            key = keys[position]
+            value = values.get(key)
+            if value is not None and key not in changes:
+                change = self._change(key, value)
+                if change.version > upto:
+                    break
+                changes[key] = change
+            last = version
+            position += 1
+        more = position < count and self._version(ordinals[position]) <= upto
+        if not more and position == count:
+            last = max(last, min(upto, self.head))
+        return Slice(tuple(changes.values()), last, more)
+
+    def page(self, first: int, limit: int) -> Page:
+        """Return whole buckets from ``first`` on, as many as ``limit`` records allow, at least one bucket."""
+        index = self._bucket_index()
+        changes: list[Change] = []
+        last = first
+        for bucket in range(first, BUCKETS):
+            live = [
+                change for key in index[bucket] if (change := self.get(key)) and change.record is not None
+            ]
+            if changes and len(changes) + len(live) > limit:
+                break
+            changes += live
+            last = bucket
+        return Page(tuple(changes), first, last)
+
+    def clear(self, page: SnapshotPage, present: Collection[bytes]) -> int:
+        """Delete what the page's buckets hold that is absent from it and not newer than it; return how many."""
+        index = self._bucket_index()
+        cleared = 0
+        for bucket in range(page.first, page.last + 1):
+            for key in index[bucket]:
+                if key in present:
+                    continue
+                held = self.get(key)
+                if held is not None and held.record is not None and held.version <= page.version:
+                    self._drop(key)
+                    cleared += 1
+        if page.last == LAST_BUCKET:
+            # The cleared keys left no tombstones, so nobody can be told of them by the stream any more.
+            self.floor = max(self.floor, page.version)
+            self._index = None
+        return cleared
+
+    def end_paging(self) -> None:
+        """Free the index by bucket that :meth:`page` and :meth:`clear` build when they need it."""
+        self._index = None
+
+    def drop_tombstones(self, upto: Version) -> int:
+        """Forget deletes up to a version, raising ``floor`` to it; return how many were forgotten."""
+        dropped = 0
+        while self._deletes and self._deletes[0][0] <= upto:
+            version, key = self._deletes.popleft()
+            held = self.get(key)
+            if held is not None and held.version == version:
+                self._drop(key)
+                dropped += 1
+            self.floor = max(self.floor, version)
+        return dropped
+
+    def _drop(self, key: bytes) -> None:
+        value = self._values[key]
+        self._forget(key, value, self._version(int.from_bytes(value[:_PREFIX], "big")))
+        del self._values[key]
+
+    def _forget(self, key: bytes, value: bytes, version: Version) -> None:
+        if len(value) > _PREFIX:
+            self._add(key, MODULUS - record_digest(key, version, value[_PREFIX:]))
+        else:
+            self._tombstones -= 1
+
+    def _add(self, key: bytes, amount: int) -> None:
+        bucket = bucket_of(key)
+        self.buckets[bucket] = (self.buckets[bucket] + amount) % MODULUS
+
+    def _change(self, key: bytes, value: bytes) -> Change:
+        version = self._version(int.from_bytes(value[:_PREFIX], "big"))
+        return Change(key, version, value[_PREFIX:] if len(value) > _PREFIX else None)
+
+    def _version(self, ordinal: int) -> Version:
+        return Version(self._epochs[ordinal >> _SEQ_BITS], ordinal & _SEQ_MASK)
+
+    def _ordinal(self, version: Version) -> int:
+        number = self._epoch_number.get(version.epoch)
+        if number is None:
+            number = self._epoch_number[version.epoch] = len(self._epochs)
+            self._epochs.append(version.epoch)
+        return number << _SEQ_BITS | version.seq
+
+    def _bucket_index(self) -> list[list[bytes]]:
+        if self._index is None:
+            self._index = [[] for _ in range(BUCKETS)]
+            for key in self._values:
+                self._index[bucket_of(key)].append(key)
+        return self._index
+
+    def _sort(self) -> None:
+        """Bring the log into version order; only a snapshot or an early newer version ever disturbs it."""
+        if self._in_order:
+            return
+        order = sorted(range(len(self._keys)), key=lambda slot: self._version(self._ordinals[slot]))
+        self._ordinals = array("Q", [self._ordinals[slot] for slot in order])
+        self._keys = [self._keys[slot] for slot in order]
+        self._in_order = True
+
+    def _compact(self) -> None:
+        """Leave out the stale slots, now more than half of the log; their order tells nothing any more."""
+        self._sort()
+        ordinals, keys = array("Q"), []
+        for ordinal, key in zip(self._ordinals, self._keys, strict=True):
+            value = self._values.get(key)
+            if value is not None and value[:_PREFIX] == ordinal.to_bytes(_PREFIX, "big"):
+                ordinals.append(ordinal)
+                keys.append(key)
+        self._ordinals, self._keys = ordinals, keys
+        self.complete_from = self.head
