@@ -1,7 +1,7 @@
 """The digest of a group's table: what it holds, whatever the order in which it came.
 
-Every live record counts with its key, version and bytes. The 64-bit digests of the records of one bucket are
-added modulo 2**64, so a change updates its bucket in place, and two tables that differ are narrowed to buckets.
+Every live record counts with its key, version and bytes. The 64-bit digests of the records of one bucket
+are added modulo 2**64, so a change updates its bucket in place, and a difference is narrowed to buckets.
 """
 
 from __future__ import annotations

@@ -152,23 +152,28 @@ class Table:
             last = max(last, min(upto, self.head))
         return Slice(tuple(changes.values()), last, more)
 
-    def page(self, first: int, limit: int) -> Page:
-        """Return whole buckets from ``first`` on, as many as ``limit`` records allow, at least one bucket."""
+    def page(self, first: int, limit: int, upto: Version) -> Page | None:
+        """Return whole buckets from ``first`` on, as many as ``limit`` records allow, at least one bucket.
+
+        A bucket that holds a version above ``upto`` is not whole yet and ends the page before it; None where
+        that is the first.
+        """
         index = self._bucket_index()
         changes: list[Change] = []
-        last = first
+        last = first - 1
         for bucket in range(first, BUCKETS):
-            live = [
-                change for key in index[bucket] if (change := self.get(key)) and change.record is not None
-            ]
+            held = [change for key in index[bucket] if (change := self.get(key)) is not None]
+            if any(change.version > upto for change in held):
+                break
+            live = [change for change in held if change.record is not None]
             if changes and len(changes) + len(live) > limit:
                 break
             changes += live
             last = bucket
-        return Page(tuple(changes), first, last)
+        return Page(tuple(changes), first, last) if last >= first else None
 
     def clear(self, page: SnapshotPage, present: Collection[bytes]) -> int:
-        """Delete what the page's buckets hold that is absent from it and not newer than it; return how many."""
+        """Delete what the page's buckets hold, is absent from it and no newer than it; return how many."""
         index = self._bucket_index()
         cleared = 0
         for bucket in range(page.first, page.last + 1):

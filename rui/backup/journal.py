@@ -1,0 +1,148 @@
+"""The journal's bytes: how a router keeps a group's table and position on disk.
+
+A file is a sequence of frames, each ``length crc32 payload``. One frame holds changes, the position after them
+and facts about the group, so data and cursor commit together. A frame that was cut short by a crash is
+recognised and left out as a whole. Frames are idempotent under the table's version guard.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rui.backup.messages import Change, Position, SnapshotPage, SnapshotProgress
+from rui.backup.version import Epoch, Version
+
+MAGIC = b"RUIJ0001"
+MAX_FRAME = 1 << 28
+"""Octets; a longer length field can only be damage."""
+
+_FRAME = struct.Struct(">II")
+_HEAD = struct.Struct(">I")
+_CHANGE = struct.Struct(">IQHI")
+_TOMBSTONE = 0xFFFFFFFF
+
+
+class JournalError(Exception):
+    """A journal that cannot be read; says at which octet and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What one durable write holds.
+
+    ``cleared`` are the buckets that a snapshot page replaced (see ``Table.clear``); ``floor`` is the
+    table's at that moment; ``facts`` are small texts that must survive with it (the cloud's store-id);
+    ``quarantined`` gives the reason for each record of ``changes`` that the model refused.
+    """
+
+    position: Position
+    changes: Sequence[Change] = ()
+    cleared: SnapshotPage | None = None
+    floor: Version | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    quarantined: Mapping[str, str] = field(default_factory=dict)
+
+
+def encode(frame: Frame) -> bytes:
+    """Return the bytes of one frame."""
+    epochs: dict[Epoch, int] = {}
+    parts: list[bytes] = []
+    for key, version, record in frame.changes:
+        number = epochs.setdefault(version.epoch, len(epochs))
+        if record is None:
+            parts += (_CHANGE.pack(number, version.seq, len(key), _TOMBSTONE), key)
+        else:
+            parts += (_CHANGE.pack(number, version.seq, len(key), len(record)), key, record)
+    head = json.dumps(_head(frame, list(epochs)), separators=(",", ":")).encode()
+    payload = b"".join([_HEAD.pack(len(head)), head, *parts])
+    if len(payload) > MAX_FRAME:
+        raise ValueError(
+            f"a frame of {len(payload)} octets is over the limit of {MAX_FRAME}: write smaller batches"
+        )
+    return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+def decode(data: bytes | memoryview, offset: int = 0) -> Iterator[tuple[Frame, int]]:
+    """Yield the frames from ``offset`` on, each with the offset behind it.
+
+    Ends at the first frame that is cut short or fails its checksum; the caller compares the last offset with
+    the length of the data to learn whether there was one. Raises JournalError where a frame with a good
+    checksum makes no sense, since that is not a crash's doing.
+    """
+    view = memoryview(data)
+    while offset + _FRAME.size <= len(view):
+        length, checksum = _FRAME.unpack_from(view, offset)
+        end = offset + _FRAME.size + length
+        if length > MAX_FRAME or end > len(view):
+            return
+        payload = bytes(view[offset + _FRAME.size : end])
+        if zlib.crc32(payload) != checksum:
+            return
+        try:
+            frame = _payload(payload)
+        except (ValueError, KeyError, IndexError, TypeError, struct.error) as error:
+            raise JournalError(
+                f"the frame at octet {offset} has a good checksum but cannot be read ({error}); "
+                "it was written by another release: start with that release, or move the data directory away "
+                "and let the group be filled from its peers"
+            ) from error
+        offset = end
+        yield frame, offset
+
+
+def _head(frame: Frame, epochs: list[Epoch]) -> dict[str, object]:
+    position = frame.position
+    head: dict[str, object] = {
+        "c": str(position.cursor),
+        "w": str(position.writer),
+        "e": [str(epoch) for epoch in epochs],
+    }
+    if position.snapshot:
+        progress = position.snapshot
+        head["s"] = [str(progress.version), progress.next_bucket, str(progress.upper)]
+    if frame.cleared:
+        head["p"] = [str(frame.cleared.version), frame.cleared.first, frame.cleared.last]
+    if frame.floor is not None:
+        head["f"] = str(frame.floor)
+    if frame.facts:
+        head["k"] = dict(frame.facts)
+    if frame.quarantined:
+        head["q"] = dict(frame.quarantined)
+    return head
+
+
+def _payload(payload: bytes) -> Frame:
+    (length,) = _HEAD.unpack_from(payload)
+    start = _HEAD.size + length
+    head = json.loads(payload[_HEAD.size : start])
+    epochs = [Epoch.parse(text) for text in head["e"]]
+    changes: list[Change] = []
+    while start < len(payload):
+        number, seq, key_length, record_length = _CHANGE.unpack_from(payload, start)
+        start += _CHANGE.size
+        key = payload[start : start + key_length]
+        start += key_length
+        record = None
+        if record_length != _TOMBSTONE:
+            record = payload[start : start + record_length]
+            start += record_length
+        changes.append(Change(key, Version(epochs[number], seq), record))
+    if start != len(payload):
+        raise ValueError("the last record is cut short")
+    snapshot = None
+    if "s" in head:
+        version, next_bucket, upper = head["s"]
+        snapshot = SnapshotProgress(Version.parse(version), int(next_bucket), Version.parse(upper))
+    page = head.get("p")
+    return Frame(
+        Position(Version.parse(head["c"]), snapshot, Epoch.parse(head["w"])),
+        changes,
+        SnapshotPage(Version.parse(page[0]), int(page[1]), int(page[2])) if page else None,
+        Version.parse(head["f"]) if "f" in head else None,
+        head.get("k", {}),
+        head.get("q", {}),
+    )

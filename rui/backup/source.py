@@ -1,0 +1,281 @@
+"""The sending end of one replica's stream: what goes out next, and what a receipt means.
+
+The primary has one source towards the cloud and one towards each secondary that it backs up directly; the
+cloud has one towards each secondary. First, second and third user-info are one mechanism: the stream continues
+behind the replica's own cursor, and where the deletes since then are forgotten, a snapshot goes ahead of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+from rui.backup.messages import (
+    LAST_BUCKET,
+    Batch,
+    Position,
+    Receipt,
+    Result,
+    SnapshotPage,
+    Stream,
+)
+from rui.backup.table import Page, Slice
+from rui.backup.version import ZERO, Epoch, Version
+
+
+class SourceState(Enum):
+    """Where a replica's stream stands."""
+
+    DISCONNECTED = "disconnected"
+    """No session, or the replica has not stated its cursor yet."""
+    STREAMING = "streaming"
+    """Changes go out behind the replica's cursor."""
+    SNAPSHOT = "snapshot"
+    """Deletes that the replica lacks are forgotten: whole buckets go out, live changes between them."""
+    WAITING = "waiting"
+    """The replica could not store a batch; it is tried again after a pause."""
+    REFUSED = "refused"
+    """The replica knows a newer writer, or takes nothing from a secondary: the source's owner must act."""
+
+
+class Event(Enum):
+    """What moves a source from one state to another."""
+
+    CONNECTED = "connected"
+    CONNECTED_BEHIND = "connected-behind"
+    SNAPSHOT_DONE = "snapshot-done"
+    FAILED = "failed"
+    RETRY = "retry"
+    RETRY_BEHIND = "retry-behind"
+    REFUSED = "refused"
+    DISCONNECTED = "disconnected"
+
+
+_S, _E = SourceState, Event
+TRANSITIONS: dict[tuple[SourceState, Event], SourceState] = {
+    **{(state, _E.CONNECTED): _S.STREAMING for state in _S},
+    **{(state, _E.CONNECTED_BEHIND): _S.SNAPSHOT for state in _S},
+    **{(state, _E.DISCONNECTED): _S.DISCONNECTED for state in _S},
+    (_S.SNAPSHOT, _E.SNAPSHOT_DONE): _S.STREAMING,
+    (_S.STREAMING, _E.FAILED): _S.WAITING,
+    (_S.SNAPSHOT, _E.FAILED): _S.WAITING,
+    (_S.WAITING, _E.RETRY): _S.STREAMING,
+    (_S.WAITING, _E.RETRY_BEHIND): _S.SNAPSHOT,
+    (_S.STREAMING, _E.REFUSED): _S.REFUSED,
+    (_S.SNAPSHOT, _E.REFUSED): _S.REFUSED,
+    (_S.WAITING, _E.REFUSED): _S.REFUSED,
+}
+IGNORED: frozenset[tuple[SourceState, Event]] = frozenset(
+    (state, event) for state in _S for event in _E if (state, event) not in TRANSITIONS
+)
+"""A receipt that was under way while the state changed has nothing left to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How a source sends.
+
+    ``interval`` in seconds is 0 in real-time mode and the pause between uploads in batch mode [0137].
+    """
+
+    interval: float = 0.0
+    batch_records: int = 1000
+    window: int = 4
+    partial_window: int = 2
+    receipt_timeout: float = 9.0
+    retry_pause: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WantStream:
+    """Please read the table in version order: ``Table.since(after, limit, upto)``."""
+
+    after: Version
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class WantPage:
+    """Please read whole buckets: ``Table.page(first, limit)``."""
+
+    first: int
+    limit: int
+
+
+class Source:
+    """One replica's stream. Times are monotonic seconds.
+
+    The owner calls :meth:`want`, reads what it asks for, gives that to :meth:`take`, and sends the batch,
+    until either answers None. Exactly one receipt answers each batch, in order.
+    """
+
+    def __init__(self, group: str, options: SourceOptions) -> None:
+        self.group = group
+        self.options = options
+        self.state = SourceState.DISCONNECTED
+        self.reason = "no session yet"
+        self.position = Position()
+        self.protected = ZERO
+        self.receipts = 0
+        self.resent = 0
+        self._writer = Position().writer
+        self._in_flight: deque[tuple[float, bool]] = deque()
+        self._stale = 0
+        self._sent = ZERO
+        self._snapshot: Version | None = None
+        self._next_bucket = 0
+        self._page_next = True
+        self._not_before = 0.0
+        self._wake: float | None = None
+
+    def connect(self, position: Position, writer: Epoch, head: Version, floor: Version) -> None:
+        """Begin behind what the replica states; ``head`` and ``floor`` are the table's (S403, S604a)."""
+        self._writer = writer
+        self._in_flight.clear()
+        self._stale = 0
+        self._not_before = 0.0
+        self._begin(position, head, floor, _E.CONNECTED, _E.CONNECTED_BEHIND)
+
+    def disconnect(self, reason: str) -> None:
+        """The session is gone; what is under way may or may not have arrived."""
+        self._in_flight.clear()
+        self._stale = 0
+        self._change(_E.DISCONNECTED, reason)
+
+    def want(self, head: Version, now: float) -> WantStream | WantPage | None:
+        """Say what to read next, None when nothing may go out now; ``head`` is the newest durable version."""
+        if self.state not in (_S.STREAMING, _S.SNAPSHOT) or len(self._in_flight) >= self.options.window:
+            return None
+        stream_due = head > self._sent and self._stream_due(head, now)
+        if (
+            self._snapshot is not None
+            and self._next_bucket <= LAST_BUCKET
+            and (self._page_next or not stream_due)
+        ):
+            return WantPage(self._next_bucket, self.options.batch_records)
+        return WantStream(self._sent, self.options.batch_records) if stream_due else None
+
+    def take(self, read: Slice | Page | None, now: float) -> Batch | None:
+        """Make the batch of what was read; None where there was nothing to send yet."""
+        part: Stream | SnapshotPage
+        if read is None:
+            return None
+        if isinstance(read, Page):
+            if self._snapshot is None:
+                return None
+            part = SnapshotPage(self._snapshot, read.first, read.last)
+            self._next_bucket = read.last + 1
+            self._page_next = False
+        else:
+            if read.last == self._sent and not read.changes:
+                return None
+            part = Stream(self._sent, read.last)
+            self._sent = read.last
+            self._page_next = True
+            if not read.more:
+                self._not_before = now + self.options.interval
+        self._in_flight.append((now, isinstance(part, SnapshotPage) and part.last == LAST_BUCKET))
+        return Batch(self.group, self._writer, part, read.changes)
+
+    def receive(
+        self, receipt: Receipt, head: Version, floor: Version, complete_from: Version, now: float
+    ) -> None:
+        """Take a receipt: S503's acknowledgement, or why there is none."""
+        self.receipts += 1
+        if self._stale:
+            # It answers a batch that was under way when the stream was turned back.
+            self._stale -= 1
+            self._learn(receipt.position, complete_from)
+            return
+        ends_snapshot = self._in_flight.popleft()[1] if self._in_flight else False
+        match receipt.result:
+            case Result.STORED:
+                self._learn(receipt.position, complete_from)
+                if ends_snapshot:
+                    self._snapshot = None
+                    self._change(_E.SNAPSHOT_DONE, "snapshot complete")
+            case Result.GAP:
+                self._turn_back()
+                self._begin(receipt.position, head, floor, _E.CONNECTED, _E.CONNECTED_BEHIND)
+            case Result.FAILED:
+                self._turn_back()
+                self.position = receipt.position
+                self._not_before = now + self.options.retry_pause
+                self._change(_E.FAILED, receipt.reason or "the replica could not store a batch")
+            case Result.REFUSED | Result.DISCARDED:
+                self._turn_back()
+                self._change(_E.REFUSED, receipt.reason or receipt.result.value)
+
+    def handle_timer(self, head: Version, floor: Version, now: float) -> None:
+        """Try again after a failure; ``next_deadline`` says when."""
+        if self.state is _S.WAITING and now >= self._not_before:
+            self._begin(self.position, head, floor, _E.RETRY, _E.RETRY_BEHIND)
+
+    def next_deadline(self) -> float | None:
+        """Return when to look again (batch interval, retry, overdue receipt), None for never."""
+        times = []
+        if self.state is _S.WAITING:
+            times.append(self._not_before)
+        elif self._wake is not None:
+            times.append(self._wake)
+        if self._in_flight:
+            times.append(self._in_flight[0][0] + self.options.receipt_timeout)
+        return min(times) if times else None
+
+    def overdue(self, now: float) -> bool:
+        """Say whether a receipt is missing for so long that the session must be given up."""
+        return bool(self._in_flight) and now >= self._in_flight[0][0] + self.options.receipt_timeout
+
+    @property
+    def in_flight(self) -> int:
+        """How many batches have no receipt yet."""
+        return len(self._in_flight)
+
+    def _stream_due(self, head: Version, now: float) -> bool:
+        if self.options.interval and now < self._not_before:
+            return False
+        if len(self._in_flight) < self.options.partial_window:
+            return True
+        same_epoch = head.epoch == self._sent.epoch
+        return not same_epoch or head.seq - self._sent.seq >= self.options.batch_records
+
+    def _begin(self, position: Position, head: Version, floor: Version, near: Event, behind: Event) -> None:
+        self.position = position
+        self._page_next = True
+        progress = position.snapshot
+        resumable = progress is not None and progress.version >= floor
+        if resumable and progress is not None:
+            self._snapshot, self._next_bucket, self._sent = (
+                progress.version,
+                progress.next_bucket,
+                progress.upper,
+            )
+            self._change(behind, f"snapshot continues at bucket {progress.next_bucket}")
+        elif progress is not None or ZERO < position.cursor < floor:
+            self._snapshot, self._next_bucket, self._sent = (
+                max(head, position.cursor),
+                0,
+                max(head, position.cursor),
+            )
+            self._change(
+                behind, f"cursor {position.cursor} is behind {floor}, where deletes are still remembered"
+            )
+        else:
+            self._snapshot, self._sent = None, position.cursor
+            self._change(near, f"continues behind {position.cursor or 'nothing'}")
+
+    def _turn_back(self) -> None:
+        self.resent += 1
+        self._stale += len(self._in_flight)
+        self._in_flight.clear()
+
+    def _learn(self, position: Position, complete_from: Version) -> None:
+        self.position = position
+        if position.snapshot is None and position.cursor >= complete_from:
+            self.protected = max(self.protected, position.cursor)
+
+    def _change(self, event: Event, reason: str) -> None:
+        state = TRANSITIONS.get((self.state, event))
+        if state is not None:
+            self.state, self.reason = state, reason
