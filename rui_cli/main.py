@@ -1,10 +1,76 @@
-"""The ``rui`` command."""
+"""The ``rui`` command: a table of sub-commands, each in a module of its own.
+
+Each module holds ``app``, a typer application. Only the module of the sub-command that was asked for is
+imported: ``rui --help`` and a wrong word answer at once, and ``rui model`` needs nothing of the routers.
+A sub-command without words of its own (``rui router --startup FILE``) is the callback of its ``app``:
+``@app.callback(invoke_without_command=True)``.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Subscriber redundancy for broadband routers through a cloud device.")
+from rui_cli.errors import CliError, ExitCode
+
+
+@dataclass(frozen=True)
+class SubCommand:
+    """One word after ``rui``: its name, the module that holds its ``app``, and its line in ``rui --help``."""
+
+    name: str
+    module: str
+    help: str
+
+
+SUB_COMMANDS = (
+    SubCommand("router", "rui_cli.router", "Run one router from its startup file."),
+    SubCommand("manager", "rui_cli.manager", "Run the cloud device from its startup file."),
+    SubCommand(
+        "demo", "rui_cli.demo.command", "Two routers and a manager on this machine, a crash, and a proof."
+    ),
+    SubCommand(
+        "lab", "rui_cli.lab", "Real DHCP clients and a real DHCP server in network namespaces (root)."
+    ),
+    SubCommand("bench", "rui_cli.bench", "Measure replication, latency, catch-up, memory and get."),
+    SubCommand("model", "rui_cli.model", "Check the YANG modules."),
+)
+
+EPILOG = (
+    "Exit codes: 0 done, 1 a check failed, 2 wrong usage, 3 refused (the message says why), 130 interrupted."
+)
+
+
+def build(words: Sequence[str]) -> typer.Typer:
+    """Return the application for the command line `words`, with the asked sub-command's module imported."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_show_locals=False,  # locals may hold passwords
+        help="Subscriber redundancy for broadband routers through a cloud device.",
+        epilog=EPILOG,
+    )
+    asked = next((word for word in words if not word.startswith("-")), None)
+    for command in SUB_COMMANDS:
+        if command.name == asked:
+            app.add_typer(import_module(command.module).app, name=command.name, help=command.help)
+        else:
+            app.command(command.name, help=command.help)(_listed_only)
+    return app
+
+
+def _listed_only() -> None:
+    """Stand in the help for a sub-command that was not asked for; never runs."""
 
 
 def main() -> None:
-    """Run the ``rui`` command line."""
-    app()
+    """Run the ``rui`` command line; exit codes are in `rui_cli.errors`."""
+    try:
+        build(sys.argv[1:])()
+    except CliError as error:
+        sys.stderr.write(f"rui: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
