@@ -1,0 +1,184 @@
+"""NETCONF messages as bytes: a hardened parser, and envelopes around raw pieces that are sent unchanged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lxml import etree
+
+from rui.netconf import names
+
+Body = etree._Element | bytes | Sequence[etree._Element] | Sequence[bytes]
+"""Content of a message: elements, or their serialised bytes, which are sent as they are.
+
+Raw bytes stand inside the envelope's default namespace, so their outermost elements must declare their own.
+Pieces may be cut anywhere, even inside a tag or a character.
+"""
+
+XML_DECLARATION: Final = b'<?xml version="1.0" encoding="UTF-8"?>'
+
+_HUGE_FROM: Final = 8_000_000
+"""Above this many octets libxml2's own limits would refuse a message that the framing's bound allows."""
+
+_MAX_UINT32: Final = 4_294_967_295
+
+
+class MessageError(Exception):
+    """A message is not well-formed XML, not UTF-8, holds a DTD, or is not the message that was due."""
+
+
+class MessageParser:
+    """Parses messages into lxml trees: no DTD, no entities, no network, nesting bounded by libxml2.
+
+    Comments and processing instructions are left out of the tree. One parser serves one session.
+    """
+
+    def __init__(self) -> None:
+        self._parser = _make_parser(huge=False)
+        self._huge_parser: etree.XMLParser | None = None
+
+    def parse(self, message: bytes) -> etree._Element:
+        """Return the root element of `message`. Raises MessageError, which names line and column."""
+        # some peers put a line feed between the end-of-message mark and the next declaration
+        text = message.lstrip() if message[:1].isspace() else message
+        try:
+            root = etree.fromstring(text, self._choose(len(text)))
+        except etree.XMLSyntaxError as error:
+            raise MessageError(f"not well-formed XML in UTF-8: {error.msg}") from None
+        except ValueError as error:
+            raise MessageError(f"not well-formed XML in UTF-8: {error}") from None
+        if root.getroottree().docinfo.internalDTD is not None:
+            raise MessageError("a document type declaration is not allowed (RFC 6241 3)")
+        return root
+
+    def _choose(self, size: int) -> etree.XMLParser:
+        if size < _HUGE_FROM:
+            return self._parser
+        if self._huge_parser is None:
+            self._huge_parser = _make_parser(huge=True)
+        return self._huge_parser
+
+
+def _make_parser(*, huge: bool) -> etree.XMLParser:
+    # the encoding is forced: a declaration that names another one must not make raw bytes and tree differ
+    return etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        remove_comments=True,
+        remove_pis=True,
+        huge_tree=huge,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """A peer's hello: its capabilities in its order, and the session-id if it gave one."""
+
+    capabilities: tuple[str, ...]
+    session_id: int | None
+
+
+def children(element: etree._Element) -> list[etree._Element]:
+    """Return the child elements, without entity references or anything else that is no element."""
+    return [child for child in element if isinstance(child.tag, str)]
+
+
+def read_hello(root: etree._Element) -> Hello:
+    """Read a hello (RFC 6241 8.1). Raises MessageError when it is none or its session-id is out of range."""
+    if root.tag != names.HELLO:
+        raise MessageError(f"a hello was due, {root.tag} came")
+    found = root.findall(f"{names.CAPABILITIES}/{names.CAPABILITY}")
+    capabilities = tuple((capability.text or "").strip() for capability in found)
+    text = root.findtext(names.SESSION_ID)
+    if text is None:
+        return Hello(capabilities, None)
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit()) or not 1 <= int(digits[:11]) <= _MAX_UINT32:
+        raise MessageError(f"session-id {digits[:40]!r} is not a number from 1 to {_MAX_UINT32}")
+    return Hello(capabilities, int(digits))
+
+
+def build_hello(capabilities: Sequence[str], session_id: int | None) -> bytes:
+    """Build a hello: a server's with its session-id, a client's with None."""
+    root = etree.Element(names.HELLO, nsmap=names.nsmap(names.BASE))
+    listed = etree.SubElement(root, names.CAPABILITIES)
+    for capability in capabilities:
+        etree.SubElement(listed, names.CAPABILITY).text = capability
+    if session_id is not None:
+        etree.SubElement(root, names.SESSION_ID).text = str(session_id)
+    return serialise(root)
+
+
+def serialise(element: etree._Element) -> bytes:
+    """Serialise an element to UTF-8 bytes that mean the same anywhere.
+
+    Raises ValueError if it has no namespace: it would silently fall into the envelope's.
+    """
+    if names.split(str(element.tag))[0] is None:
+        raise ValueError(f"element {element.tag!r} has no namespace, so it cannot stand in a NETCONF message")
+    return etree.tostring(element, encoding="utf-8", with_tail=False)
+
+
+def to_pieces(body: Body) -> list[bytes]:
+    """Return the body as byte pieces: elements serialised, bytes untouched."""
+    if isinstance(body, bytes):
+        return [body]
+    if isinstance(body, etree._Element):
+        return [serialise(body)]
+    return [piece if isinstance(piece, bytes) else serialise(piece) for piece in body]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The outer element of a message as its start and end tag, to be sent around raw pieces."""
+
+    start: bytes
+    end: bytes
+
+
+def rpc_envelope(message_id: str) -> Envelope:
+    """Return the tags around a client's operation."""
+    root = etree.Element(names.RPC, {"message-id": message_id}, nsmap=names.nsmap(names.BASE))
+    return _envelope(root, "rpc", XML_DECLARATION)
+
+
+def reply_envelope(rpc: etree._Element | None) -> Envelope:
+    """Return the tags around a reply: every attribute of `rpc` comes back unchanged (RFC 6241 4.1).
+
+    `None` is for a message that could not be read at all. There is no XML declaration, for ncclient's junos
+    handler refuses one.
+    """
+    root = etree.Element(names.RPC_REPLY, nsmap=_reply_namespaces(rpc))
+    if rpc is not None:
+        for name, value in rpc.attrib.items():
+            root.set(name, value)
+    return _envelope(root, "rpc-reply", b"")
+
+
+def _reply_namespaces(rpc: etree._Element | None) -> dict[str, str]:
+    """Keep the prefixes of the attributes, each once; the default namespace is always NETCONF's."""
+    kept: dict[str, str] = {}
+    if rpc is not None and rpc.attrib:
+        used = {names.split(str(name))[0] for name in rpc.attrib}
+        for prefix, namespace in rpc.nsmap.items():
+            if prefix is not None and namespace in used and namespace not in kept.values():
+                kept[prefix] = namespace
+    return names.nsmap(names.BASE, kept)
+
+
+def notification_envelope(event_time: str) -> Envelope:
+    """Return the tags around a notification's content (RFC 5277 4); `event_time` is RFC 3339 text."""
+    root = etree.Element(names.NOTIFICATION_MESSAGE, nsmap=names.nsmap(names.NOTIFICATION))
+    etree.SubElement(root, names.EVENT_TIME).text = event_time
+    whole = etree.tostring(root, encoding="utf-8")
+    end = b"</notification>"
+    return Envelope(whole[: -len(end)], end)
+
+
+def _envelope(root: etree._Element, name: str, declaration: bytes) -> Envelope:
+    # an empty element is serialised as <name .../>: the slash is cut out to make a start tag of it
+    empty = etree.tostring(root, encoding="utf-8")
+    return Envelope(declaration + empty[:-2] + b">", f"</{name}>".encode())
