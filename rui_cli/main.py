@@ -28,19 +28,13 @@ class SubCommand:
 SUB_COMMANDS = (
     SubCommand("router", "rui_cli.router", "Run one router from its startup file."),
     SubCommand("manager", "rui_cli.manager", "Run the cloud device from its startup file."),
-    SubCommand(
-        "demo", "rui_cli.demo.command", "Two routers and a manager on this machine, a crash, and a proof."
-    ),
-    SubCommand(
-        "lab", "rui_cli.lab", "Real DHCP clients and a real DHCP server in network namespaces (root)."
-    ),
+    SubCommand("demo", "rui_cli.demo.command", "Two routers, a manager, a crash, and a proof."),
+    SubCommand("lab", "rui_cli.lab", "Real DHCP clients and server in network namespaces (root)."),
     SubCommand("bench", "rui_cli.bench", "Measure replication, latency, catch-up, memory and get."),
     SubCommand("model", "rui_cli.model", "Check the YANG modules."),
 )
 
-EPILOG = (
-    "Exit codes: 0 done, 1 a check failed, 2 wrong usage, 3 refused (the message says why), 130 interrupted."
-)
+EPILOG = "Exit codes: 0 done, 1 a check failed, 2 wrong usage, 3 refused, 130 interrupted."
 
 
 def build(words: Sequence[str]) -> typer.Typer:

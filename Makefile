@@ -1,0 +1,41 @@
+# The environment lives in .venv/ and is made from requirements.lock; it is made again only when that changes.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.from-lock
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench lab clean
+
+help:  ## Show the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(STAMP)  ## Make the environment (PYTHON=... names another Python)
+
+$(STAMP): requirements.lock pyproject.toml
+	@.ci/environment $(PYTHON)
+
+demo: $(STAMP)  ## A manager and two routers on loopback, a crash in the middle, a proof at the end (ARGS=...)
+	@mkdir -p out
+	@$(BIN)/rui demo --json out/demo.json $(ARGS)
+
+test: $(STAMP)  ## The whole test suite (ARGS=...); needs no root
+	@$(BIN)/pytest $(ARGS)
+
+check: $(STAMP)  ## Style, types, the YANG modules and the direction of the imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/rui model check
+	$(BIN)/pytest -q tests/unit/test_architecture.py tests/unit/test_documents.py
+
+bench: $(STAMP)  ## The benchmarks; tables on the screen, JSON in out/ (ARGS=...)
+	@mkdir -p out
+	@$(BIN)/rui bench all --out out $(ARGS)
+
+lab: $(STAMP)  ## Real DHCP clients and a real Kea in network namespaces (root, Debian); JSON in out/lab.json
+	@mkdir -p out
+	@$(BIN)/rui lab run dhcp --json out/lab.json $(ARGS)
+
+clean:  ## Remove the environment, caches and outputs
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
