@@ -1,8 +1,8 @@
 """The journal's bytes: how a router keeps a group's table and position on disk.
 
-A file is a sequence of frames, each ``length crc32 payload``. One frame holds changes, the position after them
-and facts about the group, so data and cursor commit together. A frame that was cut short by a crash is
-recognised and left out as a whole. Frames are idempotent under the table's version guard.
+A file is a sequence of frames, each ``length crc32 payload``. One frame holds changes, the position after
+them and facts about the group, so data and cursor commit together. A frame that was cut short by a crash
+is recognised and left out as a whole. Frames are idempotent under the table's version guard.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The sending end of one replica's stream: what goes out next, and what a receipt means.
 
 The primary has one source towards the cloud and one towards each secondary that it backs up directly; the
-cloud has one towards each secondary. First, second and third user-info are one mechanism: the stream continues
-behind the replica's own cursor, and where the deletes since then are forgotten, a snapshot goes ahead of it.
+cloud has one towards each secondary. First, second and third user-info are one mechanism: the stream
+continues behind the replica's own cursor, and where the deletes since then are forgotten, a snapshot goes
+ahead of it.
 """
 
 from __future__ import annotations

@@ -194,10 +194,10 @@ class Table:
         """Free the index by bucket that :meth:`page` and :meth:`clear` build when they need it."""
         self._index = None
 
-    def drop_tombstones(self, upto: Version) -> int:
-        """Forget deletes up to a version, raising ``floor`` to it; return how many were forgotten."""
+    def trim_tombstones(self, keep: int) -> int:
+        """Forget the oldest deletes beyond ``keep``, raising ``floor`` past them; return how many."""
         dropped = 0
-        while self._deletes and self._deletes[0][0] <= upto:
+        while self._tombstones > keep and self._deletes:
             version, key = self._deletes.popleft()
             held = self.get(key)
             if held is not None and held.version == version:

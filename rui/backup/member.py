@@ -1,0 +1,390 @@
+"""One router's part in one backup group: the writer as primary, a replica as secondary.
+
+Values in, values out. What must survive a crash leaves as :class:`Append`; :meth:`Member.stored` or
+:meth:`Member.failed` says what became of it, and only then does anything that depends on it go out: nothing
+leaves before the journal's fsync. One append is under way at a time, so what comes meanwhile is committed
+together.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from rui.backup.digest import combine
+from rui.backup.identity import IdentityNotification, IdentityResult, Role
+from rui.backup.journal import Frame
+from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt, Result
+from rui.backup.replica import Judgement, judge
+from rui.backup.source import Source, SourceOptions, WantPage
+from rui.backup.table import Table
+from rui.backup.version import NO_EPOCH, Epoch, Version
+
+STORE_ID = "store-id"
+CLOUD = "cloud"
+"""The name of the source towards the cloud device."""
+
+
+class NotPrimaryError(Exception):
+    """A subscriber change was handed to a router that does not serve the group; try the primary."""
+
+
+class JournalFullError(Exception):
+    """Too much waits for the disk: the login is turned away until the journal catches up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Please write these frames durably, in order, and say ``stored`` or ``failed``."""
+
+    frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Please send this receipt to whoever sent the batch that was handed in with ``tag``."""
+
+    tag: object
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Please tell the cloud who this device is (S402)."""
+
+    notification: IdentityNotification
+
+
+Output = Append | Answer | Notify
+
+
+@dataclass(frozen=True, slots=True)
+class MemberOptions:
+    """Bounds of a member. ``pending_bytes`` counts records that wait for the disk; pauses are in seconds."""
+
+    pending_bytes: int = 64 << 20
+    pending_batches: int = 64
+    tombstones: int = 100_000
+    retry_pause: float = 1.0
+    claims: int = 8
+    """How often a refused claim is raised in a row before only the timer tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What a replica holds at its cursor."""
+
+    cursor: Version
+    count: int
+    quarantined: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Incoming:
+    batch: Batch
+    quarantined: tuple[Quarantined, ...]
+    tag: object
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What the writer does under one epoch; without changes it is the claim itself."""
+
+    epoch: Epoch
+    changes: list[Change]
+
+    def after(self, position: Position) -> Position:
+        if self.changes:
+            return Position(self.changes[-1].version, None, self.epoch)
+        return replace(position, writer=self.epoch)
+
+
+class Member:
+    """A device in a group. Times are monotonic seconds."""
+
+    def __init__(
+        self,
+        group: str,
+        device: str,
+        role: Role,
+        *,
+        address: str = "",
+        table: Table | None = None,
+        position: Position | None = None,
+        facts: Mapping[str, str] | None = None,
+        options: MemberOptions | None = None,
+        cloud: SourceOptions | None = None,
+    ) -> None:
+        self.group = group
+        self.device = device
+        self.role = role
+        self.address = address
+        self.table = table if table is not None else Table()
+        self.position = position or Position()
+        self.facts = dict(facts or {})
+        self.options = options or MemberOptions()
+        self.epoch = NO_EPOCH
+        self.durable = self.position.live
+        self.quarantined: dict[bytes, Quarantined] = {}
+        self.source = Source(group, cloud or SourceOptions())
+        self.cloud_connected = False
+        self.failure = ""
+        self._outputs: deque[Output] = deque()
+        self._seq = 0
+        self._steps: deque[_Step] = deque()
+        self._facts_changed = False
+        self._pending_bytes = 0
+        self._incoming: deque[_Incoming] = deque()
+        self._writing: tuple[Frame, ...] = ()
+        self._judged: list[tuple[_Incoming, Judgement]] = []
+        self._retry_at: float | None = None
+        self._claims = 0
+
+    def start(self, now: float) -> None:
+        """Begin in the configured role; a primary takes a new epoch at every start."""
+        del now
+        if self.role is Role.PRIMARY:
+            self._claim(self.position.writer)
+
+    # The subscriber side
+
+    @property
+    def serving(self) -> bool:
+        """Whether subscriber changes are taken here."""
+        return self.role is Role.PRIMARY
+
+    def put(self, key: bytes, record: bytes) -> Version:
+        """Take a new or changed record (S501); raises NotPrimaryError or JournalFullError."""
+        return self._change(key, record)
+
+    def delete(self, key: bytes) -> Version | None:
+        """Take a logoff; None if nothing was held of the key. Raises NotPrimaryError or JournalFullError."""
+        if key not in self.table:
+            return None
+        return self._change(key, None)
+
+    # The replica side
+
+    def receive(self, batch: Batch, quarantined: tuple[Quarantined, ...], tag: object) -> None:
+        """Take a batch from the cloud or the primary (S504); an Answer with ``tag`` follows, in order."""
+        if len(self._incoming) >= self.options.pending_batches:
+            self._answer(tag, Result.FAILED, "too many batches wait for the disk")
+            return
+        self._incoming.append(_Incoming(batch, quarantined, tag))
+        self._write()
+
+    # The cloud side
+
+    def cloud_up(self) -> None:
+        """The cloud listens: tell it who this device is (S401, S402)."""
+        self.cloud_connected = True
+        self._claims = 0
+        self._notify()
+
+    def cloud_down(self, reason: str) -> None:
+        """The session with the cloud is gone."""
+        self.cloud_connected = False
+        self.source.disconnect(reason)
+
+    def identity_result(self, result: IdentityResult) -> None:
+        """Take the cloud's answer (S403): begin behind its cursor, or claim higher."""
+        if self.facts.get(STORE_ID) != result.store_id:
+            self.facts[STORE_ID] = result.store_id
+            self._facts_changed = True
+            self._write()
+        if self.role is not Role.PRIMARY:
+            return
+        if not result.accepted:
+            if result.highest >= self.epoch and self._claims < self.options.claims:
+                self._claims += 1
+                self._claim(result.highest)
+            return
+        position = replace(result.position, writer=result.highest)
+        self.source.connect(position, self.epoch, self.durable, self.table.floor)
+
+    def acknowledge(self, receipt: Receipt, now: float) -> None:
+        """Take the cloud's receipt for an upload (S503)."""
+        self.source.receive(receipt, self.durable, self.table.floor, self.table.complete_from, now)
+
+    def next_upload(self, now: float) -> Batch | None:
+        """Return the next batch for the cloud, None if nothing may go out now (S502)."""
+        want = self.source.want(self.durable, now)
+        if want is None:
+            return None
+        if isinstance(want, WantPage):
+            return self.source.take(self.table.page(want.first, want.limit, self.durable), now)
+        return self.source.take(self.table.since(want.after, want.limit, self.durable), now)
+
+    # Time and the disk
+
+    def outputs(self) -> list[Output]:
+        """Return what is to be done now, in order, and forget it."""
+        drained = list(self._outputs)
+        self._outputs.clear()
+        return drained
+
+    def flush(self) -> None:
+        """Write what has been put since; call it once after a burst of puts."""
+        self._write()
+
+    def stored(self) -> None:
+        """The append is durable."""
+        self.failure = ""
+        writing, judged = self._writing, self._judged
+        self._writing, self._judged = (), []
+        if judged:
+            for incoming, judgement in judged:
+                self._finish(incoming, judgement)
+        elif writing:
+            claimed = self.position.writer != writing[-1].position.writer
+            self.position = writing[-1].position
+            self.durable = self.position.live
+            self._pending_bytes -= sum(
+                len(change.record or b"") for frame in writing for change in frame.changes
+            )
+            if claimed and self.cloud_connected:
+                self._notify()
+        self._write()
+
+    def failed(self, reason: str, now: float) -> None:
+        """The append failed, nothing of it is durable: a primary tries again, a replica tells the sender."""
+        self.failure = reason
+        if self._judged:
+            for incoming, _ in self._judged:
+                self._answer(incoming.tag, Result.FAILED, reason)
+            self._writing, self._judged = (), []
+            self._write()
+        else:
+            self._retry_at = now + self.options.retry_pause
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due: retry the journal, the source's own timer."""
+        if self._retry_at is not None and now >= self._retry_at:
+            self._retry_at = None
+            self._outputs.append(Append(self._writing))
+        self.source.handle_timer(self.durable, self.table.floor, now)
+
+    def next_deadline(self) -> float | None:
+        """Return when :meth:`handle_timer` and :meth:`next_upload` are due next, None for never."""
+        times = [time for time in (self._retry_at, self.source.next_deadline()) if time is not None]
+        return min(times) if times else None
+
+    def digest(self) -> Digest:
+        """Return the digest of what this device holds now."""
+        return Digest(self.position.live, len(self.table), len(self.quarantined), combine(self.table.buckets))
+
+    @property
+    def waiting_for_disk(self) -> int:
+        """How many changes are not durable yet."""
+        return sum(len(part.changes) for part in (*self._steps, *self._writing))
+
+    def _change(self, key: bytes, record: bytes | None) -> Version:
+        if not self.serving:
+            raise NotPrimaryError(f"{self.device} is {self.role.value} of group {self.group}")
+        if self._pending_bytes > self.options.pending_bytes:
+            raise JournalFullError(
+                f"{self._pending_bytes} octets of group {self.group} wait for the journal"
+                f"{' (' + self.failure + ')' if self.failure else ''}: free disk space, then log in again"
+            )
+        self._seq += 1
+        version = Version(self.epoch, self._seq)
+        change = Change(key, version, record)
+        self.table.apply(change)
+        self.table.trim_tombstones(self.options.tombstones)
+        self.quarantined.pop(key, None)
+        if not self._steps:
+            self._steps.append(_Step(self.epoch, []))
+        self._steps[-1].changes.append(change)
+        self._pending_bytes += len(record or b"")
+        return version
+
+    def _claim(self, above: Epoch) -> None:
+        """Take an epoch above all that are known; the cloud is told of it once it is durable."""
+        counter = max(above.counter, self.epoch.counter, self.position.writer.counter) + 1
+        self.epoch, self._seq = Epoch(counter, self.device), 0
+        self._steps.append(_Step(self.epoch, []))
+        self._facts_changed = True
+        self._write()
+
+    def _write(self) -> None:
+        """Start one append with all that waits, unless one is under way."""
+        if self._writing:
+            return
+        position, frames = self.position, []
+        while self._steps:
+            step = self._steps.popleft()
+            position = step.after(position)
+            frames.append(Frame(position, step.changes))
+        if self._facts_changed:
+            self._facts_changed = False
+            frames.append(Frame(position, facts=dict(self.facts)))
+        if frames:
+            self._append(tuple(frames))
+        elif self._incoming:
+            self._judge_all()
+
+    def _judge_all(self) -> None:
+        position, frames = self.position, []
+        judged: list[tuple[_Incoming, Judgement]] = []
+        while self._incoming:
+            incoming = self._incoming.popleft()
+            judgement = self._judge(position, incoming.batch)
+            judged.append((incoming, judgement))
+            if judgement.apply:
+                position = judgement.position
+                quarantined = {bad.key.decode(): bad.reason for bad in incoming.quarantined}
+                frames.append(
+                    Frame(position, incoming.batch.changes, judgement.clear, quarantined=quarantined)
+                )
+        if frames:
+            self._judged = judged
+            self._append(tuple(frames))
+        else:
+            for incoming, judgement in judged:
+                self._finish(incoming, judgement)
+
+    def _judge(self, position: Position, batch: Batch) -> Judgement:
+        if self.role is Role.PRIMARY:
+            return Judgement(Result.REFUSED, position, reason=f"{self.device} is primary under {self.epoch}")
+        return judge(position, batch)
+
+    def _finish(self, incoming: _Incoming, judgement: Judgement) -> None:
+        if judgement.apply:
+            self._apply(incoming, judgement)
+        receipt = Receipt(
+            self.group, judgement.result, judgement.position, judgement.reason, incoming.quarantined
+        )
+        self._outputs.append(Answer(incoming.tag, receipt))
+
+    def _apply(self, incoming: _Incoming, judgement: Judgement) -> None:
+        changes = incoming.batch.changes
+        bad = {entry.key: entry for entry in incoming.quarantined}
+        for change in changes:
+            if self.table.apply(change):
+                self.quarantined.pop(change.key, None)
+                if change.key in bad:
+                    self.quarantined[change.key] = bad[change.key]
+        if judgement.clear:
+            self.table.clear(judgement.clear, {change.key for change in changes})
+        self.position = judgement.position
+        self.durable = self.position.live
+        self.table.trim_tombstones(self.options.tombstones)
+
+    def _append(self, frames: tuple[Frame, ...]) -> None:
+        self._writing = frames
+        self._outputs.append(Append(frames))
+
+    def _notify(self) -> None:
+        if self.role is Role.PRIMARY and self.position.writer != self.epoch:
+            return
+        epoch = self.epoch if self.role is Role.PRIMARY else self.position.writer
+        self._outputs.append(
+            Notify(
+                IdentityNotification(self.group, self.device, self.address, self.role, epoch, self.position)
+            )
+        )
+
+    def _answer(self, tag: object, result: Result, reason: str) -> None:
+        self._outputs.append(Answer(tag, Receipt(self.group, result, self.position, reason)))

@@ -1,0 +1,320 @@
+"""The XML of replication's messages (YANG modules ``rui-backup`` and ``rui-identity``).
+
+A record travels as its own bytes: batches are built by laying the records' bytes end to end, and read by
+cutting them out of the message as it came, so nothing on the way re-encodes them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import cast
+
+from lxml import etree
+
+from rui.backup.identity import IdentityNotification, IdentityResult, Role
+from rui.backup.messages import (
+    Batch,
+    Change,
+    Position,
+    Quarantined,
+    Receipt,
+    Result,
+    SnapshotPage,
+    SnapshotProgress,
+    Stream,
+)
+from rui.backup.version import Epoch, Version, VersionError
+
+BACKUP = "urn:rui-cloud:yang:backup"
+IDENTITY = "urn:rui-cloud:yang:identity"
+USER_INFO = "urn:rui-cloud:yang:user-info"
+
+UPLOAD = f"{{{BACKUP}}}user-info-upload"
+ACKNOWLEDGE = f"{{{BACKUP}}}acknowledge-user-info"
+DELIVER = f"{{{BACKUP}}}deliver-user-info"
+DOWNLOAD = f"{{{BACKUP}}}download-user-info"
+FETCH = f"{{{BACKUP}}}fetch-user-info"
+DIGEST = f"{{{BACKUP}}}digest-user-info"
+FIRST_IDENTITY = f"{{{IDENTITY}}}first-identity"
+SECOND_IDENTITY = f"{{{IDENTITY}}}second-identity"
+IDENTITY_RESULT = f"{{{IDENTITY}}}identity-result"
+
+# What encode_batch writes. Anything else that is valid XML goes the slower way through the parsed tree.
+_CHANGE = re.compile(
+    rb"<change><key>([^<]*)</key><version>([^<]*)</version>(?:<record>(.+?)</record>|<deleted/>)</change>",
+    re.DOTALL,
+)
+
+
+class WireError(ValueError):
+    """A message that lacks a part or holds an impossible value; the message says which."""
+
+
+def encode_batch(batch: Batch, name: str = UPLOAD) -> list[bytes]:
+    """Return a batch as the pieces of one element ``name`` of ``rui-backup``."""
+    local = etree.QName(name).localname
+    return [f'<{local} xmlns="{BACKUP}">'.encode(), *encode_batch_body(batch), f"</{local}>".encode()]
+
+
+def encode_batch_body(batch: Batch) -> list[bytes]:
+    """Return the children of a batch's element, as pieces in the namespace of ``rui-backup``."""
+    head = f"<group-id>{batch.group}</group-id><writer>{batch.writer}</writer>"
+    part = batch.part
+    if isinstance(part, Stream):
+        head += f"<stream><prev>{part.prev}</prev><last>{part.last}</last></stream>"
+    else:
+        head += (
+            f"<snapshot><version>{part.version}</version><first-bucket>{part.first}</first-bucket>"
+            f"<last-bucket>{part.last}</last-bucket></snapshot>"
+        )
+    pieces = [head.encode()]
+    for key, version, record in batch.changes:
+        front = b"<change><key>%s</key><version>%s</version>" % (key, str(version).encode())
+        if record is None:
+            pieces.append(front + b"<deleted/></change>")
+        else:
+            pieces += (front + b"<record>", record, b"</record></change>")
+    return pieces
+
+
+def decode_batch(element: etree._Element, raw: bytes) -> Batch:
+    """Read a batch from its element and the bytes of the message that it came in.
+
+    Raises WireError.
+    """
+    group = _text(element, "group-id", BACKUP)
+    with _reading(f"batch of group {group}"):
+        writer = Epoch.parse(_text(element, "writer", BACKUP))
+        stream = element.find(f"{{{BACKUP}}}stream")
+        snapshot = element.find(f"{{{BACKUP}}}snapshot")
+        part: Stream | SnapshotPage
+        if stream is not None:
+            prev, last = (Version.parse(_text(stream, name, BACKUP)) for name in ("prev", "last"))
+            part = Stream(prev, last)
+        elif snapshot is not None:
+            part = SnapshotPage(
+                Version.parse(_text(snapshot, "version", BACKUP)),
+                int(_text(snapshot, "first-bucket", BACKUP)),
+                int(_text(snapshot, "last-bucket", BACKUP)),
+            )
+        else:
+            raise WireError("neither stream nor snapshot is present")
+        return Batch(group, writer, part, tuple(_changes(element, raw)))
+
+
+def encode_receipt(receipt: Receipt, name: str = ACKNOWLEDGE) -> etree._Element:
+    """Return a receipt as the element ``name``."""
+    element = _element(name)
+    for child in receipt_children(receipt):
+        element.append(child)
+    return element
+
+
+def receipt_children(receipt: Receipt) -> list[etree._Element]:
+    """Return the children of a receipt's element, which are the output of ``deliver-user-info`` too."""
+    children = [
+        _leaf("group-id", receipt.group),
+        _leaf("result", receipt.result.value),
+        _leaf("cursor", str(receipt.position.cursor)),
+    ]
+    if receipt.position.snapshot:
+        children.append(_progress(receipt.position.snapshot, BACKUP))
+    if receipt.reason:
+        children.append(_leaf("reason", receipt.reason))
+    for bad in receipt.quarantined:
+        entry = _element(f"{{{BACKUP}}}quarantined")
+        entry.append(_leaf("key", bad.key.decode()))
+        entry.append(_leaf("version", str(bad.version)))
+        entry.append(_leaf("reason", bad.reason))
+        children.append(entry)
+    return children
+
+
+def decode_receipt(element: etree._Element) -> Receipt:
+    """Read a receipt from its element, or from the rpc-reply that holds its children.
+
+    Raises WireError.
+    """
+    group = _text(element, "group-id", BACKUP)
+    with _reading(f"receipt of group {group}"):
+        quarantined = tuple(
+            Quarantined(
+                _text(entry, "key", BACKUP).encode(),
+                Version.parse(_text(entry, "version", BACKUP)),
+                _text(entry, "reason", BACKUP),
+            )
+            for entry in element.iterfind(f"{{{BACKUP}}}quarantined")
+        )
+        return Receipt(
+            group,
+            Result(_text(element, "result", BACKUP)),
+            decode_position(element, BACKUP),
+            element.findtext(f"{{{BACKUP}}}reason") or "",
+            quarantined,
+        )
+
+
+def encode_identity(notification: IdentityNotification) -> etree._Element:
+    """Return the first or second identity notification (S402)."""
+    name = FIRST_IDENTITY if notification.role is Role.PRIMARY else SECOND_IDENTITY
+    element = _element(name)
+    for leaf, text in (
+        ("group-id", notification.group),
+        ("device-id", notification.device),
+        ("address", notification.address),
+        ("role", notification.role.value),
+        ("epoch", str(notification.epoch)),
+    ):
+        element.append(_leaf(leaf, text, IDENTITY))
+    _append_position(element, notification.position)
+    return element
+
+
+def decode_identity(element: etree._Element) -> IdentityNotification:
+    """Read an identity notification; raises WireError."""
+    with _reading(etree.QName(element).localname):
+        return IdentityNotification(
+            _text(element, "group-id", IDENTITY),
+            _text(element, "device-id", IDENTITY),
+            _text(element, "address", IDENTITY),
+            Role(_text(element, "role", IDENTITY)),
+            Epoch.parse(_text(element, "epoch", IDENTITY)),
+            decode_position(element, IDENTITY),
+        )
+
+
+def encode_identity_result(result: IdentityResult) -> etree._Element:
+    """Return the RPC that answers an identity notification (S403)."""
+    element = _element(IDENTITY_RESULT)
+    for leaf, text in (
+        ("group-id", result.group),
+        ("device-id", result.device),
+        ("result", "accepted" if result.accepted else "refused"),
+        ("reason", result.reason),
+        ("highest-epoch", str(result.highest)),
+        ("store-id", result.store_id),
+    ):
+        element.append(_leaf(leaf, text, IDENTITY))
+    _append_position(element, result.position)
+    return element
+
+
+def decode_identity_result(element: etree._Element) -> IdentityResult:
+    """Read the RPC ``identity-result``; raises WireError."""
+    with _reading("identity-result"):
+        return IdentityResult(
+            _text(element, "group-id", IDENTITY),
+            _text(element, "device-id", IDENTITY),
+            _text(element, "result", IDENTITY) == "accepted",
+            element.findtext(f"{{{IDENTITY}}}reason") or "",
+            Epoch.parse(element.findtext(f"{{{IDENTITY}}}highest-epoch") or ""),
+            _text(element, "store-id", IDENTITY),
+            decode_position(element, IDENTITY),
+        )
+
+
+def position_children(position: Position, namespace: str) -> list[etree._Element]:
+    """Return cursor and, while one is under way, the snapshot's progress."""
+    children = [_leaf("cursor", str(position.cursor), namespace)]
+    if position.snapshot:
+        children.append(_progress(position.snapshot, namespace))
+    return children
+
+
+def decode_position(element: etree._Element, namespace: str) -> Position:
+    """Read cursor and snapshot progress from among an element's children; VersionError or WireError."""
+    cursor = Version.parse(element.findtext(f"{{{namespace}}}cursor") or "")
+    progress = element.find(f"{{{namespace}}}snapshot")
+    if progress is None:
+        return Position(cursor)
+    return Position(
+        cursor,
+        SnapshotProgress(
+            Version.parse(_text(progress, "version", namespace)),
+            int(_text(progress, "next-bucket", namespace)),
+            Version.parse(_text(progress, "upper", namespace)),
+        ),
+    )
+
+
+def _append_position(element: etree._Element, position: Position) -> None:
+    for child in position_children(position, etree.QName(element).namespace or ""):
+        element.append(child)
+
+
+def _progress(progress: SnapshotProgress, namespace: str) -> etree._Element:
+    element = _element(f"{{{namespace}}}snapshot")
+    for leaf, value in zip(("version", "next-bucket", "upper"), progress, strict=True):
+        element.append(_leaf(leaf, str(value), namespace))
+    return element
+
+
+def _changes(element: etree._Element, raw: bytes) -> Iterable[Change]:
+    expected = sum(1 for _ in element.iterchildren(f"{{{BACKUP}}}change"))
+    cut = _CHANGE.findall(raw)
+    if len(cut) != expected:
+        return _changes_of_tree(element)
+    versions: dict[bytes, Epoch] = {}
+    return [Change(key, _version(version, versions), record or None) for key, version, record in cut]
+
+
+def _version(text: bytes, epochs: dict[bytes, Epoch]) -> Version:
+    """Read a version, keeping the few epochs of a batch: one parse of each instead of thousands."""
+    front, _, seq = text.rpartition(b"/")
+    epoch = epochs.get(front)
+    if epoch is None or not seq.isdigit():
+        version = Version.parse(text.decode())
+        epochs[front] = version.epoch
+        return version
+    return Version(epoch, int(seq))
+
+
+def _changes_of_tree(element: etree._Element) -> Iterable[Change]:
+    """Read changes that somebody else's encoder wrote: the record is then what canonical XML makes of it."""
+    for change in element.iterchildren(f"{{{BACKUP}}}change"):
+        key = _text(change, "key", BACKUP).encode()
+        version = Version.parse(_text(change, "version", BACKUP))
+        holder = change.find(f"{{{BACKUP}}}record")
+        if holder is None:
+            yield Change(key, version, None)
+        elif len(holder) != 1:
+            raise WireError(f"the record of {key.decode()} holds {len(holder)} elements instead of one")
+        else:
+            yield Change(key, version, etree.tostring(holder[0], method="c14n", exclusive=True))
+
+
+def _element(name: str) -> etree._Element:
+    """Return an element whose namespace is the default one."""
+    # The stubs do not know that None is lxml's key of the default namespace.
+    nsmap = cast("dict[str, str]", {None: etree.QName(name).namespace})
+    return etree.Element(name, nsmap=nsmap)
+
+
+def _leaf(name: str, text: str, namespace: str = BACKUP) -> etree._Element:
+    element = _element(f"{{{namespace}}}{name}")
+    element.text = text
+    return element
+
+
+def _text(element: etree._Element, name: str, namespace: str) -> str:
+    text = element.findtext(f"{{{namespace}}}{name}")
+    if text is None:
+        raise WireError(f"{etree.QName(element).localname} lacks {name}")
+    return text.strip()
+
+
+class _reading:  # noqa: N801 - reads as a statement
+    """Turn what parsing raises into a WireError that says what was being read."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, VersionError) or (
+            isinstance(error, ValueError) and not isinstance(error, WireError)
+        ):
+            raise WireError(f"{self._what}: {error}") from error
