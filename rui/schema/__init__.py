@@ -1,0 +1,30 @@
+"""What the YANG modules say, for everyone else. Files are read once, by `Schema.load`."""
+
+from rui.schema.errors import DataError, Issue, ModuleProblem, SchemaError, Tag, UnknownNodeError
+from rui.schema.files import installed_directories, yang_directory
+from rui.schema.library import Conformance, ModuleInfo, SubmoduleInfo
+from rui.schema.libyang import Defaults
+from rui.schema.schema import Document, Schema
+from rui.schema.tree import Kind, Membership, Node, Tree, TypeSpec
+
+__all__ = [
+    "Conformance",
+    "DataError",
+    "Defaults",
+    "Document",
+    "Issue",
+    "Kind",
+    "Membership",
+    "ModuleInfo",
+    "ModuleProblem",
+    "Node",
+    "Schema",
+    "SchemaError",
+    "SubmoduleInfo",
+    "Tag",
+    "Tree",
+    "TypeSpec",
+    "UnknownNodeError",
+    "installed_directories",
+    "yang_directory",
+]

@@ -1,0 +1,194 @@
+"""The one file that speaks to libyang: a context over a folder of modules, and checks of XML against it."""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from enum import Enum
+from pathlib import Path
+
+import oopt_gnpy_libyang as ly
+
+from rui.schema.errors import Issue, ModuleProblem, SchemaError, Tag
+
+# libyang's messages go to its store, where `errors()` finds them, and never to stderr. The setting is the process's.
+ly.set_log_options(ly.LogOptions.Store)
+
+_SCHEMA_LINE = re.compile(r"\(line (?:number )?(\d+)\)|line (\d+)")
+
+
+class Purpose(Enum):
+    """What data is checked as; each holds libyang's options for parsing and for validating.
+
+    CONFIG: a whole datastore, without state. OPERATIONAL: a part of the operational tree, whose constraints may be
+    open (RFC 8342 section 5.3). OPERATION: one request, reply or notification. RECORDS: state that travelled and may
+    hold nodes that we do not know, which are passed over.
+    """
+
+    CONFIG = (
+        ly.ParseOptions.Strict | ly.ParseOptions.NoState,
+        ly.ValidationOptions.NoState | ly.ValidationOptions.MultiError,
+    )
+    OPERATIONAL = (
+        ly.ParseOptions.Strict,
+        ly.ValidationOptions.Present | ly.ValidationOptions.Operational | ly.ValidationOptions.MultiError,
+    )
+    OPERATION = (ly.ParseOptions.Strict, ly.ValidationOptions.Present | ly.ValidationOptions.MultiError)
+    RECORDS = (ly.ParseOptions(0), ly.ValidationOptions.Present)
+
+
+class Defaults(Enum):
+    """The with-defaults modes (RFC 6243 section 3) as libyang's print flags."""
+
+    EXPLICIT = ly.PrintFlags.WithDefaultsExplicit
+    TRIM = ly.PrintFlags.WithDefaultsTrim
+    REPORT_ALL = ly.PrintFlags.WithDefaultsAll
+    REPORT_ALL_TAGGED = ly.PrintFlags.WithDefaultsAllTag
+
+
+class LibyangContext:
+    """A compiled set of modules from one folder.
+
+    Raises SchemaError when libyang refuses a module that pyang took.
+    """
+
+    def __init__(
+        self, directory: Path, modules: Iterable[str], features: Mapping[str, Collection[str]]
+    ) -> None:
+        self._context = ly.Context(
+            str(directory), ly.ContextOptions.NoYangLibrary | ly.ContextOptions.DisableSearchCwd
+        )
+        for name in modules:
+            try:
+                self._context.load_module(name, None, list(features.get(name, ())))
+            except (ly.Error, ly.ErrorWithCode) as cause:
+                raise SchemaError(self._module_problems(directory / f"{name}.yang", str(cause))) from None
+
+    def implemented(self) -> frozenset[str]:
+        """Return the names of the modules whose nodes exist here; augments have implemented their targets."""
+        return frozenset(module.name for module in self._context.modules() if module.implemented)
+
+    def issues(self, data: bytes, purpose: Purpose, missing: Tag = Tag.DATA_MISSING) -> tuple[Issue, ...]:
+        """Parse and validate XML; return nothing when it holds, else every reason found.
+
+        `missing` is the tag for a mandatory node that is not there.
+        """
+        parse, validate = purpose.value
+        try:
+            self._context.parse_data(data, ly.DataFormat.XML, parse, validate)
+        except (ly.Error, ly.ErrorWithCode) as cause:
+            found = self._collect(missing)
+            return found or (Issue("", str(cause), Tag.OPERATION_FAILED),)
+        # Some errors, such as an unknown attribute, are stored while the parser reports success.
+        return self._collect(missing)
+
+    def paths(self, data: bytes, list_path: str) -> list[str] | None:
+        """Parse records and return the data paths of the entries of `list_path`; None when anything is wrong."""
+        parse, validate = Purpose.RECORDS.value
+        try:
+            tree = self._context.parse_data(data, ly.DataFormat.XML, parse, validate)
+        except (ly.Error, ly.ErrorWithCode):
+            self._context.clean_all_errors()
+            return None
+        return [] if tree is None else [entry.path for entry in tree.find(list_path)]
+
+    def render(self, data: bytes, purpose: Purpose, mode: Defaults) -> bytes:
+        """Return checked data again, with defaults as `mode` says, its top-level elements side by side.
+
+        Raises ValueError when the data does not hold: check it first.
+        """
+        parse, validate = purpose.value
+        try:
+            # Defaults of containers that the data does not mention are wanted too, so nothing is "present only".
+            tree = self._context.parse_data(data, ly.DataFormat.XML, parse, validate)
+        except (ly.Error, ly.ErrorWithCode) as cause:
+            self._context.clean_all_errors()
+            raise ValueError("data that was not checked") from cause
+        if tree is None:
+            return b""
+        flags = mode.value | ly.PrintFlags.WithSiblings | ly.PrintFlags.Shrink
+        return str(tree.print(ly.DataFormat.XML, flags) or "").encode()
+
+    def _collect(self, missing: Tag) -> tuple[Issue, ...]:
+        issues = []
+        for error in self._context.errors():
+            if error.level == ly.LogLevel.Error:
+                issue = classify(
+                    error.message or "", error.data_path or "", error.app_tag, error.line or 0, missing
+                )
+                if issue not in issues:
+                    issues.append(issue)
+        self._context.clean_all_errors()
+        return tuple(issues)
+
+    def _module_problems(self, file: Path, cause: str) -> tuple[ModuleProblem, ...]:
+        problems = tuple(
+            ModuleProblem(
+                file.name,
+                error.line or 0,
+                f"{error.message} ({error.schema_path})" if error.schema_path else error.message or "",
+                "libyang",
+            )
+            for error in self._context.errors()
+            if error.level == ly.LogLevel.Error
+        )
+        self._context.clean_all_errors()
+        return problems or (ModuleProblem(file.name, 0, cause, "libyang"),)
+
+
+# libyang says what is wrong in words only. Each row: its words, the tag that fits, and whether the named element
+# (group 1) stands below the path that the message carries.
+_RULES: tuple[tuple[re.Pattern[str], Tag | None, bool], ...] = tuple(
+    (re.compile(pattern, re.DOTALL), tag, below)
+    for pattern, tag, below in (
+        (r'Node "([^"]+)" not found as a child', Tag.UNKNOWN_ELEMENT, True),
+        (r'Node "([^"]+)" not found', Tag.UNKNOWN_ELEMENT, True),
+        (r'No module (?:named|with namespace) "([^"]+)"', Tag.UNKNOWN_NAMESPACE, False),
+        (r'Mandatory (?:node|choice) "([^"]+)"', None, True),
+        (r'missing its key "([^"]+)"', Tag.MISSING_ELEMENT, True),
+        (r"Data for both cases", Tag.BAD_ELEMENT, False),
+        (r"Duplicate instance of", Tag.BAD_ELEMENT, False),
+        (r"Unexpected data state node", Tag.BAD_ELEMENT, False),
+        (r"When condition", Tag.UNKNOWN_ELEMENT, False),
+        (r"no target instance|no existing target", Tag.DATA_MISSING, False),
+        (r'XML metadata|[Aa]nnotation|attribute', Tag.UNKNOWN_ATTRIBUTE, False),
+    )
+)  # fmt: skip
+_BY_APP_TAG = {
+    "instance-required": Tag.DATA_MISSING,
+    "missing-choice": Tag.DATA_MISSING,
+    "data-not-unique": Tag.OPERATION_FAILED,
+    "too-many-elements": Tag.OPERATION_FAILED,
+    "too-few-elements": Tag.OPERATION_FAILED,
+    "must-violation": Tag.OPERATION_FAILED,
+}
+_NOT_XML = re.compile(
+    r"Invalid character|tag mismatch|Unexpected end|not supported|expected element|XML|Unknown XML"
+)
+
+
+def classify(message: str, path: str, app_tag: str | None, line: int, missing: Tag) -> Issue:
+    """Turn one libyang message into an Issue; `missing` is the tag for absent mandatory nodes."""
+    message = message.strip()
+    for pattern, tag, below in _RULES:
+        match = pattern.search(message)
+        if match is None:
+            continue
+        named = match[1] if match.groups() else None
+        if tag is Tag.UNKNOWN_NAMESPACE:
+            return Issue(path, message, tag, app_tag, namespace=named, line=line)
+        choice = "Mandatory choice" in message
+        element = named or _last(path)
+        place = f"{path}/{named}" if below and named and not choice else path
+        return Issue(place, message, tag or missing, app_tag, element=None if choice else element, line=line)
+    if app_tag in _BY_APP_TAG:
+        return Issue(path, message, _BY_APP_TAG[app_tag], app_tag, element=_last(path), line=line)
+    # A constraint is evaluated after parsing and so has no line; a value is refused where it is read.
+    tag = Tag.INVALID_VALUE if line else Tag.OPERATION_FAILED
+    if _NOT_XML.search(message):
+        tag = Tag.MALFORMED
+    return Issue(path, message, tag, app_tag, element=_last(path), line=line)
+
+
+def _last(path: str) -> str | None:
+    """Return the local name of the last step of a data path, whose predicates may hold slashes."""
+    bare = re.sub(r"\[(?:[^\]'\"]|'[^']*'|\"[^\"]*\")*\]", "", path)
+    return bare.rpartition("/")[2].rpartition(":")[2] or None

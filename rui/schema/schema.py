@@ -1,0 +1,230 @@
+"""`Schema`: a set of modules that says what exists and decides what is valid."""
+
+import copy
+import tempfile
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from lxml import etree
+
+from rui.schema.build import build_tree
+from rui.schema.errors import DataError, Issue, Tag, UnknownNodeError
+from rui.schema.files import find_modules, installed_directories, yang_directory
+from rui.schema.library import ModuleInfo, describe_modules
+from rui.schema.libyang import Defaults, LibyangContext, Purpose
+from rui.schema.modelset import ModelSet
+from rui.schema.operations import Direction, write_operations
+from rui.schema.tree import Node, Tree
+
+NETCONF_NAMESPACE = "urn:ietf:params:xml:ns:netconf:base:1.0"
+# Elements of NETCONF itself that wrap data: their content is what is checked.
+_WRAPPERS = frozenset(f"{{{NETCONF_NAMESPACE}}}{name}" for name in ("config", "data"))
+# RFC 6241 gives `filter` attributes without a prefix, which libyang takes for errors.
+_FILTER = f"{{{NETCONF_NAMESPACE}}}filter"
+_FILTER_ATTRIBUTES = ("type", "select")
+
+Document = etree._Element | bytes
+"""XML as an element or as UTF-8 bytes; data may come inside NETCONF's `config` or `data`, or as bare siblings."""
+
+
+class Schema:
+    """What a set of YANG modules says. Made by `load`; immutable; not for several threads at once."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        modules: tuple[ModuleInfo, ...],
+        data: LibyangContext,
+        requests: LibyangContext,
+        replies: LibyangContext,
+    ) -> None:
+        self.tree = tree
+        self.modules = modules
+        self._data = data
+        self._requests = requests
+        self._replies = replies
+        self._nodes: dict[str, Node] = {}
+        for top in (tree.data, tree.rpcs, tree.notifications):
+            for node in top.values():
+                self._nodes.update((inner.path, inner) for inner in node.walk())
+
+    @classmethod
+    def load(
+        cls,
+        modules: Iterable[str],
+        search: Sequence[Path] = (),
+        *,
+        features: Mapping[str, Collection[str]] | None = None,
+    ) -> "Schema":
+        """Read and compile modules.
+
+        `modules`: names of the modules to implement. `search`: folders to look in before our own and pyang's
+        installed ones. `features`: the enabled features by module; none of a module that is not named.
+        Raises SchemaError, which names file, line and reason of every error.
+        """
+        names = tuple(dict.fromkeys(modules))
+        enabled = features or {}
+        files = find_modules((*search, yang_directory(), *installed_directories()))
+        model = ModelSet(names, files, enabled)
+        with tempfile.TemporaryDirectory(prefix="rui-schema-") as scratch:
+            data = _compile(model, Path(scratch, "data"), names, enabled, None)
+            requests = _compile(model, Path(scratch, "input"), names, enabled, Direction.REQUEST)
+            replies = _compile(model, Path(scratch, "output"), names, enabled, Direction.REPLY)
+        implemented = data.implemented() & model.modules.keys()
+        tree = build_tree(model.modules, implemented)
+        return cls(tree, describe_modules(model, implemented, enabled), data, requests, replies)
+
+    # --- what exists
+
+    def node(self, path: str) -> Node:
+        """Return the node at a schema path such as `/rui-user-info:user-info/group` or `/rui-backup:x/input/y`.
+
+        Module names stand where the module changes; list keys are not part of it. Raises UnknownNodeError.
+        """
+        found = self._nodes.get(path)
+        if found is None:
+            raise UnknownNodeError(self._explain(path))
+        return found
+
+    def find(self, tags: Sequence[str]) -> Node | None:
+        """Return the data node reached by lxml tags from the top, or None."""
+        level: Mapping[str, Node] = self.tree.data
+        node = None
+        for tag in tags:
+            node = level.get(tag)
+            if node is None:
+                return None
+            level = node.children
+        return node
+
+    def source(self, name: str, revision: str | None = None) -> str | None:
+        """Return the text of a module or submodule, None when there is no such one (RFC 6022 get-schema)."""
+        for module in self.modules:
+            for item in (module, *module.submodules):
+                if item.name == name and revision in {None, "", item.revision}:
+                    return item.source
+        return None
+
+    # --- what is valid
+
+    def check_config(self, data: Document, source: str = "configuration") -> None:
+        """Check a whole configuration datastore; raise DataError with every issue."""
+        self._hold(self._data, data, Purpose.CONFIG, Tag.DATA_MISSING, source)
+
+    def complete_config(
+        self, data: Document, mode: Defaults = Defaults.REPORT_ALL, source: str = "configuration"
+    ) -> etree._Element:
+        """Check a configuration and return it in a `config` element with the model's defaults filled in.
+
+        `mode` is a with-defaults mode of RFC 6243. Raises DataError.
+        """
+        self.check_config(data, source)
+        body = self._data.render(_body(data), Purpose.CONFIG, mode)
+        return etree.fromstring(b'<config xmlns="' + NETCONF_NAMESPACE.encode() + b'">' + body + b"</config>")
+
+    def check_operational(self, data: Document, source: str = "operational data") -> None:
+        """Check a part of the operational tree: names, values and keys; constraints may be open. Raises DataError."""
+        self._hold(self._data, data, Purpose.OPERATIONAL, Tag.MISSING_ELEMENT, source)
+
+    def check_rpc(self, operation: Document, source: str = "request") -> None:
+        """Check the operation element of an rpc with its input. Raises DataError.
+
+        The content of anydata and anyxml is not looked into.
+        """
+        if isinstance(operation, bytes):
+            operation = _parse(operation, source)
+        if operation.tag not in self.tree.rpcs:
+            name, namespace = etree.QName(operation).localname, etree.QName(operation).namespace
+            known = any(node.namespace == namespace for node in self._nodes.values())
+            tag = Tag.UNKNOWN_ELEMENT if known else Tag.UNKNOWN_NAMESPACE
+            raise DataError(
+                (Issue(f"/{name}", f'There is no operation "{name}" in namespace "{namespace}".', tag,
+                       element=name, namespace=None if known else namespace),),
+                source,
+            )  # fmt: skip
+        if operation.find(_FILTER) is not None:
+            operation = _without_filter_attributes(operation)
+        self._hold(self._requests, operation, Purpose.OPERATION, Tag.MISSING_ELEMENT, source)
+
+    def check_output(self, operation: str, body: Sequence[Document], source: str = "reply") -> None:
+        """Check what a reply to `operation` (an lxml tag) carries: the elements of its output. Raises DataError."""
+        name = etree.QName(operation)
+        namespace = (name.namespace or "").encode()
+        inner = b"".join(_bytes(item) for item in body)
+        element = b'<%s xmlns="%s">%s</%s>' % (
+            name.localname.encode(),
+            namespace,
+            inner,
+            name.localname.encode(),
+        )
+        self._hold(self._replies, element, Purpose.OPERATION, Tag.MISSING_ELEMENT, source)
+
+    def check_notification(self, content: Document, source: str = "notification") -> None:
+        """Check the content of a notification (the element beside eventTime). Raises DataError."""
+        self._hold(self._requests, content, Purpose.OPERATION, Tag.MISSING_ELEMENT, source)
+
+    def _hold(
+        self, context: LibyangContext, data: Document, purpose: Purpose, missing: Tag, source: str
+    ) -> None:
+        issues = context.issues(_body(data), purpose, missing)
+        if issues:
+            raise DataError(issues, source)
+
+    def _explain(self, path: str) -> str:
+        steps = path.strip("/").split("/")
+        for length in range(len(steps), 0, -1):
+            parent = self._nodes.get("/" + "/".join(steps[:length]))
+            if parent is not None:
+                names = ", ".join(node.name for node in parent.children.values()) or "nothing"
+                return f"{path}: {parent.path} has no {steps[length]!r}, only {names}"
+        return f"{path}: no module has a top-level {steps[0]!r}; write /MODULE:NODE/…"
+
+
+def _compile(
+    model: ModelSet,
+    directory: Path,
+    names: Sequence[str],
+    features: Mapping[str, Collection[str]],
+    direction: Direction | None,
+) -> LibyangContext:
+    """Write the set to a folder, as it is or as operations, and compile it: libyang sees just what pyang took."""
+    directory.mkdir()
+    for name, module in model.modules.items():
+        if direction is None:
+            text = model.file(name).read_text(encoding="utf-8")
+        else:
+            text = write_operations(module, model.modules, direction)
+        directory.joinpath(f"{name}.yang").write_text(text, encoding="utf-8")
+    return LibyangContext(directory, names, features)
+
+
+def _bytes(document: Document) -> bytes:
+    if isinstance(document, bytes):
+        return document
+    return etree.tostring(document, with_tail=False)
+
+
+def _body(document: Document) -> bytes:
+    """Return data as sibling elements, taken out of NETCONF's wrapper."""
+    if isinstance(document, bytes):
+        return document
+    if document.tag in _WRAPPERS:
+        return b"".join(etree.tostring(child, with_tail=False) for child in document)
+    return etree.tostring(document, with_tail=False)
+
+
+def _without_filter_attributes(operation: etree._Element) -> etree._Element:
+    operation = copy.deepcopy(operation)
+    for element in operation.iterfind(_FILTER):
+        for name in _FILTER_ATTRIBUTES:
+            element.attrib.pop(name, None)
+    return operation
+
+
+def _parse(data: bytes, source: str) -> etree._Element:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True)
+    try:
+        return etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as cause:
+        line = cause.lineno or 0
+        raise DataError((Issue("", cause.msg or "not XML", Tag.MALFORMED, line=line),), source) from None

@@ -1,0 +1,123 @@
+"""The schema tree as plain frozen values: what edit-config, filters and the CLI ask about a node.
+
+Children are found by their lxml tag (`{namespace}name`), with choices and cases flattened away as they are in
+data; a node says which cases it belongs to.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Kind(StrEnum):
+    """What a schema node is, in YANG's own keywords."""
+
+    CONTAINER = "container"
+    LIST = "list"
+    LEAF = "leaf"
+    LEAF_LIST = "leaf-list"
+    ANYDATA = "anydata"
+    ANYXML = "anyxml"
+    RPC = "rpc"
+    ACTION = "action"
+    INPUT = "input"
+    OUTPUT = "output"
+    NOTIFICATION = "notification"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A node's place in one choice: nodes that share `choice` and differ in `case` exclude each other."""
+
+    choice: str
+    case: str
+
+
+@dataclass(frozen=True, slots=True)
+class TypeSpec:
+    """The type of a leaf or leaf-list.
+
+    `name` is as written (`rt:group-id`), `base` the built-in type below it. What does not apply is empty:
+    `enums` and `bits` in the order of the model, `identities` as `module:name` of everything that fits,
+    `ranges` and `lengths` as inclusive (low, high) texts, `patterns`, `path` of a leafref with its `target`
+    schema path, `members` of a union.
+    """
+
+    name: str
+    base: str
+    enums: tuple[str, ...] = ()
+    bits: tuple[str, ...] = ()
+    identities: tuple[str, ...] = ()
+    ranges: tuple[tuple[str, str], ...] = ()
+    lengths: tuple[tuple[str, str], ...] = ()
+    patterns: tuple[str, ...] = ()
+    path: str = ""
+    target: str = ""
+    members: tuple["TypeSpec", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One schema node.
+
+    `path` is its data path with module names where the module changes (`/rui-user-info:user-info/group`);
+    `tag` is `{namespace}name`. `config` is False for state and for everything in operations. `mandatory` is
+    YANG's mandatory or min-elements above 0, or being a list key. `defaults` has several values only for a
+    leaf-list. `choices` runs from the outermost choice to the innermost. `extensions` holds the extension
+    statements on the node as (module, name), such as ("ietf-netconf-acm", "default-deny-all").
+    """
+
+    kind: Kind
+    module: str
+    namespace: str
+    name: str
+    path: str
+    config: bool
+    mandatory: bool = False
+    presence: str = ""
+    ordered_by_user: bool = False
+    keys: tuple[str, ...] = ()
+    unique: tuple[str, ...] = ()
+    min_elements: int = 0
+    max_elements: int | None = None
+    type: TypeSpec | None = None
+    defaults: tuple[str, ...] = ()
+    units: str = ""
+    description: str = ""
+    reference: str = ""
+    status: str = "current"
+    when: tuple[str, ...] = ()
+    must: tuple[str, ...] = ()
+    choices: tuple[Membership, ...] = ()
+    extensions: frozenset[tuple[str, str]] = frozenset()
+    children: Mapping[str, "Node"] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+
+    @property
+    def tag(self) -> str:
+        """The element name as lxml writes it."""
+        return f"{{{self.namespace}}}{self.name}"
+
+    def child(self, name: str) -> "Node | None":
+        """Return the child of that local name in this node's own namespace, if there is one."""
+        return self.children.get(f"{{{self.namespace}}}{name}")
+
+    def walk(self) -> Iterator["Node"]:
+        """Yield this node and everything below it, parents first, in the order of the model."""
+        yield self
+        for node in self.children.values():
+            yield from node.walk()
+
+    def excludes(self, other: "Node") -> bool:
+        """Say whether this node and a sibling belong to different cases of one choice."""
+        mine = {membership.choice: membership.case for membership in self.choices}
+        return any(mine.get(member.choice, member.case) != member.case for member in other.choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """All top-level nodes of the implemented modules by tag: data, RPCs and notifications (one name space)."""
+
+    data: Mapping[str, Node]
+    rpcs: Mapping[str, Node]
+    notifications: Mapping[str, Node]
