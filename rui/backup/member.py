@@ -142,9 +142,8 @@ class Member:
         self._retry_at: float | None = None
         self._claims = 0
 
-    def start(self, now: float) -> None:
+    def start(self) -> None:
         """Begin in the configured role; a primary takes a new epoch at every start."""
-        del now
         if self.role is Role.PRIMARY:
             self._claim(self.position.writer)
 
@@ -278,7 +277,8 @@ class Member:
     @property
     def waiting_for_disk(self) -> int:
         """How many changes are not durable yet."""
-        return sum(len(part.changes) for part in (*self._steps, *self._writing))
+        queued = sum(len(step.changes) for step in self._steps)
+        return queued + sum(len(frame.changes) for frame in self._writing)
 
     def _change(self, key: bytes, record: bytes | None) -> Version:
         if not self.serving:
