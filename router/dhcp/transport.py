@@ -1,0 +1,270 @@
+"""The relay's sockets: real interfaces (root), or loopback UDP for tests and demonstrations."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Protocol
+
+from router.dhcp.frames import BROADCAST_MAC, ip_datagram
+from router.dhcp.values import AccessPort, ClientSource, Reply, SendToClient, SendToServer
+
+SERVER_PORT, CLIENT_PORT = 67, 68
+_ETH_P_IP = 0x0800
+_IP_PKTINFO = 8
+_IP_FREEBIND = 15
+_SO_BINDTODEVICE = 25
+_SO_RCVBUFFORCE = 33
+_RECEIVE_BUFFER = 4 << 20
+_LARGEST_PACKET = 65535
+_PACKETS_A_TURN = 64
+_PKTINFO = struct.Struct("=i4s4s")
+_ANCILLARY = socket.CMSG_SPACE(_PKTINFO.size)
+
+OnClient = Callable[[bytes, ClientSource], None]
+OnServer = Callable[[bytes, tuple[str, int]], None]
+
+
+class TransportError(OSError):
+    """A socket that cannot be opened; the message names the interface or address and what to do."""
+
+
+class Transport(Protocol):
+    """Moves packets; ``open`` before the first, ``close`` after the last."""
+
+    def open(self, on_client: OnClient, on_server: OnServer) -> None:
+        """Open all sockets. Raises TransportError; then none stays open."""
+
+    def send_server(self, output: SendToServer) -> None:
+        """Send to a server. Raises OSError."""
+
+    def send_reply(self, output: Reply) -> None:
+        """Send to a client or to a relay downstream. Raises OSError."""
+
+    def close(self) -> None:
+        """Close all sockets."""
+
+
+class _Reader:
+    """Reads a socket when it is readable, a bounded number of packets each turn of the loop."""
+
+    def __init__(
+        self, sock: socket.socket, take: Callable[[bytes, int, bool, tuple[str, int]], None]
+    ) -> None:
+        self._sock = sock
+        self._take = take
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(sock.fileno(), self._readable)
+
+    def _readable(self) -> None:
+        for _ in range(_PACKETS_A_TURN):
+            try:
+                data, ancillary, _, sender = self._sock.recvmsg(_LARGEST_PACKET, _ANCILLARY)
+            except OSError:
+                # Empty, or the interface went down for a while: the loop calls again when there is something
+                return
+            interface, addressed = _packet_info(ancillary)
+            self._take(data, interface, addressed, sender)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._sock.fileno())
+        self._sock.close()
+
+
+def _packet_info(ancillary: Sequence[tuple[int, int, bytes]]) -> tuple[int, bool]:
+    """Return the index of the interface a packet came in by, and whether it was addressed to us alone."""
+    for level, kind, data in ancillary:
+        if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(data) >= _PKTINFO.size:
+            index, local, header_destination = _PKTINFO.unpack_from(data)
+            return index, local == header_destination
+    return 0, False
+
+
+class InterfaceTransport:
+    """Sockets on real interfaces.
+
+    Servers are reached from ``giaddr`` on port 67 (which need not be configured yet: it may be a virtual
+    address). Clients are heard by a socket bound to their interface and answered by whole frames.
+    """
+
+    def __init__(self, giaddr: IPv4Address, ports: tuple[AccessPort, ...]) -> None:
+        self._giaddr = giaddr
+        self._ports = ports
+        self._by_index: dict[int, AccessPort] = {}
+        self._frames: dict[str, socket.socket] = {}
+        self._readers: list[_Reader] = []
+        self._server_socket: socket.socket | None = None
+
+    def open(self, on_client: OnClient, on_server: OnServer) -> None:
+        """Open all sockets; needs CAP_NET_RAW and CAP_NET_BIND_SERVICE. Raises TransportError."""
+
+        def take(data: bytes, interface: int, addressed: bool, sender: tuple[str, int]) -> None:
+            # A renewal is unicast to the giaddr, so a client's packet may arrive at either kind of socket
+            port = self._by_index.get(interface)
+            if port is not None:
+                on_client(data, ClientSource(port, sender, addressed))
+            else:
+                on_server(data, sender)
+
+        try:
+            for port in self._ports:
+                self._open_port(port, take)
+            self._server_socket = _udp_socket(str(self._giaddr), SERVER_PORT, None)
+            self._readers.append(_Reader(self._server_socket, take))
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_port(self, port: AccessPort, take: Callable[[bytes, int, bool, tuple[str, int]], None]) -> None:
+        try:
+            self._by_index[socket.if_nametoindex(port.interface)] = port
+        except OSError as error:
+            raise TransportError(
+                error.errno,
+                f"there is no access interface {port.interface!r}: create it, or correct its name",
+            ) from error
+        self._readers.append(_Reader(_udp_socket("0.0.0.0", SERVER_PORT, port.interface), take))  # noqa: S104 - one interface
+        try:
+            frames = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+        except PermissionError as error:
+            raise TransportError(
+                error.errno, f"frames on {port.interface} need root or CAP_NET_RAW"
+            ) from error
+        frames.setblocking(False)
+        self._frames[port.interface] = frames
+
+    def send_server(self, output: SendToServer) -> None:
+        """Send from giaddr:67. Raises OSError."""
+        self._server().sendto(output.payload, (str(output.address), SERVER_PORT))
+
+    def send_reply(self, output: Reply) -> None:
+        """Send to a client as a frame, to a relay downstream as a datagram. Raises OSError."""
+        if not isinstance(output, SendToClient):
+            self._server().sendto(output.payload, (str(output.address), SERVER_PORT))
+            return
+        interface = output.source.port.interface
+        mac, ip = (BROADCAST_MAC, IPv4Address(0xFFFFFFFF)) if output.broadcast else (output.mac, output.ip)
+        datagram = ip_datagram(output.payload, self._giaddr, SERVER_PORT, ip, CLIENT_PORT)
+        self._frames[interface].sendto(datagram, (interface, _ETH_P_IP, 0, 0, mac))
+
+    def _server(self) -> socket.socket:
+        if self._server_socket is None:
+            raise OSError(errno.ENOTCONN, "the relay's sockets are closed")
+        return self._server_socket
+
+    def close(self) -> None:
+        """Close all sockets."""
+        for reader in self._readers:
+            reader.close()
+        for frames in self._frames.values():
+            frames.close()
+        self._readers, self._frames, self._by_index, self._server_socket = [], {}, {}, None
+
+
+@dataclass(frozen=True, slots=True)
+class LoopbackPorts:
+    """UDP ports of the unprivileged mode; 0 lets the system choose. One client port for each access port."""
+
+    address: str = "127.0.0.1"
+    server_side: int = 0
+    client_side: tuple[int, ...] = ()
+    server: int = SERVER_PORT
+
+
+class LoopbackTransport:
+    """Plain UDP sockets at configured ports; a client is answered at the address its request came from."""
+
+    def __init__(self, ports: tuple[AccessPort, ...], where: LoopbackPorts) -> None:
+        self._ports = ports
+        self._where = where
+        self._readers: list[_Reader] = []
+        self._client_sockets: dict[str, socket.socket] = {}
+        self._server_socket: socket.socket | None = None
+
+    def open(self, on_client: OnClient, on_server: OnServer) -> None:
+        """Open all sockets. Raises TransportError."""
+        try:
+            for number, port in enumerate(self._ports):
+                self._open_port(port, number, on_client)
+            self._server_socket = _udp_socket(self._where.address, self._where.server_side, None)
+            self._readers.append(_Reader(self._server_socket, lambda data, _i, _a, by: on_server(data, by)))
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_port(self, port: AccessPort, number: int, on_client: OnClient) -> None:
+        wanted = self._where.client_side[number] if number < len(self._where.client_side) else 0
+        sock = _udp_socket(self._where.address, wanted, None)
+        self._client_sockets[port.interface] = sock
+
+        def take(data: bytes, _interface: int, _addressed: bool, sender: tuple[str, int]) -> None:
+            on_client(data, ClientSource(port, sender))
+
+        self._readers.append(_Reader(sock, take))
+
+    @property
+    def client_addresses(self) -> dict[str, tuple[str, int]]:
+        """Where each access port listens."""
+        return {name: sock.getsockname() for name, sock in self._client_sockets.items()}
+
+    @property
+    def server_side_address(self) -> tuple[str, int]:
+        """Where the servers' answers are awaited."""
+        if self._server_socket is None:
+            raise OSError(errno.ENOTCONN, "the relay's sockets are closed")
+        address: tuple[str, int] = self._server_socket.getsockname()
+        return address
+
+    def send_server(self, output: SendToServer) -> None:
+        """Send to the configured server port. Raises OSError."""
+        if self._server_socket is None:
+            raise OSError(errno.ENOTCONN, "the relay's sockets are closed")
+        self._server_socket.sendto(output.payload, (str(output.address), self._where.server))
+
+    def send_reply(self, output: Reply) -> None:
+        """Send to where the request came from. Raises OSError."""
+        self._client_sockets[output.source.port.interface].sendto(output.payload, output.source.address)
+
+    def close(self) -> None:
+        """Close all sockets."""
+        for reader in self._readers:
+            reader.close()
+        self._readers, self._client_sockets, self._server_socket = [], {}, None
+
+
+def _udp_socket(address: str, port: int, interface: str | None) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    where = f"UDP {address}:{port}" + (f" on {interface}" if interface else "")
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        if port == SERVER_PORT:
+            # Several interfaces and groups listen to the same port, each for itself
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        if interface is not None:
+            sock.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, interface.encode() + b"\x00")
+        _widen_buffer(sock)
+        sock.bind((address, port))
+    except OSError as error:
+        sock.close()
+        advice = (
+            "run as root, or use other ports"
+            if error.errno in (errno.EACCES, errno.EPERM)
+            else error.strerror
+        )
+        raise TransportError(error.errno, f"cannot listen on {where}: {advice}") from error
+    return sock
+
+
+def _widen_buffer(sock: socket.socket) -> None:
+    """Make room for a burst: a thousand clients may ask in the same millisecond after a power cut."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
