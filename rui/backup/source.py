@@ -146,6 +146,7 @@ class Source:
 
     def want(self, head: Version, now: float) -> WantStream | WantPage | None:
         """Say what to read next, None when nothing may go out now; ``head`` is the newest durable version."""
+        self._wake = None
         if self.state not in (_S.STREAMING, _S.SNAPSHOT) or len(self._in_flight) >= self.options.window:
             return None
         stream_due = head > self._sent and self._stream_due(head, now)
@@ -235,6 +236,7 @@ class Source:
 
     def _stream_due(self, head: Version, now: float) -> bool:
         if self.options.interval and now < self._not_before:
+            self._wake = self._not_before
             return False
         if len(self._in_flight) < self.options.partial_window:
             return True

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rui.backup.identity import IdentityResult, Role
+from rui.backup.journal import Frame
+from rui.backup.member import (
+    STORE_ID,
+    Answer,
+    Append,
+    JournalFullError,
+    Member,
+    MemberOptions,
+    NotPrimaryError,
+    Notify,
+    Output,
+)
+from rui.backup.messages import Position, Quarantined, Receipt, Result, Stream
+from rui.backup.table import Table
+from rui.backup.version import NO_EPOCH, ZERO, Epoch, Version
+from tests.unit.backup.histories import GROUP, A, applied, contents, gone, key, put, stream, version
+
+
+def primary(**kwargs: object) -> Member:
+    member = Member(GROUP, "bras-a", Role.PRIMARY, address="192.0.2.1", **kwargs)  # type: ignore[arg-type]
+    member.start()
+    return member
+
+
+def secondary(**kwargs: object) -> Member:
+    member = Member(GROUP, "bras-b", Role.SECONDARY, address="192.0.2.2", **kwargs)  # type: ignore[arg-type]
+    member.start()
+    return member
+
+
+def write(member: Member) -> list[Frame]:
+    """Play a disk that stores at once; return what was written."""
+    frames: list[Frame] = []
+    appends = [output for output in member.outputs() if isinstance(output, Append)]
+    for append in appends:
+        frames += append.frames
+        member.stored()
+    return frames
+
+
+def accept(member: Member, position: Position = Position()) -> None:  # noqa: B008 - frozen
+    member.identity_result(
+        IdentityResult(GROUP, member.device, True, "primary", member.epoch, "store-1", position)
+    )
+
+
+def kinds(outputs: list[Output]) -> list[type]:
+    return [type(output) for output in outputs]
+
+
+def test_every_start_as_primary_takes_an_epoch_above_all_it_knows() -> None:
+    assert primary().epoch == Epoch(1, "bras-a")
+    restarted = primary(position=Position(version(9), None, Epoch(4, "bras-b")))
+    assert restarted.epoch == Epoch(5, "bras-a")
+
+
+def test_the_epoch_is_durable_before_the_cloud_hears_of_it() -> None:
+    member = primary()
+    member.cloud_up()
+    (append,) = member.outputs()
+    assert isinstance(append, Append)
+    assert append.frames[0].position == Position(ZERO, None, Epoch(1, "bras-a"))
+    member.stored()
+    (notify,) = member.outputs()
+    assert isinstance(notify, Notify)
+    assert (notify.notification.role, notify.notification.epoch) == (Role.PRIMARY, Epoch(1, "bras-a"))
+
+
+def test_a_secondary_tells_its_cursor() -> None:
+    member = secondary(position=Position(version(9), None, A))
+    member.cloud_up()
+    (notify,) = member.outputs()
+    assert isinstance(notify, Notify)
+    assert notify.notification.position.cursor == version(9)
+    assert notify.notification.epoch == A
+
+
+def test_nothing_is_uploaded_before_it_is_durable() -> None:
+    member = primary()
+    write(member)
+    accept(member)
+    write(member)
+    member.put(key(1), b"<user/>")
+    member.flush()
+    assert member.next_upload(0.0) is None
+    (frame,) = write(member)
+    assert frame.position == Position(version(1), None, A)
+    batch = member.next_upload(0.0)
+    assert batch is not None
+    assert (batch.writer, batch.part) == (A, Stream(ZERO, version(1)))
+
+
+def test_what_is_put_during_a_write_is_committed_together() -> None:
+    member = primary()
+    write(member)
+    member.put(key(1), b"<user/>")
+    member.flush()
+    assert kinds(member.outputs()) == [Append]
+    member.put(key(2), b"<user/>")
+    member.put(key(3), b"<user/>")
+    member.flush()
+    assert member.outputs() == []
+    member.stored()
+    (append,) = member.outputs()
+    assert isinstance(append, Append)
+    assert [change.key for change in append.frames[0].changes] == [key(2), key(3)]
+
+
+def test_deleting_what_is_not_there_changes_nothing() -> None:
+    member = primary()
+    write(member)
+    assert member.delete(key(1)) is None
+    member.put(key(1), b"<user/>")
+    assert member.delete(key(1)) == version(2)
+    assert member.delete(key(1)) is None
+
+
+def test_a_secondary_takes_no_subscribers() -> None:
+    with pytest.raises(NotPrimaryError, match="secondary of group g1"):
+        secondary().put(key(1), b"<user/>")
+
+
+def test_a_failed_write_is_tried_again_and_nothing_leaves_meanwhile() -> None:
+    member = primary()
+    write(member)
+    accept(member)
+    write(member)
+    member.put(key(1), b"<user/>")
+    member.flush()
+    (append,) = member.outputs()
+    member.failed("no space left on device", now=3.0)
+    assert member.next_upload(3.0) is None
+    assert member.next_deadline() == 4.0
+    member.handle_timer(4.0)
+    assert member.outputs() == [append]
+    member.stored()
+    assert member.next_upload(4.0) is not None
+    assert member.failure == ""
+
+
+def test_logins_are_turned_away_when_too_much_waits_for_the_disk() -> None:
+    member = primary(options=MemberOptions(pending_bytes=10))
+    write(member)
+    member.put(key(1), b"<user>1234</user>")
+    member.flush()
+    member.failed("no space left on device", now=0.0)
+    with pytest.raises(JournalFullError, match="no space left on device"):
+        member.put(key(2), b"<user/>")
+    assert key(2) not in member.table
+    member.handle_timer(1.0)
+    write(member)
+    member.put(key(2), b"<user/>")
+
+
+def test_a_replica_answers_after_the_commit_and_in_order() -> None:
+    member = secondary()
+    member.receive(stream(0, 1, put(1, 1)), (), "first")
+    member.receive(stream(1, 2, put(2, 2)), (), "second")
+    member.receive(stream(5, 6, put(3, 6)), (), "third")
+    assert kinds(member.outputs()) == [Append]
+    assert len(member.table) == 0
+    member.stored()
+    answer, append = member.outputs()
+    assert isinstance(answer, Answer)
+    assert (answer.tag, answer.receipt.result) == ("first", Result.STORED)
+    assert isinstance(append, Append)
+    member.stored()
+    answers = [output for output in member.outputs() if isinstance(output, Answer)]
+    assert [(entry.tag, entry.receipt.result) for entry in answers] == [
+        ("second", Result.STORED),
+        ("third", Result.GAP),
+    ]
+    assert answers[1].receipt.position.cursor == version(2)
+    assert len(member.table) == 2
+
+
+def test_a_replica_that_cannot_write_says_so_and_holds_nothing_of_it() -> None:
+    member = secondary()
+    member.receive(stream(0, 1, put(1, 1)), (), "first")
+    member.outputs()
+    member.failed("no space left on device", now=0.0)
+    (answer,) = member.outputs()
+    assert isinstance(answer, Answer)
+    assert answer.receipt == Receipt(GROUP, Result.FAILED, Position(), "no space left on device")
+    assert len(member.table) == 0
+    member.receive(stream(0, 1, put(1, 1)), (), "again")
+    write(member)
+    assert len(member.table) == 1
+
+
+def test_a_poisoned_record_is_kept_counted_and_reported() -> None:
+    member = secondary()
+    bad = Quarantined(key(2), version(2), "lease-time: out of range")
+    member.receive(stream(0, 2, put(1, 1), put(2, 2)), (bad,), "tag")
+    (frame,) = write(member)
+    assert frame.quarantined == {key(2).decode(): bad.reason}
+    (answer,) = member.outputs()
+    assert isinstance(answer, Answer)
+    assert answer.receipt.quarantined == (bad,)
+    digest = member.digest()
+    assert (digest.count, digest.quarantined) == (2, 1)
+    member.receive(stream(2, 3, put(2, 3)), (), "healed")
+    write(member)
+    assert member.digest().quarantined == 0
+
+
+def test_a_primary_refuses_what_others_deliver() -> None:
+    member = primary()
+    write(member)
+    member.receive(stream(0, 1, put(1, 1), writer=Epoch(9, "bras-b")), (), "tag")
+    (answer,) = member.outputs()
+    assert isinstance(answer, Answer)
+    assert answer.receipt.result is Result.REFUSED
+    assert "primary under 1@bras-a" in answer.receipt.reason
+
+
+def test_a_refused_claim_is_raised_above_the_highest_and_only_so_often() -> None:
+    member = primary(options=MemberOptions(claims=2))
+    member.cloud_up()
+    write(member)
+    for counter in (7, 12):
+        refused = IdentityResult(
+            GROUP, "bras-a", False, "superseded", Epoch(counter, "bras-b"), "store-1", Position()
+        )
+        member.identity_result(refused)
+        assert member.epoch == Epoch(counter + 1, "bras-a")
+        write(member)
+    member.identity_result(replace(refused, highest=Epoch(20, "bras-b")))
+    assert member.epoch == Epoch(13, "bras-a")
+
+
+def test_the_cloud_s_store_id_is_kept_with_the_next_write() -> None:
+    member = primary()
+    write(member)
+    accept(member)
+    (frame,) = write(member)
+    assert frame.facts == {STORE_ID: "store-1"}
+    accept(member)
+    assert write(member) == []
+
+
+def test_a_primary_begins_behind_the_cloud_s_cursor() -> None:
+    table = applied([put(1, 1), put(2, 2), gone(1, 3)])
+    member = primary(table=table, position=Position(version(3), None, A))
+    write(member)
+    accept(member, Position(version(2)))
+    write(member)
+    batch = member.next_upload(0.0)
+    assert batch is not None
+    assert batch.writer == Epoch(2, "bras-a")
+    assert (batch.part, batch.changes) == (Stream(version(2), version(3)), (gone(1, 3),))
+    member.acknowledge(Receipt(GROUP, Result.STORED, Position(version(3))), 0.0)
+    assert member.source.protected == version(3)
+
+
+def test_the_journal_s_frames_rebuild_the_member() -> None:
+    member = primary()
+    frames = write(member)
+    for number in (1, 2, 1):
+        member.put(key(number), b"<user>%d</user>" % number)
+        member.flush()
+        frames += write(member)
+    member.delete(key(2))
+    member.flush()
+    frames += write(member)
+    table = Table()
+    for frame in frames:
+        for change in frame.changes:
+            table.apply(change)
+    again = primary(table=table, position=frames[-1].position)
+    assert contents(again.table) == contents(member.table)
+    assert again.digest().digest == member.digest().digest
+    assert again.durable == member.durable == Version(A, 4)
+    assert NO_EPOCH < member.epoch < again.epoch
+
+
+def test_tombstones_are_bounded() -> None:
+    member = primary(options=MemberOptions(tombstones=3))
+    write(member)
+    for number in range(6):
+        member.put(key(number), b"<user/>")
+        member.delete(key(number))
+    assert member.table.tombstones == 3
+    assert member.table.floor == version(6)

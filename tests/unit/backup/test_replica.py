@@ -1,0 +1,101 @@
+"""A replica's judgement as a table: position, batch, outcome."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rui.backup.messages import Batch, Position, Result, SnapshotPage, SnapshotProgress
+from rui.backup.replica import judge, supersedes
+from rui.backup.version import ZERO, Epoch, Version
+from tests.unit.backup.histories import GROUP, A, put, stream, version
+
+B = Epoch(2, "bras-b")
+AT_5 = Position(version(5), None, A)
+PARTLY = Position(version(5), SnapshotProgress(version(20), 100, version(22)), A)
+
+
+def page(at: int, first: int, last: int, writer: Epoch = A) -> Batch:
+    return Batch(GROUP, writer, SnapshotPage(version(at), first, last), ())
+
+
+STREAM_CASES = {
+    "the next batch is applied": (
+        AT_5,
+        stream(5, 7, put(1, 6)),
+        Result.STORED,
+        replace(AT_5, cursor=version(7)),
+    ),
+    "a batch that overlaps is applied": (AT_5, stream(2, 7), Result.STORED, replace(AT_5, cursor=version(7))),
+    "an empty replica takes the first": (
+        Position(),
+        stream(0, 3),
+        Result.STORED,
+        Position(version(3), None, A),
+    ),
+    "a new writer is learned": (AT_5, stream(5, 5, writer=B), Result.STORED, replace(AT_5, writer=B)),
+    "live changes beside a snapshot": (
+        PARTLY,
+        stream(22, 25),
+        Result.STORED,
+        replace(PARTLY, snapshot=SnapshotProgress(version(20), 100, version(25))),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STREAM_CASES)
+def test_what_a_replica_applies(case: str) -> None:
+    position, batch, result, after = STREAM_CASES[case]
+    judgement = judge(position, batch)
+    assert (judgement.result, judgement.position, judgement.apply) == (result, after, True)
+
+
+UNCHANGED_CASES = {
+    "what it holds is acknowledged again": (AT_5, stream(2, 5), Result.STORED),
+    "a batch that begins above the cursor": (AT_5, stream(6, 9), Result.GAP),
+    "an empty replica and a later batch": (Position(), stream(1, 9), Result.GAP),
+    "a gap beside a snapshot": (PARTLY, stream(23, 25), Result.GAP),
+    "an older writer": (replace(AT_5, writer=B), stream(5, 7), Result.REFUSED),
+    "an older writer's snapshot": (replace(AT_5, writer=B), page(20, 0, 9), Result.REFUSED),
+    "a snapshot below the cursor": (AT_5, page(4, 0, 9), Result.REFUSED),
+    "a snapshot that begins in the middle": (AT_5, page(20, 10, 19), Result.GAP),
+    "a page that leaves buckets out": (PARTLY, page(20, 101, 110), Result.GAP),
+    "a page that it has": (PARTLY, page(20, 0, 99), Result.STORED),
+}
+
+
+@pytest.mark.parametrize("case", UNCHANGED_CASES)
+def test_what_leaves_a_replica_as_it_was(case: str) -> None:
+    position, batch, result = UNCHANGED_CASES[case]
+    judgement = judge(position, batch)
+    assert (judgement.result, judgement.position, judgement.apply) == (result, position, False)
+    assert judgement.reason or result is Result.STORED
+
+
+def test_a_snapshot_goes_page_by_page_and_ends_at_its_upper_version() -> None:
+    first = judge(AT_5, page(20, 0, 1000))
+    assert first.position.snapshot == SnapshotProgress(version(20), 1001, version(20))
+    assert first.position.cursor == version(5)
+    assert first.clear == SnapshotPage(version(20), 0, 1000)
+    beside = judge(first.position, stream(20, 31))
+    last = judge(beside.position, page(20, 1001, 4095))
+    assert last.position == Position(version(31), None, A)
+
+
+def test_a_newer_snapshot_replaces_one_that_was_left() -> None:
+    judgement = judge(PARTLY, page(30, 0, 9))
+    assert judgement.position.snapshot == SnapshotProgress(version(30), 10, version(30))
+
+
+@pytest.mark.parametrize(
+    ("new", "held", "expected"),
+    [
+        (version(2), None, True),
+        (version(2), version(1), True),
+        (version(2), version(2), False),
+        (ZERO, version(1), False),
+    ],
+)
+def test_only_a_newer_version_supersedes(new: Version, held: Version | None, expected: bool) -> None:
+    assert supersedes(new, held) is expected
