@@ -64,7 +64,7 @@ def test_a_damaged_octet_ends_the_reading_before_its_frame(place: int, flip: int
 def test_a_frame_of_another_release_is_an_error_and_not_a_crash() -> None:
     payload = b"\x00\x00\x00\x02{}"
     data = len(payload).to_bytes(4, "big") + zlib.crc32(payload).to_bytes(4, "big") + payload
-    with pytest.raises(JournalError, match="octet 0.*another release"):
+    with pytest.raises(JournalError, match=r"octet 0.*another release"):
         read(data)
 
 

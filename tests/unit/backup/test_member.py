@@ -13,8 +13,8 @@ from rui.backup.member import (
     JournalFullError,
     Member,
     MemberOptions,
-    NotPrimaryError,
     Notify,
+    NotPrimaryError,
     Output,
 )
 from rui.backup.messages import Position, Quarantined, Receipt, Result, Stream

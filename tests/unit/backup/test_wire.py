@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from lxml import etree
+
+from rui.backup import wire
+from rui.backup.identity import IdentityNotification, IdentityResult, Role
+from rui.backup.messages import (
+    Batch,
+    Change,
+    Position,
+    Quarantined,
+    Receipt,
+    Result,
+    SnapshotPage,
+    SnapshotProgress,
+    Stream,
+)
+from rui.backup.record import UserInfo
+from rui.backup.version import ZERO, Epoch
+from tests.unit.backup.histories import GROUP, A, changes, gone, key, version
+
+RECORD = UserInfo("02:00:00:00:00:01", circuit_id=b"</record>", logical_port="a & b").encode()
+BATCH = Batch(GROUP, A, Stream(ZERO, version(2)), (Change(key(1), version(1), RECORD), gone(2, 2)))
+PARTLY = Position(version(5), SnapshotProgress(version(20), 100, version(22)))
+
+
+def sent(batch: Batch, name: str = wire.UPLOAD) -> bytes:
+    return b"<notification>" + b"".join(wire.encode_batch(batch, name)) + b"</notification>"
+
+
+def received(raw: bytes) -> Batch:
+    return wire.decode_batch(etree.fromstring(raw)[0], raw)
+
+
+@pytest.mark.parametrize("name", [wire.UPLOAD, wire.DELIVER])
+def test_a_batch_reads_back_with_its_records_untouched(name: str) -> None:
+    assert received(sent(BATCH, name)) == BATCH
+
+
+def test_a_snapshot_page_reads_back() -> None:
+    page = Batch(GROUP, A, SnapshotPage(version(9), 0, 4095), ())
+    assert received(sent(page)) == page
+
+
+@given(changes())
+def test_any_history_reads_back(history: list[Change]) -> None:
+    batch = Batch(GROUP, A, Stream(ZERO, history[-1].version), tuple(history))
+    assert received(sent(batch)) == batch
+
+
+def test_another_encoder_s_white_space_and_prefixes_are_understood() -> None:
+    foreign = f"""<n><b:user-info-upload xmlns:b="{wire.BACKUP}">
+      <b:group-id>g1</b:group-id> <b:writer> 1@bras-a </b:writer>
+      <b:stream><b:prev/><b:last>1@bras-a/2</b:last></b:stream>
+      <b:change><b:key>{key(1).decode()}</b:key> <b:version>1@bras-a/1</b:version>
+        <b:record> <user xmlns="{wire.USER_INFO}"><state>online</state></user> </b:record></b:change>
+      <b:change><b:key>{key(2).decode()}</b:key><b:version>1@bras-a/2</b:version><b:deleted/></b:change>
+    </b:user-info-upload></n>""".encode()
+    batch = received(foreign)
+    assert batch.part == Stream(ZERO, version(2))
+    record = f'<user xmlns="{wire.USER_INFO}"><state>online</state></user>'.encode()
+    assert batch.changes == (Change(key(1), version(1), record), gone(2, 2))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (b"<writer>1@bras-a</writer>", b"", "lacks writer"),
+        (b"<writer>1@bras-a</writer>", b"<writer>one</writer>", "COUNTER@DEVICE-ID"),
+        (b"<last>1@bras-a/2</last>", b"<last>2</last>", "7@bras-a/1024"),
+        (b"<stream><prev></prev><last>1@bras-a/2</last></stream>", b"", "neither stream nor snapshot"),
+        (b"<version>1@bras-a/2</version>", b"<version>1@bras-a/x</version>", "not a version"),
+        (b"<record>" + RECORD + b"</record>", b"<record></record>", "0 elements"),
+    ],
+)
+def test_a_batch_that_lacks_a_part_is_refused_by_name(old: bytes, new: bytes, why: str) -> None:
+    raw = sent(BATCH)
+    assert old in raw
+    with pytest.raises(wire.WireError, match=why):
+        received(raw.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        Receipt(GROUP, Result.STORED, Position(version(5))),
+        Receipt(GROUP, Result.GAP, Position(), "batch follows 1@bras-a/9"),
+        Receipt(GROUP, Result.STORED, PARTLY, "", (Quarantined(key(1), version(3), "lease-time"),)),
+    ],
+)
+def test_a_receipt_reads_back(receipt: Receipt) -> None:
+    again = etree.fromstring(etree.tostring(wire.encode_receipt(receipt)))
+    assert wire.decode_receipt(again) == receipt
+
+
+def test_an_impossible_result_is_refused() -> None:
+    element = wire.encode_receipt(Receipt(GROUP, Result.STORED, Position()))
+    element[1].text = "perhaps"
+    with pytest.raises(wire.WireError, match="perhaps"):
+        wire.decode_receipt(element)
+
+
+@pytest.mark.parametrize(
+    ("notification", "name"),
+    [
+        (
+            IdentityNotification(GROUP, "bras-a", "192.0.2.1", Role.PRIMARY, A, Position(version(2))),
+            "first-identity",
+        ),
+        (
+            IdentityNotification(GROUP, "bras-b", "192.0.2.2", Role.SECONDARY, A, PARTLY),
+            "second-identity",
+        ),
+    ],
+)
+def test_an_identity_notification_reads_back(notification: IdentityNotification, name: str) -> None:
+    element = etree.fromstring(etree.tostring(wire.encode_identity(notification)))
+    assert etree.QName(element).localname == name
+    assert wire.decode_identity(element) == notification
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_an_identity_result_reads_back(accepted: bool) -> None:
+    result = IdentityResult(GROUP, "bras-a", accepted, "why", Epoch(3, "bras-b"), "store-1", PARTLY)
+    element = etree.fromstring(etree.tostring(wire.encode_identity_result(result)))
+    assert wire.decode_identity_result(element) == result
