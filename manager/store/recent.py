@@ -1,0 +1,68 @@
+"""The newest batches in memory, so that handing them on to a secondary in sync reads no disk."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from rui.backup.messages import Batch, Change, Stream
+from rui.backup.table import Slice
+from rui.backup.version import Version
+
+_OVERHEAD = 250
+"""Octets of Python objects that hold one change, beside its key and record."""
+
+
+class RecentBatches:
+    """A bounded memory of stream batches per group; the oldest of any group goes first."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._order: deque[tuple[str, int]] = deque()
+        self._groups: dict[str, deque[tuple[Stream, tuple[Change, ...]]]] = {}
+
+    def add(self, batch: Batch, before: Version) -> None:
+        """Keep a stream batch that has moved the group's cursor on from ``before``."""
+        part = batch.part
+        if not isinstance(part, Stream) or part.last <= before:
+            return
+        size = sum(len(change.key) + len(change.record or b"") + _OVERHEAD for change in batch.changes)
+        self._groups.setdefault(batch.group, deque()).append((part, batch.changes))
+        self._order.append((batch.group, size))
+        self._bytes += size
+        while self._bytes > self._max_bytes:
+            self._drop_oldest()
+
+    def forget(self, group: str) -> None:
+        """Forget a group's batches: what comes next does not continue them."""
+        if self._groups.pop(group, None):
+            self._order = deque(item for item in self._order if item[0] != group)
+            self._bytes = sum(size for _, size in self._order)
+
+    def after(self, group: str, cursor: Version, limit: int) -> Slice | None:
+        """Return what leads on from ``cursor`` in whole batches, or None if its beginning is not there.
+
+        More than ``limit`` records only where the first batch alone holds them.
+        """
+        wanted: deque[tuple[Stream, tuple[Change, ...]]] = deque()
+        for part, changes in reversed(self._groups.get(group, ())):
+            if part.last <= cursor:
+                break
+            wanted.appendleft((part, changes))
+        if not wanted or wanted[0][0].prev > cursor:
+            return None
+        part, changes = wanted.popleft()
+        last, taken = part.last, [*changes]
+        while wanted and len(taken) + len(wanted[0][1]) <= limit:
+            part, changes = wanted.popleft()
+            last = part.last
+            taken += changes
+        return Slice(tuple(taken), last, bool(wanted))
+
+    def _drop_oldest(self) -> None:
+        group, size = self._order.popleft()
+        held = self._groups[group]
+        held.popleft()
+        if not held:
+            del self._groups[group]
+        self._bytes -= size

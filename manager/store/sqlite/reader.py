@@ -1,0 +1,203 @@
+"""Readers: a few connections, each used by one thread at a time, each read one snapshot of the log."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+from manager.store.errors import StoreClosedError
+from manager.store.interface import NeedsSnapshot, TableDigest
+from manager.store.sqlite.codec import PACKED, VersionReader, pack_version, unpack_rows
+from manager.store.sqlite.file import StoreFile, explain
+from manager.store.sqlite.transaction import HEAD_COLUMNS, read_head
+from rui.backup.digest import MODULUS, combine, empty_buckets
+from rui.backup.member import Digest
+from rui.backup.messages import LAST_BUCKET, Change, Position, Quarantined, bucket_of
+from rui.backup.table import Page, Slice
+from rui.backup.version import ZERO, Version
+
+_R = TypeVar("_R")
+_LIVE = "SELECT key, version, val FROM session WHERE grp = ? AND val IS NOT NULL"
+_KEYS_AT_ONCE = 200
+
+# Halves of the hashes: the sum of signed 64-bit numbers would overflow.
+_DIGEST = (
+    "SELECT bucket, sum(hash >> 32), sum(hash & 0xffffffff), count(*), count(quarantined) "
+    "FROM session WHERE grp = ? AND val IS NOT NULL GROUP BY bucket"
+)
+
+
+class Readers:
+    """Reads beside the writer. Every method is one consistent snapshot."""
+
+    def __init__(self, file: StoreFile, count: int) -> None:
+        self._file = file
+        self._versions = VersionReader()
+        self._connections: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._count = count
+        for _ in range(count):
+            self._connections.put(file.connect(read_only=True))
+        self._here = file.connect(read_only=True)
+        self._threads = ThreadPoolExecutor(count, "store-reader")
+        self._closed = False
+
+    async def since(
+        self, number: int, after: Version, limit: int, known_floor: Version
+    ) -> Slice | NeedsSnapshot:
+        """See :meth:`manager.store.interface.Store.since`."""
+        return await self._in_thread(
+            lambda connection: self._since(connection, number, after, limit, known_floor)
+        )
+
+    async def page(self, number: int, first: int, limit: int) -> Page | None:
+        """See :meth:`manager.store.interface.Store.page`."""
+        return await self._in_thread(lambda connection: self._page(connection, number, first, limit))
+
+    async def digest(self, number: int) -> TableDigest:
+        """See :meth:`manager.store.interface.Store.digest`."""
+        return await self._in_thread(lambda connection: _digest(connection, number))
+
+    async def quarantined(self, number: int, limit: int) -> Sequence[Quarantined]:
+        """See :meth:`manager.store.interface.Store.quarantined`."""
+
+        def read(connection: sqlite3.Connection) -> Sequence[Quarantined]:
+            rows = connection.execute(
+                "SELECT key, version, quarantined FROM session WHERE grp = ? AND quarantined IS NOT NULL "
+                "ORDER BY version LIMIT ?",
+                (number, limit),
+            ).fetchall()
+            return [Quarantined(key, self._versions.unpack(version), reason) for key, version, reason in rows]
+
+        return await self._in_thread(read)
+
+    def users(self, number: int, keys: Collection[bytes] | None, slice_records: int) -> Iterator[Change]:
+        """See :meth:`manager.store.interface.Store.users`; reads in the caller's thread."""
+        return self._some(number, list(keys)) if keys is not None else self._all(number, slice_records)
+
+    def close(self) -> None:
+        """End the threads and close the connections. Blocks while a read is under way."""
+        if self._closed:
+            return
+        self._closed = True
+        self._threads.shutdown(cancel_futures=True)
+        for _ in range(self._count):
+            self._connections.get().close()
+        self._here.close()
+
+    async def _in_thread(self, read: Callable[[sqlite3.Connection], _R]) -> _R:
+        if self._closed:
+            raise StoreClosedError(f"{self._file.path}: the store is closed")
+
+        def run() -> _R:
+            connection = self._connections.get()
+            try:
+                with self._snapshot(connection):
+                    return read(connection)
+            finally:
+                self._connections.put(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+    @contextmanager
+    def _snapshot(self, connection: sqlite3.Connection) -> Iterator[None]:
+        try:
+            connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise explain(self._file.path, error) from error
+
+    def _since(
+        self, connection: sqlite3.Connection, number: int, after: Version, limit: int, known_floor: Version
+    ) -> Slice | NeedsSnapshot:
+        position, floor = _head(connection, number)
+        if position.snapshot is not None or after >= position.cursor:
+            return Slice((), after, False)
+        if ZERO < after < floor and known_floor < floor:
+            return NeedsSnapshot(floor)
+        changes = self._packed(
+            connection,
+            "SELECT key, version, val FROM session WHERE grp = ? AND version > ? ORDER BY version LIMIT ?",
+            (number, pack_version(after), limit + 1),
+        )
+        if len(changes) <= limit or changes[limit - 1].version >= position.cursor:
+            return Slice(changes[:limit], position.cursor, False)
+        return Slice(changes[:limit], changes[limit - 1].version, True)
+
+    def _page(self, connection: sqlite3.Connection, number: int, first: int, limit: int) -> Page | None:
+        position, _ = _head(connection, number)
+        if position.snapshot is not None:
+            return None
+        # Tombstones count here, so that the index alone answers.
+        beyond = connection.execute(
+            "SELECT bucket FROM session WHERE grp = ? AND bucket >= ? ORDER BY bucket LIMIT 1 OFFSET ?",
+            (number, first, limit),
+        ).fetchone()
+        last = max(first, beyond[0] - 1) if beyond else LAST_BUCKET
+        changes = self._packed(
+            connection,
+            "SELECT key, version, val FROM session "
+            "WHERE grp = ? AND bucket BETWEEN ? AND ? AND val IS NOT NULL",
+            (number, first, last),
+        )
+        return Page(changes, first, last)
+
+    def _all(self, number: int, slice_records: int) -> Iterator[Change]:
+        bucket, key = -1, b""
+        while True:
+            rows = self._read_here(
+                "SELECT key, version, val FROM session WHERE grp = ? AND (bucket, key) > (?, ?) "
+                "AND val IS NOT NULL ORDER BY bucket, key LIMIT ?",
+                (number, bucket, key, slice_records),
+            )
+            yield from rows
+            if len(rows) < slice_records:
+                return
+            key = rows[-1].key
+            bucket = bucket_of(key)
+
+    def _some(self, number: int, keys: Sequence[bytes]) -> Iterator[Change]:
+        for start in range(0, len(keys), _KEYS_AT_ONCE):
+            some = keys[start : start + _KEYS_AT_ONCE]
+            rows = ", ".join(["(?, ?)"] * len(some))
+            values = [value for key in some for value in (bucket_of(key), key)]
+            query = f"{_LIVE} AND (bucket, key) IN (VALUES {rows})"
+            yield from self._read_here(query, (number, *values))
+
+    def _read_here(self, query: str, values: Sequence[object]) -> tuple[Change, ...]:
+        if self._closed:
+            raise StoreClosedError(f"{self._file.path}: the store is closed")
+        with self._snapshot(self._here):
+            return self._packed(self._here, query, values)
+
+    def _packed(
+        self, connection: sqlite3.Connection, query: str, values: Sequence[object]
+    ) -> tuple[Change, ...]:
+        row = connection.execute(f"SELECT {PACKED} FROM ({query})", values).fetchone()  # noqa: S608 - ours
+        return unpack_rows(row[0], row[1], self._versions)
+
+
+def _head(connection: sqlite3.Connection, number: int) -> tuple[Position, Version]:
+    row = connection.execute(
+        f"SELECT {HEAD_COLUMNS} FROM grp WHERE number = ?",  # noqa: S608 - ours
+        (number,),
+    ).fetchone()
+    return read_head(row) if row else (Position(), ZERO)
+
+
+def _digest(connection: sqlite3.Connection, number: int) -> TableDigest:
+    position, _ = _head(connection, number)
+    buckets = empty_buckets()
+    count = bad = 0
+    for bucket, high, low, records, quarantined in connection.execute(_DIGEST, (number,)):
+        buckets[bucket] = ((high << 32) + low) % MODULUS
+        count += records
+        bad += quarantined
+    return TableDigest(Digest(position.live, count, bad, combine(buckets)), buckets)
