@@ -91,6 +91,10 @@ class Table:
         """Return the keys of all live records, a copy that later changes leave alone."""
         return [key for key, value in self._values.items() if len(value) > _PREFIX]
 
+    def keys(self) -> list[bytes]:
+        """Return the keys of all that is held, tombstones too, a copy that later changes leave alone."""
+        return list(self._values)
+
     def apply(self, change: Change) -> bool:
         """Take a change unless what is held of its key is as new or newer; say whether it was taken."""
         key, version, record = change
