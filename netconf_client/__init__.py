@@ -1,1 +1,32 @@
-"""An asyncio NETCONF client: one small session interface over interchangeable drivers."""
+"""A NETCONF client for asyncio: one interface, drivers `native` (asyncssh) and `vendor` (ncclient)."""
+
+from netconf_client.api import ClientSession, Reply, Target
+from netconf_client.callhome import CallHomeListener
+from netconf_client.connecting import connect
+from netconf_client.errors import (
+    AuthenticationFailed,
+    ConnectFailed,
+    HostKeyRejected,
+    NetconfClientError,
+    ReplyTimeout,
+    SessionClosed,
+)
+from netconf_client.hostkeys import HostKeyPolicy, KnownHosts, PinnedKey, TrustOnFirstUse
+
+__all__ = [
+    "AuthenticationFailed",
+    "CallHomeListener",
+    "ClientSession",
+    "ConnectFailed",
+    "HostKeyPolicy",
+    "HostKeyRejected",
+    "KnownHosts",
+    "NetconfClientError",
+    "PinnedKey",
+    "Reply",
+    "ReplyTimeout",
+    "SessionClosed",
+    "Target",
+    "TrustOnFirstUse",
+    "connect",
+]

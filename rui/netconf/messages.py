@@ -7,6 +7,7 @@ from typing import Final
 from lxml import etree
 
 from rui.netconf import names
+from rui.netconf.events import NotificationReceived
 
 Body = etree._Element | bytes | Sequence[etree._Element] | Sequence[bytes]
 """Content of a message: elements, or their serialised bytes, which are sent as they are.
@@ -99,6 +100,15 @@ def read_hello(root: etree._Element) -> Hello:
     if not (digits.isascii() and digits.isdigit()) or not 1 <= int(digits[:11]) <= _MAX_UINT32:
         raise MessageError(f"session-id {digits[:40]!r} is not a number from 1 to {_MAX_UINT32}")
     return Hello(capabilities, int(digits))
+
+
+def read_notification(root: etree._Element, raw: bytes) -> NotificationReceived:
+    """Read a notification (RFC 5277 4). Raises MessageError when it is none."""
+    event_time = root.findtext(names.EVENT_TIME)
+    content = [child for child in children(root) if child.tag != names.EVENT_TIME]
+    if event_time is None or len(content) != 1:
+        raise MessageError("a notification must hold eventTime and one more element (RFC 5277 4)")
+    return NotificationReceived(event_time.strip(), content[0], raw)
 
 
 def build_hello(capabilities: Sequence[str], session_id: int | None) -> bytes:

@@ -9,7 +9,7 @@ from lxml import etree
 from rui.netconf import messages, names
 from rui.netconf.endpoint import Limits, Session, SessionStateError, local_name
 from rui.netconf.errors import RpcError
-from rui.netconf.events import Event, NotificationReceived, ReplyReceived, RpcReceived, SessionClosed
+from rui.netconf.events import Event, ReplyReceived, RpcReceived, SessionClosed
 from rui.netconf.states import State, Trigger
 
 __all__ = ["ClientSession", "Limits", "ServerSession", "SessionStateError"]
@@ -80,7 +80,7 @@ class ClientSession(Session):
             if root.tag == names.RPC_REPLY:
                 self._on_reply(root, raw)
             elif root.tag == names.NOTIFICATION_MESSAGE:
-                self._on_notification(root, raw)
+                self._events.append(messages.read_notification(root, raw))
             else:
                 raise messages.MessageError(f"neither rpc-reply nor notification but {root.tag}")
         except messages.MessageError as error:
@@ -100,15 +100,6 @@ class ClientSession(Session):
             self._events.append(SessionClosed("close-session answered"))
         elif not abandoned:
             self._events.append(ReplyReceived(message_id, root, raw))
-
-    def _on_notification(self, root: etree._Element, raw: bytes) -> None:
-        event_time = root.findtext(names.EVENT_TIME)
-        content = [child for child in messages.children(root) if child.tag != names.EVENT_TIME]
-        if event_time is None or len(content) != 1:
-            raise messages.MessageError(
-                "a notification must hold eventTime and one more element (RFC 5277 4)"
-            )
-        self._events.append(NotificationReceived(event_time.strip(), content[0], raw))
 
 
 @dataclass(slots=True)

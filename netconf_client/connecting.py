@@ -1,0 +1,19 @@
+"""One way to connect, whatever the driver."""
+
+from typing import Literal
+
+from netconf_client.api import DEFAULT_TIMEOUT, ClientSession, Target
+from netconf_client.native import connect_native
+from netconf_client.vendor import connect_vendor
+
+
+async def connect(
+    target: Target, *, driver: Literal["native", "vendor"] = "native", timeout: float = DEFAULT_TIMEOUT
+) -> ClientSession:
+    """Dial `target`, check its host key, log in, exchange hellos; return the open session.
+
+    `timeout` in seconds is for all of it. Raises ConnectFailed, HostKeyRejected, AuthenticationFailed.
+    """
+    if driver == "native":
+        return await connect_native(target, timeout=timeout)
+    return await connect_vendor(target, timeout=timeout)

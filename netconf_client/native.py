@@ -1,0 +1,311 @@
+"""The native driver: the sans-IO session core on an asyncssh channel in binary mode."""
+
+import asyncio
+import socket
+from typing import Final
+
+import asyncssh
+import structlog
+
+from netconf_client.api import DEFAULT_TIMEOUT, NotificationCallback, Reply, Target
+from netconf_client.errors import ConnectFailed, ReplyTimeout, SessionClosed
+from netconf_client.hostkeys import HostKeyVerifier
+from netconf_client.operations import Operations, make_reply, operation_name
+from netconf_client.sshclient import CheckingClient, Credentials, load_credentials, ssh_options, translate
+from rui.netconf import events, messages
+from rui.netconf.session import ClientSession as Core
+from rui.netconf.session import Limits
+from rui.netconf.states import State
+
+log = structlog.get_logger()
+
+_TRANSPORT_CLOSE_TIMEOUT: Final = 2.0
+# larger than asyncssh's 32 KiB: every packet costs it some 40 microseconds, whatever its size
+_PACKET: Final = 128 * 1024
+_WINDOW: Final = 4 * 1024 * 1024
+
+
+class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
+    """A ClientSession on asyncssh. `connect` makes it; all methods belong to the event loop it was made in.
+
+    asyncssh calls `connection_made` to `connection_lost`; everything else is ClientSession's.
+    """
+
+    def __init__(self, where: str, limits: Limits) -> None:
+        self._where = where
+        self._loop = asyncio.get_running_loop()
+        self._core = Core(limits=limits)
+        self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due: float | None = None
+        self._callback: NotificationCallback | None = None
+        self._replies: dict[str, asyncio.Future[events.ReplyReceived]] = {}
+        self._slots = asyncio.Semaphore(limits.max_outstanding)
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._closed: asyncio.Future[str] = self._loop.create_future()
+
+    @property
+    def session_id(self) -> int:
+        """The id that the server gave."""
+        return self._core.session_id or 0
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """The server's capabilities, in its order."""
+        return self._core.peer_capabilities
+
+    @property
+    def where(self) -> str:
+        """The server's address, for messages and logs."""
+        return self._where
+
+    @property
+    def closed_reason(self) -> str | None:
+        """Why the session is over; None while it is not."""
+        return self._closed.result() if self._closed.done() else None
+
+    async def rpc(self, operation: messages.Body, *, timeout: float = DEFAULT_TIMEOUT) -> Reply:
+        """Send one operation and return its reply. See ClientSession."""
+        try:
+            async with asyncio.timeout(timeout), self._slots:
+                await self._writable.wait()
+                reply = await self._exchange(operation)
+        except TimeoutError:
+            self._end_if_mute()
+            raise ReplyTimeout(self._where, operation_name(operation), timeout) from None
+        return make_reply(reply.reply, reply.raw)
+
+    async def _exchange(self, operation: messages.Body) -> events.ReplyReceived:
+        if self._core.state is not State.OPEN:
+            raise SessionClosed(self._where, self.closed_reason or "it is being closed")
+        message_id = self._core.send_rpc(operation)
+        answered: asyncio.Future[events.ReplyReceived] = self._loop.create_future()
+        self._replies[message_id] = answered
+        try:
+            self._transmit()
+            return await answered
+        finally:
+            self._replies.pop(message_id, None)
+            self._core.abandon(message_id)
+
+    def _end_if_mute(self) -> None:
+        """End a session whose server owes as many replies as may be under way: no further rpc can be sent."""
+        if self._core.outstanding >= self._core.limits.max_outstanding and not self._replies:
+            self._handle(self._core.fail(f"{self._core.outstanding} rpcs in a row were never answered"))
+
+    def on_notification(self, callback: NotificationCallback | None) -> None:
+        """Have `callback` called for each notification. See ClientSession."""
+        self._callback = callback
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the server until `resume_reading`; SSH's window then stops the sender."""
+        if self._channel is not None:
+            self._channel.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Undo `pause_reading`."""
+        if self._channel is not None:
+            self._channel.resume_reading()
+
+    async def wait_closed(self) -> str:
+        """Wait until the session is over and return the reason."""
+        return await asyncio.shield(self._closed)
+
+    async def close(self) -> None:
+        """End the session in bounded time: close-session, then the transport, in the end by force."""
+        if not self._closed.done():
+            # a reader that paused would never see the reply to close-session
+            self.resume_reading()
+            self._handle(self._core.close(self._loop.time()))
+            self._transmit()
+        await self.wait_closed()
+        await close_connection(self._connection)
+
+    async def opened(self) -> None:
+        """Wait for the server's hello. Raises ConnectFailed."""
+        await self._opened
+
+    def attach(self, connection: asyncssh.SSHClientConnection) -> None:
+        """Own the SSH connection: it ends with the session."""
+        self._connection = connection
+
+    # asyncssh's side
+
+    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        """Take the channel."""
+        self._channel = chan
+
+    def session_started(self) -> None:
+        """Say hello: the subsystem runs."""
+        self._handle(self._core.start(self._loop.time()))
+        self._transmit()
+
+    def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+        """Feed the core; what a server writes to stderr is not NETCONF and is dropped."""
+        if datatype is None:
+            self._handle(self._core.receive_data(data, self._loop.time()))
+
+    def eof_received(self) -> bool:
+        """Take the end of the server's data as the end of the session."""
+        self._handle(self._core.receive_eof())
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the loss of the channel or the connection as the end of the session."""
+        if exc is None:
+            self._handle(self._core.receive_eof())
+        else:
+            reason = exc.reason if isinstance(exc, asyncssh.Error) else str(exc)
+            self._handle(self._core.fail(f"transport lost: {reason or type(exc).__name__}"))
+
+    def pause_writing(self) -> None:
+        """Let no further rpc start: the transport's buffer is full."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Let rpcs start again."""
+        self._writable.set()
+
+    # between the core and the transport
+
+    def _handle(self, happened: list[events.Event]) -> None:
+        for event in happened:
+            match event:
+                case events.ReplyReceived():
+                    answered = self._replies.pop(event.message_id, None)
+                    if answered is not None and not answered.done():
+                        answered.set_result(event)
+                case events.NotificationReceived():
+                    self._notify(event)
+                case events.HelloReceived():
+                    self._opened.set_result(None)
+                case events.StateChanged():
+                    log.debug(
+                        "netconf-client-state",
+                        peer=self._where,
+                        old=event.old.value,
+                        new=event.new.value,
+                        why=event.why,
+                    )
+                case events.SessionFailed() | events.SessionClosed():
+                    self._end(event.reason)
+        self._rearm()
+
+    def _notify(self, event: events.NotificationReceived) -> None:
+        if self._callback is None:
+            log.debug("notification-dropped", peer=self._where, reason="nobody listens")
+            return
+        try:
+            self._callback(event)
+        except Exception as error:
+            # whatever it is, the notification is lost, so the session must end
+            log.exception("notification-callback-failed", peer=self._where)
+            self._handle(self._core.fail(f"a notification could not be handled: {error!r}"))
+
+    def _transmit(self) -> None:
+        data = self._core.data_to_send()
+        if not data or self._channel is None:
+            return
+        try:
+            self._channel.write(data)
+        except OSError as error:
+            self._handle(self._core.fail(f"transport lost: {error}"))
+
+    def _rearm(self) -> None:
+        due = self._core.next_deadline()
+        if due == self._timer_due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = None if due is None else self._loop.call_at(due, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer_due = None
+        self._handle(self._core.handle_timer(self._loop.time()))
+
+    def _end(self, reason: str) -> None:
+        """Release everyone who waits, and the transport; called once, when the core is closed."""
+        log.info("netconf-session-closed", peer=self._where, session=self.session_id, reason=reason)
+        self._closed.set_result(reason)
+        if not self._opened.done():
+            self._opened.set_exception(ConnectFailed(self._where, reason))
+        for answered in self._replies.values():
+            if not answered.done():
+                answered.set_exception(SessionClosed(self._where, reason))
+        self._writable.set()
+        if self._connection is not None:
+            self._connection.close()
+
+
+async def close_connection(connection: asyncssh.SSHClientConnection | None) -> None:
+    """Close an SSH connection in bounded time, by force if it must be."""
+    if connection is None:
+        return
+    connection.close()
+    try:
+        async with asyncio.timeout(_TRANSPORT_CLOSE_TIMEOUT):
+            await connection.wait_closed()
+    except TimeoutError:
+        connection.abort()
+
+
+class _TargetCheck:
+    """Checks a server that we dialled ourselves."""
+
+    def __init__(self, verifier: HostKeyVerifier, credentials: Credentials) -> None:
+        self._verifier = verifier
+        self._credentials = credentials
+
+    def check(self, key: asyncssh.SSHKey) -> Credentials:
+        """Return the target's credentials. Raises HostKeyRejected."""
+        self._verifier.check(key)
+        return self._credentials
+
+
+async def connect_native(
+    target: Target, *, timeout: float = DEFAULT_TIMEOUT, limits: Limits | None = None
+) -> NativeSession:
+    """Dial `target` and return the open session. Raises ConnectFailed and its kinds."""
+    verifier = HostKeyVerifier(target.host_key, target.host, target.port)
+    client = CheckingClient(_TargetCheck(verifier, load_credentials(target)))
+    options = ssh_options(
+        client, verifier.algorithms, target.keepalive_interval, target.keepalive_count, timeout
+    )
+    try:
+        async with asyncio.timeout(timeout):
+            connection = await asyncssh.connect(target.host, target.port, options=options)
+            return await open_session(connection, target.where, limits)
+    except (OSError, asyncssh.Error, ConnectFailed) as error:
+        raise translate(target.where, client, error) from error
+
+
+async def run_client(
+    sock: socket.socket, client: CheckingClient, options: asyncssh.SSHClientConnectionOptions, where: str
+) -> asyncssh.SSHClientConnection:
+    """Be the SSH client on a socket that the server dialled (RFC 8071). Raises ConnectFailed."""
+    try:
+        return await asyncssh.run_client(sock, options=options)
+    except (OSError, asyncssh.Error) as error:
+        raise translate(where, client, error) from error
+
+
+async def open_session(
+    connection: asyncssh.SSHClientConnection, where: str, limits: Limits | None = None
+) -> NativeSession:
+    """Start NETCONF on an SSH connection, which belongs to the session from here on, even if this fails."""
+    session = NativeSession(where, limits or Limits())
+    session.attach(connection)
+    try:
+        await connection.create_session(
+            lambda: session, subsystem="netconf", encoding=None, window=_WINDOW, max_pktsize=_PACKET
+        )
+        await session.opened()
+    except BaseException:
+        connection.abort()
+        raise
+    log.info("netconf-session-opened", peer=where, session=session.session_id, driver="native")
+    return session
