@@ -27,6 +27,7 @@ def read_lease(
         start=now,
         lease_time=lease_time,
         expiry=math.inf if lease_time == INFINITE_LEASE else now + lease_time,
+        client_id=transaction.client_id,
         option_82=transaction.option_82,
         circuit_id=agent_information.value(sub_options, Sub.CIRCUIT_ID) or b"",
         remote_id=agent_information.value(sub_options, Sub.REMOTE_ID) or b"",

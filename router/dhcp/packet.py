@@ -46,6 +46,7 @@ class Code(IntEnum):
     OVERLOAD = 52
     MESSAGE_TYPE = 53
     SERVER_IDENTIFIER = 54
+    CLIENT_IDENTIFIER = 61
     AGENT_INFORMATION = 82
     END = 255
 
@@ -221,12 +222,14 @@ def _decode(data: bytes, start: int, end: int, field_name: str) -> list[Option]:
 
 
 def _encode(options: Iterable[Option]) -> bytes:
-    out = bytearray()
+    parts: list[bytes] = []
     for code, data, _ in options:
-        # RFC 3396: an option longer than 255 octets is written as several, to be joined by the reader
-        for start in range(0, len(data) or 1, 255):
+        if len(data) <= 255:
+            parts += (bytes((code, len(data))), data)
+            continue
+        # RFC 3396: a longer option is written as several, to be joined by the reader
+        for start in range(0, len(data), 255):
             part = data[start : start + 255]
-            out += bytes((code, len(part)))
-            out += part
-    out.append(255)
-    return bytes(out)
+            parts += (bytes((code, len(part))), part)
+    parts.append(b"\xff")
+    return b"".join(parts)

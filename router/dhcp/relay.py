@@ -81,9 +81,10 @@ class Relay:
         self._table = table
         self._giaddr = int(config.giaddr)
         self._identity = config.giaddr.packed
-        self._servers = {int(server): server for server in config.servers}
-        # Servers that keep their own identifier although asked to use ours
-        self._own_identifier: dict[IPv4Address, bytes] = {}
+        self._servers = {str(server): server for server in config.servers}
+        # What each server calls itself: our giaddr where it heeds the override, as its answers show. Before
+        # the first answer (a release may come right after a restart) its address is the best guess.
+        self._identifiers = {server: server.packed for server in config.servers}
         self._transactions = Transactions(config.transaction_limit, config.transaction_timeout)
         self._expiry = ExpiryBuckets()
         self._hold_expiry_until = -math.inf
@@ -182,11 +183,13 @@ class Relay:
             server = held.server if held is not None else None
         elif kind is MessageType.REQUEST and identifier == self._giaddr:
             # All offers bore our identifier: only the address says which one the client took
-            server = next((self._servers[by] for address, by in offers if address == requested), None)
+            server = next((by for address, by in offers if address == requested), None)
         targets = self.config.servers if server is None or server not in self.config.servers else (server,)
         client_option_82 = packet.get(Code.AGENT_INFORMATION)
         downstream = packet.giaddr
         option_82 = compose(self.config, source.port, mac, client_option_82, downstream)
+        if len(option_82) > 255:
+            raise _RefusedError("option-82-too-long", f"{mac}: {len(option_82)} octets")
         packet.giaddr = self._giaddr
         packet.put(Code.AGENT_INFORMATION, option_82)
         outputs: list[Output] = [
@@ -203,6 +206,7 @@ class Relay:
             requested=requested,
             broadcast=bool(packet.flags & BROADCAST_FLAG),
             downstream=downstream,
+            client_id=(packet.get(Code.CLIENT_IDENTIFIER) or b"")[:255],
             client_option_82=client_option_82,
             option_82=option_82,
             asked=len(outputs),
@@ -214,8 +218,8 @@ class Relay:
         return outputs
 
     def _payload_for(self, packet: DhcpPacket, server: IPv4Address, identifier: int | None) -> bytes:
-        if identifier == self._giaddr and self._own_identifier:
-            packet.put(Code.SERVER_IDENTIFIER, self._own_identifier.get(server, self._identity))
+        if identifier == self._giaddr:
+            packet.put(Code.SERVER_IDENTIFIER, self._identifiers[server])
             # Option 82 stays the last one (RFC 3046 section 2.1)
             packet.put(Code.AGENT_INFORMATION, packet.get(Code.AGENT_INFORMATION) or b"")
         payload = packet.build()
@@ -231,7 +235,10 @@ class Relay:
     def receive_server(self, data: bytes, source: tuple[str, int], now: float) -> list[Output]:
         """Take a packet from a server. Never raises for what is in it."""
         try:
-            return self._from_server(parse(data), IPv4Address(source[0]), now)
+            server = self._servers.get(source[0])
+            if server is None:
+                raise _RefusedError("unknown-server", source[0])
+            return self._from_server(parse(data), server, now)
         except DhcpParseError as error:
             return [self._drop("malformed", f"from server {source[0]}: {error}")]
         except _RefusedError as refused:
@@ -241,8 +248,6 @@ class Relay:
         kind = packet.message_type()
         if packet.op != BOOTREPLY or kind not in _FROM_SERVERS:
             raise _RefusedError("not-a-server-message", f"op {packet.op}, message type {kind} from {server}")
-        if int(server) not in self._servers:
-            raise _RefusedError("unknown-server", str(server))
         self.messages[f"server-{MessageType(kind).name.lower()}"] += 1
         if packet.giaddr != self._giaddr:
             raise _RefusedError("not-for-this-relay", f"giaddr {IPv4Address(packet.giaddr)}")
@@ -253,7 +258,7 @@ class Relay:
         if echoed is not None and echoed != transaction.option_82:
             raise _RefusedError("option-82-not-ours", f"{packet.chaddr.hex(':')} from {server}")
         if kind == MessageType.OFFER:
-            transaction.offers = (*transaction.offers[-7:], (packet.yiaddr, int(server)))
+            transaction.offers = (*transaction.offers[-7:], (packet.yiaddr, server))
             return [self._reply(packet, transaction, server)]
         if kind == MessageType.NAK:
             return self._refused(packet, transaction, server)
@@ -295,12 +300,10 @@ class Relay:
 
     def _reply(self, packet: DhcpPacket, transaction: Transaction, server: IPv4Address) -> Reply:
         """Make the answer fit for the client: our identifier, and option 82 as the client's side left it."""
-        identifier = packet.number(Code.SERVER_IDENTIFIER, 4)
-        if identifier is not None and identifier != self._giaddr:
-            self._own_identifier[server] = identifier.to_bytes(4, "big")
+        identifier = packet.get(Code.SERVER_IDENTIFIER)
+        if identifier is not None:
+            self._identifiers[server] = identifier
             packet.put(Code.SERVER_IDENTIFIER, self._identity)
-        elif identifier is not None:
-            self._own_identifier.pop(server, None)
         packet.remove(Code.AGENT_INFORMATION)
         if transaction.downstream:
             if transaction.client_option_82 is not None:

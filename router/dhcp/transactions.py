@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from router.dhcp.values import ClientSource
 
@@ -21,12 +22,13 @@ class Transaction:
     requested: int  # the address that a REQUEST is about
     broadcast: bool
     downstream: int  # giaddr of the relay that sent it
+    client_id: bytes
     client_option_82: bytes | None
     option_82: bytes
     asked: int  # how many servers
     since: float
     refused: int = 0  # how many of them said NAK
-    offers: tuple[tuple[int, int], ...] = ()  # (offered address, server)
+    offers: tuple[tuple[int, IPv4Address], ...] = ()  # (offered address, server)
 
 
 class Transactions:

@@ -7,7 +7,10 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple, Protocol
 
-from router.dhcp.templates import DEFAULT_CIRCUIT_ID, DEFAULT_REMOTE_ID, check
+from router.dhcp.templates import DEFAULT_CIRCUIT_ID, DEFAULT_REMOTE_ID, check, fill
+
+# Two of them, link selection and server identifier must fit into the 255 octets of option 82
+_LONGEST_IDENTIFIER = 119
 
 
 class RelayConfigError(ValueError):
@@ -93,6 +96,23 @@ class RelayConfig:
             wrong = check(template)
             if wrong is not None:
                 raise RelayConfigError(f"{where}: {name} template {template!r}: {wrong}")
+            for port in self.ports:
+                if len(self.identifier(template, port, "00:00:00:00:00:00")) > _LONGEST_IDENTIFIER:
+                    raise RelayConfigError(
+                        f"{where}: {name} template {template!r} makes more than {_LONGEST_IDENTIFIER} octets "
+                        f"on interface {port.interface}"
+                    )
+
+    def identifier(self, template: str, port: AccessPort, mac: str) -> bytes:
+        """Return the circuit-id or remote-id that a template makes of a port and a MAC address."""
+        values = {
+            "group": self.group_id,
+            "logical-port": port.logical_port,
+            "outer-vlan": str(port.outer_vlan),
+            "inner-vlan": str(port.inner_vlan),
+            "mac": mac,
+        }
+        return fill(template, values).encode()
 
 
 class ClientSource(NamedTuple):
@@ -107,7 +127,8 @@ class ClientSource(NamedTuple):
 class LeaseFacts:
     """What an ACK says about a user [0132]; ``start`` and ``expiry`` are monotonic seconds.
 
-    ``expiry`` is infinity for a lease without end. ``option_82`` is what the server holds of the user.
+    ``expiry`` is infinity for a lease without end. ``client_id`` is option 61, or empty.
+    ``option_82`` is what the server holds of the user, at most 255 octets.
     """
 
     mac: str
@@ -117,6 +138,7 @@ class LeaseFacts:
     start: float
     lease_time: int
     expiry: float
+    client_id: bytes
     option_82: bytes
     circuit_id: bytes
     remote_id: bytes
