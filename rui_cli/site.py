@@ -1,0 +1,185 @@
+"""A throw-away site on loopback: one manager and its routers, with keys, passwords, ports and startup files.
+
+For the demo, the benchmarks and tests. Everything is made below one folder that its owner removes:
+
+    FOLDER/<name>/startup.xml   FOLDER/<name>/data/   FOLDER/<name>/*.password
+
+Passwords and host keys are random and never leave the folder; every client pins the host key of its server.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from lxml import etree
+
+from netconf_client import PinnedKey, Target
+from netconf_server.accounts import hash_password
+from netconf_server.hostkey import load_or_create_host_key
+from rui.netconf import names
+from rui_cli.launch import free_ports
+
+LOOPBACK = "127.0.0.1"
+MANAGER = "cloud"
+OPERATOR = "operator"
+DEVICE_NAMESPACE = "urn:rui-cloud:yang:device"
+CLOUD_NAMESPACE = "urn:rui-cloud:yang:cloud"
+
+# A failure on loopback shows at once, so a site looks for it, and tries again, sooner than a network would.
+_KEEPALIVE: Mapping[str, "Content"] = {"interval": "1000", "max-missed": "3"}
+_RECONNECT: Mapping[str, "Content"] = {"first-wait": "100", "longest-wait": "1000"}
+
+Content = str | None | Mapping[str, "Content"] | Sequence["Content"]
+"""What a configuration node holds: text, nothing, children by name, or these for each entry of a list."""
+
+
+def configuration(namespace: str, name: str, content: Content) -> etree._Element:
+    """Return a `config` element with one top-level node of this namespace, filled with `content`."""
+    root = etree.Element(names.base("config"), nsmap=names.nsmap(names.BASE))
+    _add(root, namespace, name, content)
+    return root
+
+
+def _add(parent: etree._Element, namespace: str, name: str, content: Content) -> None:
+    if isinstance(content, Sequence) and not isinstance(content, str):
+        for entry in content:
+            _add(parent, namespace, name, entry)
+        return
+    node = etree.SubElement(parent, f"{{{namespace}}}{name}", nsmap=names.nsmap(namespace))
+    if isinstance(content, Mapping):
+        for child, value in content.items():
+            _add(node, namespace, child, value)
+    else:
+        node.text = content
+
+
+@dataclass(frozen=True)
+class Group:
+    """One backup group of a site: who is primary, who are secondaries, and what to put in its configuration.
+
+    `simulated` holds leaves of the simulated subscriber source, given to every member so that roles can
+    change; `router_leaves` and `cloud_leaves` are added to the group's configuration at the routers and at
+    the manager.
+    """
+
+    id: str
+    primary: str
+    secondaries: tuple[str, ...]
+    simulated: Mapping[str, Content] = field(default_factory=dict)
+    router_leaves: Mapping[str, Content] = field(default_factory=dict)
+    cloud_leaves: Mapping[str, Content] = field(default_factory=dict)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The routers of the group, the primary first."""
+        return (self.primary, *self.secondaries)
+
+
+class Site:
+    """The files of one manager and of the routers of `groups`, below `folder`; `write` makes them."""
+
+    def __init__(self, folder: Path, groups: Sequence[Group]) -> None:
+        self.folder = folder
+        self.groups = tuple(groups)
+        self.routers = tuple(dict.fromkeys(name for group in groups for name in group.members))
+        self.devices = (MANAGER, *self.routers)
+        self.ports = dict(zip(self.devices, free_ports(len(self.devices), LOOPBACK), strict=True))
+
+    def startup(self, name: str) -> Path:
+        """The startup file of a device."""
+        return self.folder / name / "startup.xml"
+
+    def data(self, name: str) -> Path:
+        """The data folder of a device."""
+        return self.folder / name / "data"
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """The words after `rui` that run a device."""
+        kind = "manager" if name == MANAGER else "router"
+        return (kind, "--startup", str(self.startup(name)), "--data-dir", str(self.data(name)))
+
+    def target(self, name: str) -> Target:
+        """How an operator reaches a device's NETCONF server."""
+        return Target(
+            LOOPBACK,
+            OPERATOR,
+            PinnedKey(self._host_keys[name]),
+            port=self.ports[name],
+            password=self._passwords[OPERATOR],
+        )
+
+    def write(self) -> None:
+        """Make the folders, keys, password files and startup files."""
+        for name in self.devices:
+            self.data(name).mkdir(parents=True, exist_ok=True)
+            secret = self.folder / name / "client.password"
+            secret.touch(mode=0o600)
+            secret.write_text(f"{self._passwords[name]}\n")
+        for name in self.devices:
+            tree = self._manager() if name == MANAGER else self._router(name)
+            data = etree.tostring(tree, pretty_print=True, xml_declaration=True, encoding="UTF-8")
+            self.startup(name).write_bytes(data)
+
+    @cached_property
+    def _passwords(self) -> dict[str, str]:
+        return {name: secrets.token_urlsafe(18) for name in (*self.devices, OPERATOR)}
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        return {name: hash_password(password) for name, password in self._passwords.items()}
+
+    @cached_property
+    def _host_keys(self) -> dict[str, str]:
+        return {
+            name: load_or_create_host_key(self.data(name) / "host-key").export_public_key().decode().strip()
+            for name in self.devices
+        }
+
+    def _server(self, name: str, clients: Sequence[str]) -> dict[str, Content]:
+        return {
+            "listen": {"address": LOOPBACK, "port": str(self.ports[name])},
+            "account": [
+                {"name": client, "password-hash": self._hashes[client]} for client in (*clients, OPERATOR)
+            ],
+        }
+
+    def _client(self, name: str, server: str) -> dict[str, Content]:
+        return {
+            "address": LOOPBACK,
+            "port": str(self.ports[server]),
+            "username": name,
+            "password-file": str(self.folder / name / "client.password"),
+            "host-key": self._host_keys[server],
+            "keepalive": _KEEPALIVE,
+            "reconnect": _RECONNECT,
+        }
+
+    def _router(self, name: str) -> etree._Element:
+        device: dict[str, Content] = {
+            "device-id": name,
+            "address": LOOPBACK,
+            "netconf-server": self._server(name, [MANAGER]),
+            "cloud-endpoint": [{"name": MANAGER, **self._client(name, MANAGER)}],
+            "group": [self._group(name, group) for group in self.groups if name in group.members],
+        }
+        return configuration(DEVICE_NAMESPACE, "device", device)
+
+    @staticmethod
+    def _group(name: str, group: Group) -> dict[str, Content]:
+        return {
+            "id": group.id,
+            "static-role": "primary" if name == group.primary else "secondary",
+            "member": [{"device-id": other, "address": LOOPBACK} for other in group.members if other != name],
+            **group.router_leaves,
+            "simulated": group.simulated,
+        }
+
+    def _manager(self) -> etree._Element:
+        cloud: dict[str, Content] = {
+            "netconf-server": self._server(MANAGER, self.routers),
+            "device": [{"device-id": router, **self._client(MANAGER, router)} for router in self.routers],
+            "group": [{"group-id": group.id, **group.cloud_leaves} for group in self.groups],
+        }
+        return configuration(CLOUD_NAMESPACE, "cloud", cloud)
