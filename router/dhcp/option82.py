@@ -25,5 +25,5 @@ def compose(config: RelayConfig, port: AccessPort, mac: str, theirs: bytes | Non
     if downstream and agent_information.value(sub_options, Sub.LINK_SELECTION) is None:
         # The giaddr is ours from here on, so the server learns the user's link this way (RFC 3527)
         sub_options.append((Sub.LINK_SELECTION, downstream.to_bytes(4, "big")))
-    sub_options.append((Sub.SERVER_ID_OVERRIDE, config.giaddr.packed))
+    sub_options.append((Sub.SERVER_ID_OVERRIDE, config.identity.packed))
     return agent_information.build(sub_options)

@@ -80,9 +80,9 @@ class Relay:
         self.drops: Counter[str] = Counter()
         self._table = table
         self._giaddr = int(config.giaddr)
-        self._identity = config.giaddr.packed
+        self._identity = int(config.identity)
         self._servers = {str(server): server for server in config.servers}
-        # What each server calls itself: our giaddr where it heeds the override, as its answers show. Before
+        # What each server calls itself: as we do where it heeds the override, as its answers show. Before
         # the first answer (a release may come right after a restart) its address is the best guess.
         self._identifiers = {server: server.packed for server in config.servers}
         self._transactions = Transactions(config.transaction_limit, config.transaction_timeout)
@@ -181,7 +181,7 @@ class Relay:
         server: IPv4Address | None = None
         if kind in _ENDS_A_LEASE or (kind is MessageType.REQUEST and packet.ciaddr and source.unicast):
             server = held.server if held is not None else None
-        elif kind is MessageType.REQUEST and identifier == self._giaddr:
+        elif kind is MessageType.REQUEST and identifier == self._identity:
             # All offers bore our identifier: only the address says which one the client took
             server = next((by for address, by in offers if address == requested), None)
         targets = self.config.servers if server is None or server not in self.config.servers else (server,)
@@ -218,7 +218,7 @@ class Relay:
         return outputs
 
     def _payload_for(self, packet: DhcpPacket, server: IPv4Address, identifier: int | None) -> bytes:
-        if identifier == self._giaddr:
+        if identifier == self._identity:
             packet.put(Code.SERVER_IDENTIFIER, self._identifiers[server])
             # Option 82 stays the last one (RFC 3046 section 2.1)
             packet.put(Code.AGENT_INFORMATION, packet.get(Code.AGENT_INFORMATION) or b"")
@@ -303,7 +303,7 @@ class Relay:
         identifier = packet.get(Code.SERVER_IDENTIFIER)
         if identifier is not None:
             self._identifiers[server] = identifier
-            packet.put(Code.SERVER_IDENTIFIER, self._identity)
+            packet.put(Code.SERVER_IDENTIFIER, self.config.identity.packed)
         packet.remove(Code.AGENT_INFORMATION)
         if transaction.downstream:
             if transaction.client_option_82 is not None:

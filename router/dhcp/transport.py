@@ -13,7 +13,8 @@ from ipaddress import IPv4Address
 from typing import Protocol
 
 from router.dhcp.frames import BROADCAST_MAC, ip_datagram
-from router.dhcp.values import AccessPort, ClientSource, Reply, SendToClient, SendToServer
+from router.dhcp.packet import BOOTREPLY
+from router.dhcp.values import AccessPort, ClientSource, RelayConfig, Reply, SendToClient, SendToServer
 
 SERVER_PORT, CLIENT_PORT = 67, 68
 _ETH_P_IP = 0x0800
@@ -25,10 +26,12 @@ _RECEIVE_BUFFER = 4 << 20
 _LARGEST_PACKET = 65535
 _PACKETS_A_TURN = 64
 _PKTINFO = struct.Struct("=i4s4s")
+_BOOTREPLY_OCTET = bytes((BOOTREPLY,))
 _ANCILLARY = socket.CMSG_SPACE(_PKTINFO.size)
 
 OnClient = Callable[[bytes, ClientSource], None]
 OnServer = Callable[[bytes, tuple[str, int]], None]
+Take = Callable[[bytes, int, bool, tuple[str, int]], None]
 
 
 class TransportError(OSError):
@@ -86,15 +89,31 @@ def _packet_info(ancillary: Sequence[tuple[int, int, bytes]]) -> tuple[int, bool
     return 0, False
 
 
+@dataclass(frozen=True, slots=True)
+class UdpPorts:
+    """The UDP ports that the relay listens on, and those of clients and servers."""
+
+    listen: int = SERVER_PORT
+    client: int = CLIENT_PORT
+    server: int = SERVER_PORT
+
+
+def choose_transport(config: RelayConfig, listen: IPv4Address, ports: UdpPorts) -> Transport:
+    """Return the transport for a listen address: unprivileged on loopback, else real interfaces."""
+    if listen.is_loopback:
+        return LoopbackTransport(config.ports, listen, ports)
+    return InterfaceTransport(config, ports)
+
+
 class InterfaceTransport:
     """Sockets on real interfaces.
 
-    Servers are reached from ``giaddr`` on port 67 (which need not be configured yet: it may be a virtual
-    address). Clients are heard by a socket bound to their interface and answered by whole frames.
+    Servers are reached from the giaddr (which need not be configured yet: it may be a virtual address).
+    Clients are heard by a socket bound to their interface and answered by whole frames.
     """
 
-    def __init__(self, giaddr: IPv4Address, ports: tuple[AccessPort, ...]) -> None:
-        self._giaddr = giaddr
+    def __init__(self, config: RelayConfig, ports: UdpPorts = UdpPorts()) -> None:
+        self._config = config
         self._ports = ports
         self._by_index: dict[int, AccessPort] = {}
         self._frames: dict[str, socket.socket] = {}
@@ -113,15 +132,15 @@ class InterfaceTransport:
                 on_server(data, sender)
 
         try:
-            for port in self._ports:
+            for port in self._config.ports:
                 self._open_port(port, take)
-            self._server_socket = _udp_socket(str(self._giaddr), SERVER_PORT, None)
+            self._server_socket = _udp_socket(str(self._config.giaddr), self._ports.listen, shared=True)
             self._readers.append(_Reader(self._server_socket, take))
         except BaseException:
             self.close()
             raise
 
-    def _open_port(self, port: AccessPort, take: Callable[[bytes, int, bool, tuple[str, int]], None]) -> None:
+    def _open_port(self, port: AccessPort, take: Take) -> None:
         try:
             self._by_index[socket.if_nametoindex(port.interface)] = port
         except OSError as error:
@@ -129,7 +148,8 @@ class InterfaceTransport:
                 error.errno,
                 f"there is no access interface {port.interface!r}: create it, or correct its name",
             ) from error
-        self._readers.append(_Reader(_udp_socket("0.0.0.0", SERVER_PORT, port.interface), take))  # noqa: S104 - one interface
+        heard = _udp_socket("0.0.0.0", self._ports.listen, port.interface, shared=True)  # noqa: S104
+        self._readers.append(_Reader(heard, take))
         try:
             frames = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         except PermissionError as error:
@@ -140,17 +160,19 @@ class InterfaceTransport:
         self._frames[port.interface] = frames
 
     def send_server(self, output: SendToServer) -> None:
-        """Send from giaddr:67. Raises OSError."""
-        self._server().sendto(output.payload, (str(output.address), SERVER_PORT))
+        """Send from the giaddr. Raises OSError."""
+        self._server().sendto(output.payload, (str(output.address), self._ports.server))
 
     def send_reply(self, output: Reply) -> None:
         """Send to a client as a frame, to a relay downstream as a datagram. Raises OSError."""
         if not isinstance(output, SendToClient):
-            self._server().sendto(output.payload, (str(output.address), SERVER_PORT))
+            self._server().sendto(output.payload, (str(output.address), self._ports.server))
             return
         interface = output.source.port.interface
         mac, ip = (BROADCAST_MAC, IPv4Address(0xFFFFFFFF)) if output.broadcast else (output.mac, output.ip)
-        datagram = ip_datagram(output.payload, self._giaddr, SERVER_PORT, ip, CLIENT_PORT)
+        datagram = ip_datagram(
+            output.payload, self._config.identity, self._ports.listen, ip, self._ports.client
+        )
         self._frames[interface].sendto(datagram, (interface, _ETH_P_IP, 0, 0, mac))
 
     def _server(self) -> socket.socket:
@@ -167,85 +189,75 @@ class InterfaceTransport:
         self._readers, self._frames, self._by_index, self._server_socket = [], {}, {}, None
 
 
-@dataclass(frozen=True, slots=True)
-class LoopbackPorts:
-    """UDP ports of the unprivileged mode; 0 lets the system choose. One client port for each access port."""
-
-    address: str = "127.0.0.1"
-    server_side: int = 0
-    client_side: tuple[int, ...] = ()
-    server: int = SERVER_PORT
-
-
 class LoopbackTransport:
-    """Plain UDP sockets at configured ports; a client is answered at the address its request came from."""
+    """Plain UDP sockets without privileges; a client is answered at the address its request came from.
 
-    def __init__(self, ports: tuple[AccessPort, ...], where: LoopbackPorts) -> None:
+    The first access port listens on ``ports.listen``, where the servers answer too; the others follow on the
+    numbers above it. With 0 the system chooses them all.
+    """
+
+    def __init__(self, access: tuple[AccessPort, ...], listen: IPv4Address, ports: UdpPorts) -> None:
+        self._access = access
+        self._listen = str(listen)
         self._ports = ports
-        self._where = where
         self._readers: list[_Reader] = []
-        self._client_sockets: dict[str, socket.socket] = {}
-        self._server_socket: socket.socket | None = None
+        self._sockets: dict[str, socket.socket] = {}
 
     def open(self, on_client: OnClient, on_server: OnServer) -> None:
         """Open all sockets. Raises TransportError."""
         try:
-            for number, port in enumerate(self._ports):
-                self._open_port(port, number, on_client)
-            self._server_socket = _udp_socket(self._where.address, self._where.server_side, None)
-            self._readers.append(_Reader(self._server_socket, lambda data, _i, _a, by: on_server(data, by)))
+            for number, port in enumerate(self._access):
+                wanted = self._ports.listen + number if self._ports.listen else 0
+                sock = _udp_socket(self._listen, wanted)
+                self._sockets[port.interface] = sock
+                self._readers.append(_Reader(sock, self._taker(port, on_client, on_server)))
         except BaseException:
             self.close()
             raise
 
-    def _open_port(self, port: AccessPort, number: int, on_client: OnClient) -> None:
-        wanted = self._where.client_side[number] if number < len(self._where.client_side) else 0
-        sock = _udp_socket(self._where.address, wanted, None)
-        self._client_sockets[port.interface] = sock
-
+    @staticmethod
+    def _taker(port: AccessPort, on_client: OnClient, on_server: OnServer) -> Take:
         def take(data: bytes, _interface: int, _addressed: bool, sender: tuple[str, int]) -> None:
-            on_client(data, ClientSource(port, sender))
+            if data[:1] == _BOOTREPLY_OCTET:
+                on_server(data, sender)
+            else:
+                on_client(data, ClientSource(port, sender))
 
-        self._readers.append(_Reader(sock, take))
-
-    @property
-    def client_addresses(self) -> dict[str, tuple[str, int]]:
-        """Where each access port listens."""
-        return {name: sock.getsockname() for name, sock in self._client_sockets.items()}
+        return take
 
     @property
-    def server_side_address(self) -> tuple[str, int]:
-        """Where the servers' answers are awaited."""
-        if self._server_socket is None:
-            raise OSError(errno.ENOTCONN, "the relay's sockets are closed")
-        address: tuple[str, int] = self._server_socket.getsockname()
-        return address
+    def addresses(self) -> dict[str, tuple[str, int]]:
+        """Where each access port listens, by interface; servers answer to the first."""
+        return {name: sock.getsockname() for name, sock in self._sockets.items()}
 
     def send_server(self, output: SendToServer) -> None:
         """Send to the configured server port. Raises OSError."""
-        if self._server_socket is None:
+        first = next(iter(self._sockets.values()), None)
+        if first is None:
             raise OSError(errno.ENOTCONN, "the relay's sockets are closed")
-        self._server_socket.sendto(output.payload, (str(output.address), self._where.server))
+        first.sendto(output.payload, (str(output.address), self._ports.server))
 
     def send_reply(self, output: Reply) -> None:
         """Send to where the request came from. Raises OSError."""
-        self._client_sockets[output.source.port.interface].sendto(output.payload, output.source.address)
+        self._sockets[output.source.port.interface].sendto(output.payload, output.source.address)
 
     def close(self) -> None:
         """Close all sockets."""
         for reader in self._readers:
             reader.close()
-        self._readers, self._client_sockets, self._server_socket = [], {}, None
+        self._readers, self._sockets = [], {}
 
 
-def _udp_socket(address: str, port: int, interface: str | None) -> socket.socket:
+def _udp_socket(
+    address: str, port: int, interface: str | None = None, *, shared: bool = False
+) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     where = f"UDP {address}:{port}" + (f" on {interface}" if interface else "")
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-        if port == SERVER_PORT:
-            # Several interfaces and groups listen to the same port, each for itself
+        if shared:
+            # Several interfaces and groups listen on the same port number, each for itself
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
         if interface is not None:

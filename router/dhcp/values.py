@@ -63,14 +63,16 @@ class Pool:
 class RelayConfig:
     """One group's relay.
 
-    ``giaddr`` is the virtual address that the group's routers share: relay address towards the servers and
-    server identifier towards the clients. Times are in seconds.
+    ``giaddr`` is the relay's address towards the servers. ``virtual_address`` is what the clients take for
+    their server; it must be the same at all routers of the group, and is the giaddr where it is None.
+    Times are in seconds.
     """
 
     group_id: str
     giaddr: IPv4Address
     servers: tuple[IPv4Address, ...]
     ports: tuple[AccessPort, ...]
+    virtual_address: IPv4Address | None = None
     option82: Option82Policy = Option82Policy.REGENERATE
     downstream: DownstreamPolicy = DownstreamPolicy.DROP
     circuit_id: str = DEFAULT_CIRCUIT_ID
@@ -102,6 +104,11 @@ class RelayConfig:
                         f"{where}: {name} template {template!r} makes more than {_LONGEST_IDENTIFIER} octets "
                         f"on interface {port.interface}"
                     )
+
+    @property
+    def identity(self) -> IPv4Address:
+        """The server identifier that the clients see."""
+        return self.giaddr if self.virtual_address is None else self.virtual_address
 
     def identifier(self, template: str, port: AccessPort, mac: str) -> bytes:
         """Return the circuit-id or remote-id that a template makes of a port and a MAC address."""

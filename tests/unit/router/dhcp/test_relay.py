@@ -511,3 +511,15 @@ def test_the_table_follows_any_story(story: list[str]) -> None:
             online_until = -1.0
         talk.timer(talk.now)
         assert (KEY in talk.table) == (talk.now < online_until)
+
+
+def test_a_virtual_address_of_its_own_is_what_the_clients_see() -> None:
+    virtual = IPv4Address("10.64.0.254")
+    talk = Conversation(settings=config(virtual_address=virtual))
+    asked = only(talk.client(request(DISCOVER)), SendToServer)
+    sent = only(talk.server(answer(asked.payload, MessageType.OFFER)), SendToClient)
+    chosen = only(talk.client(request(REQUEST, asks_for=ADDRESS, server=virtual)), SendToServer)
+
+    assert parse(asked.payload).giaddr == int(GIADDR)
+    assert parse(sent.payload).get(Code.SERVER_IDENTIFIER) == virtual.packed
+    assert parse(chosen.payload).get(Code.SERVER_IDENTIFIER) == SERVER.packed

@@ -11,7 +11,13 @@ import pytest
 from router.dhcp.packet import Code, MessageType, parse
 from router.dhcp.relay import Relay
 from router.dhcp.shell import RelayShell, SubscriberEvent
-from router.dhcp.transport import InterfaceTransport, LoopbackPorts, LoopbackTransport, TransportError
+from router.dhcp.transport import (
+    InterfaceTransport,
+    LoopbackTransport,
+    TransportError,
+    UdpPorts,
+    choose_transport,
+)
 from router.dhcp.values import AccessPort, HeldLease, SubscriberOffline, SubscriberOnline
 from tests.unit.router.dhcp.conversation import ADDRESS, GIADDR, PORT, TRUSTED, Table, answer, config, request
 
@@ -46,7 +52,9 @@ class World:
         self.table = Table()
         self.events: asyncio.Queue[SubscriberEvent] = asyncio.Queue()
         settings = config(servers=(LOCALHOST,))
-        self.transport = LoopbackTransport(settings.ports, LoopbackPorts(server=self.server.port))
+        self.transport = LoopbackTransport(
+            settings.ports, LOCALHOST, UdpPorts(listen=0, server=self.server.port)
+        )
         self.shell = RelayShell(Relay(settings, self.table), self.transport, self._take)
 
     def _take(self, event: SubscriberEvent) -> None:
@@ -57,10 +65,10 @@ class World:
         self.events.put_nowait(event)
 
     async def get_online(self, lease_time: int = 3600) -> SubscriberOnline:
-        access = self.transport.client_addresses[PORT.interface]
+        access = self.transport.addresses[PORT.interface]
         self.client.send(request(MessageType.REQUEST, asks_for=ADDRESS), access)
         asked = await self.server.receive()
-        back = self.transport.server_side_address
+        back = access
         self.server.send(answer(asked, MessageType.ACK, lease_time=lease_time, server=LOCALHOST), back)
         event = await self.next_event()
         assert isinstance(event, SubscriberOnline)
@@ -106,7 +114,7 @@ async def test_a_lease_runs_out_by_the_shells_own_timer() -> None:
 
 async def test_packets_on_each_access_port_are_told_apart() -> None:
     async with running() as world:
-        world.client.send(request(MessageType.DISCOVER), world.transport.client_addresses[TRUSTED.interface])
+        world.client.send(request(MessageType.DISCOVER), world.transport.addresses[TRUSTED.interface])
 
         asked = parse(await world.server.receive())
 
@@ -115,7 +123,7 @@ async def test_packets_on_each_access_port_are_told_apart() -> None:
 
 async def test_garbage_is_counted_and_the_relay_lives() -> None:
     async with running() as world:
-        access = world.transport.client_addresses[PORT.interface]
+        access = world.transport.addresses[PORT.interface]
         for length in range(0, 240, 3):
             world.client.send(request(MessageType.DISCOVER)[:length], access)
         world.client.send(request(MessageType.DISCOVER), access)
@@ -134,9 +142,7 @@ async def test_a_reply_after_the_end_is_dropped() -> None:
 
 async def test_an_interface_that_does_not_exist_is_named() -> None:
     settings = config(ports=(AccessPort("no-such-port", "p"),))
-    shell = RelayShell(
-        Relay(settings, Table()), InterfaceTransport(GIADDR, settings.ports), lambda event: None
-    )
+    shell = RelayShell(Relay(settings, Table()), InterfaceTransport(settings), lambda event: None)
 
     with pytest.raises(TransportError, match="there is no access interface 'no-such-port'"):
         await shell.start()
@@ -144,9 +150,16 @@ async def test_an_interface_that_does_not_exist_is_named() -> None:
 
 async def test_a_port_in_use_is_named() -> None:
     taken = Peer()
-    transport = LoopbackTransport((PORT,), LoopbackPorts(server_side=taken.port))
+    transport = LoopbackTransport((PORT,), LOCALHOST, UdpPorts(listen=taken.port))
     try:
         with pytest.raises(TransportError, match=f"cannot listen on UDP 127.0.0.1:{taken.port}"):
             await RelayShell(Relay(config(), Table()), transport, lambda event: None).start()
     finally:
         taken.close()
+
+
+@pytest.mark.parametrize(
+    ("listen", "kind"), [("127.0.0.1", LoopbackTransport), ("0.0.0.0", InterfaceTransport)]
+)
+def test_the_listen_address_decides_whether_privileges_are_needed(listen: str, kind: type) -> None:
+    assert isinstance(choose_transport(config(), IPv4Address(listen), UdpPorts()), kind)
