@@ -1,1 +1,37 @@
 """An asyncio NETCONF server for any YANG model; it knows no subscriber."""
+
+from netconf_server.accounts import Account, AccountError, Accounts, hash_password, verify_password
+from netconf_server.call import Handler, Reply, RpcCall, SessionInfo
+from netconf_server.capabilities import load_schema
+from netconf_server.datastores import Change, Datastores
+from netconf_server.hostkey import HostKeyError
+from netconf_server.limits import Limits
+from netconf_server.persist import StartupError
+from netconf_server.providers import Entry, Keys, ListProvider, TreeProvider
+from netconf_server.server import NetconfServer
+from netconf_server.streams import Stream, Subscription
+
+__all__ = [
+    "Account",
+    "AccountError",
+    "Accounts",
+    "Change",
+    "Datastores",
+    "Entry",
+    "Handler",
+    "HostKeyError",
+    "Keys",
+    "Limits",
+    "ListProvider",
+    "NetconfServer",
+    "Reply",
+    "RpcCall",
+    "SessionInfo",
+    "StartupError",
+    "Stream",
+    "Subscription",
+    "TreeProvider",
+    "hash_password",
+    "load_schema",
+    "verify_password",
+]

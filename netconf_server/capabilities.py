@@ -1,0 +1,55 @@
+"""What the server announces in its hello, and the modules that it needs for its own operations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from rui.netconf import names
+from rui.schema import Conformance, ModuleInfo, Schema
+
+OWN_MODULES: Final = ("ietf-netconf", "ietf-netconf-monitoring")
+OWN_FEATURES: Final[Mapping[str, tuple[str, ...]]] = {
+    "ietf-netconf": ("writable-running", "candidate", "validate")
+}
+
+_YANG_1_1 = re.compile(r"""\byang-version\s+["']?1\.1""")
+
+
+def load_schema(
+    modules: Iterable[str],
+    search: Sequence[Path] = (),
+    *,
+    features: Mapping[str, Collection[str]] | None = None,
+) -> Schema:
+    """Load modules together with those that the server's own operations need; as Schema.load. Raises SchemaError."""
+    return Schema.load([*modules, *OWN_MODULES], search, features={**(features or {}), **OWN_FEATURES})
+
+
+def server_capabilities(schema: Schema) -> tuple[str, ...]:
+    """The capabilities: protocol versions, features, and the YANG 1.0 modules (RFC 6020 5.6.4)."""
+    own = (
+        names.CAP_BASE_1_0,
+        names.CAP_BASE_1_1,
+        names.CAP_WRITABLE_RUNNING,
+        names.CAP_CANDIDATE,
+        names.CAP_VALIDATE_1_1,
+        names.CAP_NOTIFICATION,
+        names.CAP_INTERLEAVE,
+    )
+    implemented = [module for module in schema.modules if module.conformance is Conformance.IMPLEMENT]
+    return (
+        *own,
+        *(_module_capability(module) for module in implemented if not _YANG_1_1.search(module.source)),
+    )
+
+
+def _module_capability(module: ModuleInfo) -> str:
+    parameters = [f"module={quote(module.name)}"]
+    parameters += [f"revision={module.revision}"] if module.revision else []
+    parameters += [f"features={','.join(module.features)}"] if module.features else []
+    parameters += [f"deviations={','.join(module.deviations)}"] if module.deviations else []
+    return f"{module.namespace}?{'&'.join(parameters)}"

@@ -1,0 +1,250 @@
+"""The configuration datastores: running and candidate, their locks, commit in two phases, and the file behind running.
+
+Trees are `config` elements whose children are the top-level nodes. A tree that was handed out never changes: every
+change makes a new one, so readers need no lock and a refused change needs no undoing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from inspect import isawaitable
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+import structlog
+from lxml import etree
+
+from netconf_server.edit import Operation, apply_edit
+from netconf_server.faults import to_rpc_error
+from netconf_server.locks import Locks
+from netconf_server.payload import payload_of
+from netconf_server.persist import empty_config, read_config, write_config
+from rui.netconf.errors import RpcError, first_error
+from rui.schema import DataError, Schema
+
+log = structlog.get_logger(__name__)
+
+RUNNING = "running"
+CANDIDATE = "candidate"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of running: the trees before and after (neither may be modified), and the session, None for the program."""
+
+    old: etree._Element
+    new: etree._Element
+    session: int | None
+
+
+Verify: TypeAlias = Callable[[Change], "Awaitable[None] | None"]
+"""Looks at a change before it is made; raises RpcError to refuse it, and then nothing has changed."""
+
+Apply: TypeAlias = Callable[[Change], "Awaitable[None] | None"]
+"""Is told of a change after it was made and written; what it raises is logged."""
+
+
+class Datastores:
+    """Running and candidate of one server.
+
+    `running` is a valid configuration (see `load` to read one from a file); `file` is where running is kept from now on,
+    None to keep it nowhere.
+    """
+
+    def __init__(
+        self, schema: Schema, running: etree._Element | None = None, *, file: Path | None = None
+    ) -> None:
+        self.schema = schema
+        self.locks = Locks()
+        self._running = empty_config() if running is None else running
+        self._candidate = self._running
+        self._candidate_writer: int | None = None
+        self._file = file
+        self._verify: list[Verify] = []
+        self._apply: list[Apply] = []
+        # Changes wait for each other: the callbacks and the disk take time.
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    def load(cls, schema: Schema, startup: Path | None, *, file: Path | None = None) -> Datastores:
+        """Start from `file` if it exists, else from `startup`, else empty.
+
+        Raises StartupError, which names file, place and reason, when what is read is not a valid configuration.
+        """
+        source = file if file is not None and file.exists() else startup
+        return cls(schema, None if source is None else read_config(source, schema), file=file)
+
+    # --- reading
+
+    @property
+    def running(self) -> etree._Element:
+        """The running configuration; not to be modified."""
+        return self._running
+
+    @property
+    def candidate(self) -> etree._Element:
+        """The candidate configuration; not to be modified. The same object as `running` while nothing was edited."""
+        return self._candidate
+
+    @property
+    def candidate_changed(self) -> bool:
+        """Whether the candidate holds edits that are neither committed nor discarded."""
+        return self._candidate is not self._running
+
+    def tree(self, name: str) -> etree._Element:
+        """The tree of the datastore with this name, `running` or `candidate`."""
+        return self._running if name == RUNNING else self._candidate
+
+    # --- callbacks
+
+    def on_commit(self, verify: Verify | None = None, apply: Apply | None = None) -> None:
+        """Have every change of running looked at by `verify` and then told to `apply`."""
+        if verify is not None:
+            self._verify.append(verify)
+        if apply is not None:
+            self._apply.append(apply)
+
+    # --- changing
+
+    async def edit(
+        self,
+        target: str,
+        config: etree._Element,
+        *,
+        default: Operation = Operation.MERGE,
+        validate: bool = False,
+        test_only: bool = False,
+        continue_on_error: bool = False,
+        session: int | None = None,
+    ) -> None:
+        """Apply an edit-config (RFC 6241 7.2) as a whole or, with `continue_on_error`, without its faulty nodes.
+
+        Running is validated always, the candidate only with `validate` (RFC 7950 8.3.3). Raises RpcError.
+        """
+        async with self._turn:
+            self.locks.check_write(target, session)
+            tree = copy.deepcopy(self.tree(target))
+            errors = apply_edit(
+                self.schema.tree.data, tree, config, default, continue_on_error=continue_on_error
+            )
+            if target == RUNNING or validate or test_only:
+                self.validate(tree)
+            else:
+                self._check_values(tree if errors else payload_of(config, default))
+            if not test_only:
+                await self._finish(self._put(target, tree, session))
+            failed = first_error(errors)
+            if failed is not None:
+                raise failed
+
+    async def replace(self, target: str, tree: etree._Element, *, session: int | None = None) -> None:
+        """Make `tree` the whole content of a datastore (copy-config). Raises RpcError."""
+        async with self._turn:
+            self.locks.check_write(target, session)
+            fresh = empty_config()
+            apply_edit(self.schema.tree.data, fresh, tree)
+            if target == RUNNING:
+                self.validate(fresh)
+            else:
+                self._check_values(fresh)
+            await self._finish(self._put(target, fresh, session))
+
+    async def commit(self, *, session: int | None = None) -> None:
+        """Make the candidate running (RFC 6241 8.3.4.1). Raises RpcError, and then nothing has changed."""
+        async with self._turn:
+            self.locks.check_write(RUNNING, session)
+            self.locks.check_write(CANDIDATE, session)
+            if self.candidate_changed:
+                self.validate(self._candidate)
+                await self._finish(self._put(RUNNING, self._candidate, session))
+
+    async def discard(self, *, session: int | None = None) -> None:
+        """Make the candidate equal to running again (RFC 6241 8.3.4.2). Raises RpcError."""
+        async with self._turn:
+            self.locks.check_write(CANDIDATE, session)
+            self._candidate = self._running
+
+    def validate(self, tree: etree._Element) -> None:
+        """Check a whole configuration. Raises RpcError with every fault."""
+        try:
+            self.schema.check_config(tree)
+        except DataError as error:
+            raise to_rpc_error(error, self.schema) from error
+
+    # --- locking
+
+    def lock(self, name: str, session: int) -> None:
+        """Lock a datastore (RFC 6241 7.5). Raises RpcError `lock-denied`."""
+        if name == CANDIDATE and self.candidate_changed and self.locks.holder(name) is None:
+            message = "the candidate holds changes that are not committed; commit or discard-changes first"
+            raise RpcError.lock_denied(self._candidate_writer or 0, message)
+        self.locks.acquire(name, session, datetime.now(UTC))
+
+    def unlock(self, name: str, session: int) -> None:
+        """Unlock a datastore (RFC 6241 7.6). Raises RpcError."""
+        self.locks.release(name, session)
+
+    def session_ended(self, session: int) -> None:
+        """Give back a session's locks; changes made under a lock on the candidate go with it (RFC 6241 8.3.5.2)."""
+        if CANDIDATE in self.locks.release_all(session):
+            self._candidate = self._running
+        if self._candidate_writer == session:
+            self._candidate_writer = None
+
+    # --- inside
+
+    def _check_values(self, data: etree._Element) -> None:
+        """Check names and values, which even a candidate must have right (RFC 7950 8.3.1). Raises RpcError."""
+        if len(data) == 0:
+            return
+        try:
+            self.schema.check_operational(data)
+        except DataError as error:
+            raise to_rpc_error(error, self.schema) from error
+
+    async def _put(self, target: str, tree: etree._Element, session: int | None) -> None:
+        if target == CANDIDATE:
+            self._candidate, self._candidate_writer = tree, session
+            return
+        change = Change(self._running, tree, session)
+        for verify in self._verify:
+            await _settle(verify(change))
+        if self._file is not None:
+            await self._save(self._file, tree)
+        followed = self._candidate is self._running or self._candidate is tree
+        self._running = tree
+        if followed:
+            self._candidate = tree
+        for apply in self._apply:
+            try:
+                await _settle(apply(change))
+            except Exception:
+                log.exception("config-apply-failed", session=session)
+
+    async def _save(self, file: Path, tree: etree._Element) -> None:
+        try:
+            await asyncio.to_thread(write_config, file, tree)
+        except OSError as error:
+            log.error("config-not-written", file=str(file), reason=error.strerror)
+            message = f"running cannot be written to disk ({error.strerror}); nothing was changed, make room and try again"
+            raise RpcError.resource_denied(message) from error
+
+    async def _finish(self, change: Coroutine[None, None, T]) -> T:
+        """Carry a change through even if the session that asked for it is ended meanwhile."""
+        task = asyncio.ensure_future(change)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
+            raise
+
+
+async def _settle(result: Awaitable[None] | None) -> None:
+    if isawaitable(result):
+        await result

@@ -1,0 +1,45 @@
+"""Every bound of the server in one place: what it waits for, buffers and lets in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one server; times in seconds, sizes in bytes.
+
+    The message bounds (`max_message_size`, `max_depth`) are handed to the session core, which checks them
+    while the message still arrives, so an oversized message is never held whole.
+    """
+
+    max_sessions: int = 256
+    """NETCONF sessions at once, all users together."""
+    max_pending_logins: int = 32
+    """Connections that have not finished authentication."""
+    login_timeout: float = 30.0
+    """From the TCP connection to the end of authentication."""
+    login_attempts: int = 3
+    """Failed passwords on one connection before it is closed."""
+    hello_timeout: float = 30.0
+    """From the start of the subsystem to the client's <hello>."""
+    idle_timeout: float | None = None
+    """Silence after which a session without subscription and running rpc is closed; None means never."""
+    keepalive_interval: float = 15.0
+    """SSH keepalive: silence before the client is asked whether it lives; 0 switches it off."""
+    keepalive_count: int = 3
+    """Unanswered keepalives after which the session is closed."""
+    stall_timeout: float = 60.0
+    """How long a client may take nothing of what is sent to it."""
+    max_message_size: int = 64 * 1024 * 1024
+    """One message from a client."""
+    max_depth: int = 128
+    """Nesting of elements in one message from a client."""
+    max_queued_rpcs: int = 64
+    """Pipelined rpcs of one session that wait; beyond it nothing more is read from that session."""
+    max_queued_bytes: int = 8 * 1024 * 1024
+    """The same bound in bytes of rpcs that wait."""
+    send_buffer: int = 16 * 1024 * 1024
+    """Notifications waiting for one session; a subscriber that falls further behind is closed."""
+    channel_buffer: int = 256 * 1024
+    """Bytes handed to SSH and not yet on the wire before the sender pauses."""

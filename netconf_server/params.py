@@ -1,0 +1,79 @@
+"""Reading the parameters of NETCONF's own operations (RFC 6241 section 7), once the schema has held the envelope."""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from netconf_server.datastores import CANDIDATE, RUNNING
+from netconf_server.subtree import SubtreeFilter
+from rui.netconf import names
+from rui.netconf.errors import RpcError
+from rui.netconf.tags import ErrorType
+
+# Parameters that hold data of other modules; the schema is shown the envelope without their content.
+_OPAQUE = frozenset({names.base("config"), names.base("filter")})
+
+
+def envelope(operation: etree._Element) -> etree._Element:
+    """A copy of the operation for the schema, in which `config` and `filter` are empty."""
+    copy = etree.Element(operation.tag, nsmap=operation.nsmap)
+    for child in operation.iterchildren(etree.Element):
+        _copy_envelope(copy, child)
+    return copy
+
+
+def _copy_envelope(parent: etree._Element, source: etree._Element) -> None:
+    copy = etree.SubElement(parent, source.tag, nsmap=source.nsmap)
+    if source.tag in _OPAQUE:
+        return
+    copy.attrib.update(source.attrib)
+    copy.text = source.text
+    for child in source.iterchildren(etree.Element):
+        _copy_envelope(copy, child)
+
+
+def text(operation: etree._Element, name: str) -> str | None:
+    """The text of a leaf parameter in the base namespace without white space around it, None if absent."""
+    found = operation.findtext(names.base(name))
+    return None if found is None else found.strip()
+
+
+def datastore(operation: etree._Element, role: str) -> str:
+    """The datastore that `source` or `target` names. Raises RpcError."""
+    chosen = choice(operation, role)
+    name = names.split(str(chosen.tag))[1]
+    if name not in (RUNNING, CANDIDATE):
+        raise RpcError.operation_not_supported(
+            f"{role} {name!r} is not supported here; give running or candidate"
+        )
+    return name
+
+
+def choice(operation: etree._Element, role: str) -> etree._Element:
+    """The element inside `source` or `target`. Raises RpcError `missing-element`."""
+    holder = operation.find(names.base(role))
+    if holder is None:
+        raise RpcError.missing_element(
+            role, f"{role} is missing; give <{role}><running/></{role}> or candidate"
+        )
+    found = next(holder.iterchildren(etree.Element), None)
+    if found is None:
+        raise RpcError.missing_element(role, f"{role} names no datastore; give running or candidate")
+    return found
+
+
+def read_filter(operation: etree._Element, tag: str = names.base("filter")) -> SubtreeFilter | None:
+    """The subtree filter of an operation, None when it has none. Raises RpcError for another type of filter."""
+    element = operation.find(tag)
+    if element is None:
+        return None
+    kind = element.get("type") or element.get(names.base("type")) or "subtree"
+    if kind == "xpath":
+        raise RpcError.bad_attribute(
+            "type", tag, "xpath filters are not supported here; use subtree", error_type=ErrorType.PROTOCOL
+        )
+    if kind != "subtree":
+        raise RpcError.bad_attribute(
+            "type", tag, f"filter type {kind[:40]!r} is unknown; use subtree", error_type=ErrorType.PROTOCOL
+        )
+    return SubtreeFilter.compile(element)

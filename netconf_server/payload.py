@@ -1,0 +1,28 @@
+"""What an edit would set, as plain data: for checking its values before they meet the datastore."""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from netconf_server.edit import REMOVING, Operation, read_operation
+from netconf_server.persist import empty_config
+
+
+def payload_of(config: etree._Element, default: Operation) -> etree._Element:
+    """Copy the content of `config` without edit attributes and without what it deletes or removes. Raises RpcError."""
+    payload = empty_config()
+    for child in config.iterchildren(etree.Element):
+        _add(payload, child, default)
+    return payload
+
+
+def _add(parent: etree._Element, source: etree._Element, inherited: Operation) -> None:
+    operation = read_operation(source, inherited)
+    if operation in REMOVING:
+        return
+    copy = etree.SubElement(parent, source.tag, nsmap=source.nsmap)
+    children = list(source.iterchildren(etree.Element))
+    if not children:
+        copy.text = source.text
+    for child in children:
+        _add(copy, child, operation)

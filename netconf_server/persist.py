@@ -1,0 +1,87 @@
+"""The file of the running datastore: read with every fault named, written so that a crash leaves the old or the new."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lxml import etree
+
+from netconf_server.faults import to_xpath
+from rui.netconf import names
+from rui.schema import DataError, Issue, Schema
+
+_ROOTS = frozenset({"config", "data"})
+
+
+class StartupError(Exception):
+    """A configuration file cannot be used; the text names the file, the place in it and the reason, a line each."""
+
+    def __init__(self, path: Path, reasons: list[str]) -> None:
+        super().__init__("\n".join(f"{path}: {reason}" for reason in reasons))
+        self.path = path
+        self.reasons = reasons
+
+
+def empty_config() -> etree._Element:
+    """A datastore tree with nothing in it."""
+    return etree.Element(names.base("config"), nsmap=names.nsmap(names.BASE))
+
+
+def read_config(path: Path, schema: Schema) -> etree._Element:
+    """Read a configuration: top-level nodes in a `config` (or `data`) element. Raises StartupError."""
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        remove_comments=True,
+        remove_pis=True,
+        remove_blank_text=True,
+        huge_tree=True,
+    )
+    try:
+        root = etree.fromstring(path.read_bytes(), parser)
+    except OSError as error:
+        raise StartupError(path, [f"cannot be read ({error.strerror})"]) from error
+    except etree.XMLSyntaxError as error:
+        raise StartupError(path, [f"line {error.lineno}: not well-formed XML ({error.msg})"]) from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise StartupError(path, ["a document type declaration is not allowed; remove it"])
+    if etree.QName(root).localname not in _ROOTS:
+        reason = f"line {root.sourceline}: the root is {root.tag}; put the configuration in <config xmlns={names.BASE!r}>"
+        raise StartupError(path, [reason])
+    # Renamed, not rebuilt: values may use prefixes that are declared on the root.
+    root.tag = names.base("config")
+    root.attrib.clear()
+    try:
+        schema.check_config(root, str(path))
+    except DataError as error:
+        raise StartupError(path, [_describe(issue, root, schema) for issue in error.issues]) from error
+    return root
+
+
+def _describe(issue: Issue, tree: etree._Element, schema: Schema) -> str:
+    """The issue with the line of the nearest element that is there (libyang saw the text without its layout)."""
+    xpath, prefixes = to_xpath(issue.path, {module.name: module.namespace for module in schema.modules})
+    while prefixes and xpath:
+        found = tree.xpath(f".{xpath}", namespaces=prefixes)
+        if isinstance(found, list) and found and isinstance(found[0], etree._Element):
+            return f"line {found[0].sourceline}: {issue.path}: {issue.message}"
+        xpath = xpath.rpartition("/")[0]
+    return f"{issue.path or '/'}: {issue.message}"
+
+
+def write_config(path: Path, tree: etree._Element) -> None:
+    """Replace the file by this tree, durably: a temporary file, fsync, rename, fsync of the folder. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.new")
+    data = etree.tostring(tree, pretty_print=True, xml_declaration=True, encoding="UTF-8")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

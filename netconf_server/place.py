@@ -1,0 +1,89 @@
+"""Where in the data a fault lies: the XPath of RFC 6241's error-path, with keys, made only when an error needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from lxml import etree
+
+from rui.netconf import names
+from rui.netconf.errors import RpcError
+from rui.schema import Node
+
+
+@dataclass(frozen=True)
+class Place:
+    """One step of the path and the step above it; the root has no node."""
+
+    parent: Place | None
+    node: Node | None
+    predicates: Sequence[tuple[str, str]] = ()
+
+    @classmethod
+    def root(cls) -> Place:
+        """The place above all top-level nodes."""
+        return cls(None, None)
+
+    def child(self, node: Node) -> Place:
+        """The place of a container, leaf, anydata or anyxml below this one."""
+        return Place(self, node)
+
+    def entry(self, node: Node, keys: Sequence[etree._Element]) -> Place:
+        """The place of the list entry with these key leafs."""
+        prefix = node.module
+        return Place(
+            self, node, [(f"{prefix}:{names.split(str(k.tag))[1]}", (k.text or "").strip()) for k in keys]
+        )
+
+    def value(self, node: Node, item: etree._Element) -> Place:
+        """The place of one value of a leaf-list."""
+        return Place(self, node, [(".", (item.text or "").strip())])
+
+    @property
+    def text(self) -> str:
+        """The absolute XPath; `/` for the root."""
+        if self.node is None or self.parent is None:
+            return "/"
+        above = "" if self.parent.node is None else self.parent.text
+        tests = "".join(f"[{name}={_literal(value)}]" for name, value in self.predicates)
+        return f"{above}/{self.node.module}:{self.node.name}{tests}"
+
+    @property
+    def namespaces(self) -> dict[str, str]:
+        """The prefixes of `text` and what they stand for."""
+        if self.node is None or self.parent is None:
+            return {}
+        return {**self.parent.namespaces, self.node.module: self.node.namespace}
+
+    def at(self, error: RpcError) -> RpcError:
+        """Have the error name this place."""
+        if self.node is not None:
+            error.path, error.path_namespaces = self.text, self.namespaces
+        return error
+
+    def exists(self) -> RpcError:
+        """`data-exists` for a create of this place."""
+        return self.at(RpcError.data_exists(f"{self.text} exists already; use merge or replace to change it"))
+
+    def missing(self, advice: str) -> RpcError:
+        """`data-missing` for this place."""
+        return self.at(RpcError.data_missing(f"{self.text} does not exist: {advice}"))
+
+    def unknown(self, element: etree._Element, namespaces: Collection[str]) -> RpcError:
+        """`unknown-namespace` or `unknown-element` for a child of this place that no module defines."""
+        namespace, name = names.split(str(element.tag))
+        where = "at the top of the data" if self.node is None else f"under {self.text}"
+        if namespace is None or namespace not in namespaces:
+            return self.at(RpcError.unknown_namespace(str(element.tag), namespace or ""))
+        advice = f"no module defines {name!r} {where}; see get-schema for what there is"
+        return self.at(RpcError.unknown_element(str(element.tag), advice))
+
+
+def _literal(value: str) -> str:
+    """An XPath string literal; a value with both kinds of quotes is joined from pieces."""
+    if "'" not in value:
+        return f"'{value}'"
+    if '"' not in value:
+        return f'"{value}"'
+    return "concat(" + ',"\'",'.join(f"'{piece}'" for piece in value.split("'")) + ")"

@@ -1,0 +1,238 @@
+"""`NetconfServer`: sessions, operations, data and streams of one server, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import asyncssh
+import structlog
+
+from netconf_server import monitoring, params, ssh
+from netconf_server.accounts import Accounts
+from netconf_server.bulk import without_records
+from netconf_server.call import Handler, Reply, RpcCall, SessionInfo
+from netconf_server.capabilities import server_capabilities
+from netconf_server.datastores import Datastores
+from netconf_server.faults import to_rpc_error
+from netconf_server.hostkey import load_or_create_host_key
+from netconf_server.limits import Limits
+from netconf_server.monitoring import StateTree, StreamsTree, Totals
+from netconf_server.operations import DataOperations
+from netconf_server.providers import ListProvider, Providers, TreeProvider
+from netconf_server.readout import Readout
+from netconf_server.session import Session, utc_now
+from netconf_server.sessionops import SessionOperations
+from netconf_server.streams import Stream
+from rui.netconf import names
+from rui.netconf.errors import RpcError
+from rui.netconf.tags import ErrorType
+from rui.schema import DataError, Schema
+
+log = structlog.get_logger(__name__)
+
+_MAX_SESSION_ID = 4_294_967_295
+
+
+class NetconfServer:
+    """A NETCONF server over SSH for the modules of `schema`.
+
+    Register rpcs, data and streams, then `listen` or `call_home`. `host_key_file` is made when it does not exist.
+    The schema has to implement ietf-netconf and ietf-netconf-monitoring; `load_schema` adds them.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        datastores: Datastores,
+        accounts: Accounts,
+        *,
+        host_key_file: Path,
+        limits: Limits | None = None,
+    ) -> None:
+        self.schema = schema
+        self.datastores = datastores
+        self.accounts = accounts
+        self.limits = limits or Limits()
+        self.capabilities = server_capabilities(schema)
+        self._host_key = load_or_create_host_key(host_key_file)
+        self._gate = ssh.Gate(accounts, self.limits, self._open_session)
+        self._acceptors: list[asyncssh.SSHAcceptor] = []
+        self._sessions: dict[int, Session] = {}
+        self._last_id = 0
+        self._totals = Totals(utc_now())
+        self._streams: dict[str, Stream] = {}
+        self._providers = Providers(schema)
+        self._handlers: dict[str, Handler] = {}
+        self._bulk: set[str] = set()
+        self._closing = False
+        self._register_own()
+        accounts.watch(self._drop_gone_users)
+
+    # --- what it serves
+
+    def register_rpc(self, qname: str, handler: Handler, *, bulk: bool = False) -> None:
+        """Answer the rpc `{namespace}name` by `handler`; the model checks its input first.
+
+        With `bulk` the content of `record` elements is left out of that check: the handler checks each record itself.
+        Raises ValueError when the schema has no such rpc.
+        """
+        if qname not in self.schema.tree.rpcs:
+            raise ValueError(f"no module of the schema defines the rpc {qname}")
+        self._handlers[qname] = handler
+        if bulk:
+            self._bulk.add(qname)
+
+    def register_tree(self, path: str, provider: TreeProvider) -> None:
+        """Have `provider` give the small operational tree at a schema path such as `/mod:a/b`.
+
+        Raises UnknownNodeError, or ValueError when the path is inside a list.
+        """
+        self._providers.add_tree(path, provider)
+
+    def register_list(self, path: str, provider: ListProvider) -> None:
+        """Have `provider` give the entries of the state list at a schema path, streamed and asked for by key.
+
+        Raises UnknownNodeError, or ValueError when it is no state list, or beside another inside one outer list.
+        """
+        self._providers.add_list(path, provider)
+
+    def stream(self, name: str, description: str = "") -> Stream:
+        """The event stream of this name, made on first use. `NETCONF` is there always (RFC 5277 3.2.3)."""
+        if name not in self._streams:
+            self._streams[name] = Stream(name, description or f"Events of {name}", self.schema, utc_now)
+        return self._streams[name]
+
+    @property
+    def sessions(self) -> Mapping[int, SessionInfo]:
+        """The sessions that are open, by session-id."""
+        return {number: session.info for number, session in self._sessions.items() if session.open}
+
+    # --- where it is reached
+
+    async def listen(self, host: str, port: int) -> int:
+        """Accept SSH connections; return the port (useful with 0). Raises OSError when it cannot be bound."""
+        acceptor = await ssh.listen(host, port, self._host_key, self._gate)
+        self._acceptors.append(acceptor)
+        bound = int(acceptor.get_port())
+        log.info("netconf-listening", host=host, port=bound)
+        return bound
+
+    async def call_home(self, host: str, port: int) -> None:
+        """Call a client (RFC 8071) and serve it on that connection; return when the connection is over.
+
+        Raises OSError when there is no connection, asyncssh.Error when the login does not come about. The caller
+        decides when to call again.
+        """
+        await ssh.call_home(host, port, self._host_key, self._gate)
+
+    async def close(self) -> None:
+        """End all sessions and stop listening; takes a few seconds at most."""
+        self._closing = True
+        for acceptor in self._acceptors:
+            acceptor.close()
+        for session in list(self._sessions.values()):
+            session.close("the server shuts down")
+        await self._gate.drain()
+        for acceptor in self._acceptors:
+            await acceptor.wait_closed()
+        self._acceptors.clear()
+
+    @property
+    def host_key(self) -> str:
+        """The public host key as an OpenSSH line, for clients to pin."""
+        return self._host_key.export_public_key().decode().strip()
+
+    # --- sessions
+
+    def _open_session(self, channel: ssh.Channel, user: str, peer: str) -> Session | None:
+        if self._closing or user not in self.accounts:
+            return None
+        if len(self._sessions) >= self.limits.max_sessions:
+            log.warning(
+                "session-refused", user=user, peer=peer, reason=f"{len(self._sessions)} sessions are open"
+            )
+            return None
+        info = SessionInfo(self._next_id(), user, peer, "netconf-ssh", utc_now())
+        session = Session(info, self.capabilities, channel, self._answer, self.limits, self._session_ended)
+        self._sessions[info.id] = session
+        self._totals.sessions += 1
+        return session
+
+    def _next_id(self) -> int:
+        self._last_id = self._last_id % _MAX_SESSION_ID + 1
+        while self._last_id in self._sessions:
+            self._last_id = self._last_id % _MAX_SESSION_ID + 1
+        return self._last_id
+
+    def _session_ended(self, session: Session, orderly: bool) -> None:
+        del self._sessions[session.info.id]
+        self._totals.add(session.counters)
+        if not orderly:
+            self._totals.dropped += 1
+        for stream in self._streams.values():
+            stream.remove(session.info.id)
+        self.datastores.session_ended(session.info.id)
+
+    def _drop_gone_users(self) -> None:
+        for session in list(self._sessions.values()):
+            if session.info.user not in self.accounts:
+                session.close("the account was removed")
+
+    # --- operations
+
+    def _register_own(self) -> None:
+        missing = {"ietf-netconf", "ietf-netconf-monitoring"} - {
+            module.name for module in self.schema.modules
+        }
+        if missing:
+            raise ValueError(
+                f"the schema lacks {', '.join(sorted(missing))}; load it with netconf_server.load_schema"
+            )
+        self.stream("NETCONF", "All events of this server")
+        data = DataOperations(self.datastores, Readout(self.schema, self._providers))
+        control = SessionOperations(self._sessions, self._streams)
+        for name, handler in {**data.handlers(), **control.handlers()}.items():
+            self._handlers[names.base(name)] = handler
+        self._handlers[SessionOperations.CREATE_SUBSCRIPTION] = control.create_subscription
+        self._handlers[monitoring.GET_SCHEMA] = monitoring.get_schema(self.schema)
+        state = StateTree(self.schema, self.datastores, self.capabilities, self._sessions, self._totals)
+        self._providers.add_top(monitoring.STATE, state)
+        self._providers.add_top(monitoring.STREAMS, StreamsTree(self._streams))
+
+    async def _answer(self, call: RpcCall) -> Reply:
+        tag = str(call.operation.tag)
+        handler = self._handlers.get(tag)
+        if handler is None:
+            raise self._unknown(tag)
+        self._check_input(call, tag)
+        return await handler(call)
+
+    def _check_input(self, call: RpcCall, tag: str) -> None:
+        if tag not in self.schema.tree.rpcs or tag in _CHECKED_BY_HAND:
+            return
+        if tag in self._bulk:
+            operation = without_records(call.raw, call.operation)
+        elif names.split(tag)[0] == names.BASE:
+            operation = params.envelope(call.operation)
+        else:
+            operation = call.operation
+        try:
+            self.schema.check_rpc(operation)
+        except DataError as error:
+            raise to_rpc_error(error, self.schema, error_type=ErrorType.PROTOCOL) from error
+
+    def _unknown(self, tag: str) -> RpcError:
+        namespace, name = names.split(tag)
+        if tag in self.schema.tree.rpcs:
+            return RpcError.operation_not_supported(
+                f"the operation {name!r} is in the model but not served here"
+            )
+        known = {module.namespace for module in self.schema.modules}
+        if namespace is None or namespace not in {*known, names.BASE, names.NOTIFICATION}:
+            return RpcError.unknown_namespace(tag, namespace or "")
+        return RpcError.operation_not_supported(f"there is no operation {name!r} in {namespace}")
+
+
+# Where the schema's word would be less exact than ours: its targets depend on features that this server lacks.
+_CHECKED_BY_HAND = frozenset({names.base("delete-config")})

@@ -1,0 +1,359 @@
+"""One NETCONF session over any byte transport: moves bytes, keeps one timer, answers rpcs in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from netconf_server.call import Handler, Reply, RpcCall, SessionInfo
+from netconf_server.limits import Limits
+from rui.netconf.errors import RpcError
+from rui.netconf.events import Event, HelloReceived, RpcReceived, SessionClosed, SessionFailed
+from rui.netconf.messages import Body
+from rui.netconf.session import Limits as CoreLimits
+from rui.netconf.session import ServerSession
+from rui.netconf.states import State
+
+log = structlog.get_logger(__name__)
+
+# A streamed reply lets the loop run and looks at the transport after this many bytes.
+_SLICE = 64 * 1024
+# An orderly end waits this long for the peer to take what was sent.
+_LINGER = 5.0
+
+
+class Transport(Protocol):
+    """What a session needs below it: SSH today, TLS could be another."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; buffers what does not fit."""
+
+    def pause_reading(self) -> None:
+        """Take nothing from the peer until `resume_reading`."""
+
+    def resume_reading(self) -> None:
+        """Take bytes again."""
+
+    def close(self) -> None:
+        """End after what was written is on its way."""
+
+    def abort(self) -> None:
+        """End at once."""
+
+
+class Counters:
+    """The counters of RFC 6022 section 2.1.4 for one session or, summed up, for the server."""
+
+    def __init__(self) -> None:
+        self.in_rpcs = 0
+        self.out_rpc_errors = 0
+        self.out_notifications = 0
+
+
+class Session:
+    """The asyncio shell around one ServerSession core.
+
+    Feed it `receive`, `receive_eof`, `lost`, `pause_writing` and `resume_writing` from the transport. `handler`
+    answers every rpc; `on_end` is called once, when the session is over, with whether it ended in order.
+    """
+
+    def __init__(
+        self,
+        info: SessionInfo,
+        capabilities: Sequence[str],
+        transport: Transport,
+        handler: Handler,
+        limits: Limits,
+        on_end: Callable[[Session, bool], None],
+    ) -> None:
+        self.info = info
+        self.counters = Counters()
+        self.keeps_alive = False
+        """True while the session is expected to be silent, as a subscriber is: no idle timeout."""
+        self._after_reply: list[Callable[[], None]] = []
+        self._close_reason: str | None = None
+        self._loop = asyncio.get_running_loop()
+        self._core = ServerSession(
+            info.id,
+            capabilities,
+            CoreLimits(
+                max_message=limits.max_message_size,
+                max_outstanding=limits.max_queued_rpcs,
+                hello_timeout=limits.hello_timeout,
+            ),
+        )
+        self._transport = transport
+        self._handler = handler
+        self._limits = limits
+        self._on_end = on_end
+        self._rpcs: deque[RpcReceived] = deque()
+        self._queued_bytes = 0
+        self._wake = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._paused_at: float | None = None
+        self._reading = True
+        self._timer: asyncio.TimerHandle | None = None
+        self._worker: asyncio.Task[None] | None = None
+        self._busy = False
+        self._ended = False
+        self._orderly = False
+
+    @property
+    def version(self) -> str | None:
+        """The agreed base version, None before the hellos."""
+        return self._core.version
+
+    @property
+    def open(self) -> bool:
+        """Whether the hellos were exchanged and the session is not over."""
+        return self._core.state is State.OPEN and not self._ended
+
+    # --- from the transport
+
+    def start(self) -> None:
+        """Send the hello; the transport is ready."""
+        self._worker = self._loop.create_task(self._work(), name=f"netconf-session-{self.info.id}")
+        self._handle(self._core.start(self._loop.time()))
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+        if not self._ended:
+            self._handle(self._core.receive_data(data, self._loop.time()))
+
+    def receive_eof(self) -> None:
+        """Take note that the peer sends nothing more."""
+        if not self._ended:
+            self._handle(self._core.receive_eof())
+
+    def lost(self, reason: str) -> None:
+        """Take note that the transport is gone."""
+        self._end(reason)
+
+    def pause_writing(self) -> None:
+        """Take note that the transport's buffer is full."""
+        self._writable.clear()
+        self._paused_at = self._loop.time()
+        self._rearm()
+
+    def resume_writing(self) -> None:
+        """Take note that the transport has room again."""
+        self._paused_at = None
+        self._writable.set()
+        self._flush()
+
+    # --- from the server
+
+    def notify(self, content: Body, event_time: str) -> None:
+        """Send a notification, or queue it behind what is being sent; a session that falls too far behind is closed."""
+        if not self.open:
+            return
+        self._core.send_notification(content, event_time)
+        self.counters.out_notifications += 1
+        self._flush()
+
+    def after_reply(self, action: Callable[[], None]) -> None:
+        """Have `action` called once the reply to the rpc being handled is sent."""
+        self._after_reply.append(action)
+
+    def close_after_reply(self, reason: str) -> None:
+        """End the session in order once the reply to the rpc being handled is sent (close-session)."""
+        self._close_reason = reason
+
+    def kill(self, reason: str) -> None:
+        """End the session at once, whatever it was doing (kill-session)."""
+        self._end(reason)
+
+    def close(self, reason: str) -> None:
+        """End the session now; what is written already still goes out, for a few seconds."""
+        if not self._ended:
+            self._orderly = True
+            self._core.close(reason, self._loop.time())
+            self._end(reason)
+
+    # --- the loop: events, bytes, one timer
+
+    def _handle(self, events: list[Event]) -> None:
+        reason = None
+        for event in events:
+            if isinstance(event, RpcReceived):
+                self._rpcs.append(event)
+                self._queued_bytes += len(event.raw)
+                self._wake.set()
+            elif isinstance(event, HelloReceived):
+                log.info("session-opened", session=self.info.id, user=self.info.user, base=event.version)
+            elif isinstance(event, SessionFailed | SessionClosed):
+                reason = event.reason
+        self._flush()
+        self._steer_reading()
+        self._rearm()
+        if reason is not None:
+            self._end(reason)
+
+    def _flush(self) -> None:
+        if self._ended:
+            return
+        if self._writable.is_set():
+            data = self._core.data_to_send()
+            if data:
+                self._transport.write(data)
+        elif self._core.backlog > self._limits.send_buffer:
+            self._end(f"the client takes too little: {self._core.backlog} bytes wait for it")
+
+    def _steer_reading(self) -> None:
+        if self._ended:
+            return
+        wanted = not self._core.paused and self._queued_bytes <= self._limits.max_queued_bytes
+        if wanted != self._reading:
+            self._reading = wanted
+            if wanted:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
+
+    def _rearm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadlines = [self._core.next_deadline(), self._stall_deadline(), self._idle_deadline()]
+        times = [time for time in deadlines if time is not None]
+        if times and not self._ended:
+            self._timer = self._loop.call_at(min(times), self._on_timer)
+
+    def _stall_deadline(self) -> float | None:
+        return None if self._paused_at is None else self._paused_at + self._limits.stall_timeout
+
+    def _idle_deadline(self) -> float | None:
+        last = self._core.last_received
+        if self._limits.idle_timeout is None or last is None or self.keeps_alive or self._busy:
+            return None
+        return last + self._limits.idle_timeout
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        stall, idle = self._stall_deadline(), self._idle_deadline()
+        if stall is not None and now >= stall:
+            self._end(f"the client took nothing for {self._limits.stall_timeout:g} s")
+        elif idle is not None and now >= idle and self.open:
+            self.close(f"idle for {self._limits.idle_timeout:g} s")
+        else:
+            self._handle(self._core.handle_timer(now))
+
+    def _end(self, reason: str) -> None:
+        if self._ended:
+            return
+        if self._writable.is_set():
+            self._transport.write(self._core.data_to_send())
+        self._ended = True
+        self._core.fail(reason)
+        self._rpcs.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._worker is not None and self._worker is not asyncio.current_task():
+            self._worker.cancel()
+        self._wake.set()
+        self._transport.close()
+        self._timer = self._loop.call_later(_LINGER, self._transport.abort)
+        log.info("session-ended", session=self.info.id, user=self.info.user, reason=reason)
+        self._on_end(self, self._orderly)
+
+    def forget(self) -> None:
+        """Drop the last timer: the transport is closed on both sides."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # --- answering, one rpc after the other
+
+    async def _work(self) -> None:
+        while not self._ended:
+            while self._rpcs and not self._ended:
+                rpc = self._rpcs.popleft()
+                self._busy = True
+                await self._answer(rpc)
+                self._busy = False
+                self._queued_bytes -= len(rpc.raw)
+                self._finish_reply()
+            self._wake.clear()
+            if not self._rpcs and not self._ended:
+                await self._wake.wait()
+
+    def _finish_reply(self) -> None:
+        actions, self._after_reply = self._after_reply, []
+        if self._ended:
+            return
+        for action in actions:
+            action()
+        if self._close_reason is not None:
+            self.close(self._close_reason)
+        else:
+            # What waited while rpcs were outstanding is read now.
+            self._handle(self._core.resume())
+
+    async def _answer(self, rpc: RpcReceived) -> None:
+        self.counters.in_rpcs += 1
+        try:
+            reply = await self._handler(RpcCall(self.info, rpc.message_id, rpc.operation, rpc.raw))
+            if isinstance(reply, AsyncIterator):
+                await self._stream(rpc, reply)
+                return
+            body: Reply = reply
+        except RpcError as error:
+            self._refuse(rpc, error)
+            return
+        except Exception:
+            log.exception("rpc-handler-failed", session=self.info.id, operation=rpc.operation.tag)
+            self._refuse(rpc, RpcError.operation_failed("the server failed inside; its log says why"))
+            return
+        if self.open:
+            self._core.send_reply(rpc, body if body is None else list(body))  # type: ignore[arg-type]
+            self._flush()
+            await self._room()
+
+    def _refuse(self, rpc: RpcReceived, error: RpcError) -> None:
+        self.counters.out_rpc_errors += len(error.all)
+        self._after_reply.clear()
+        if self.open:
+            self._core.send_error(rpc, error)
+            self._flush()
+
+    async def _stream(self, rpc: RpcReceived, pieces: AsyncIterator[bytes]) -> None:
+        # The first piece is made before the reply begins: until then a fault is still an rpc-error.
+        first = await anext(pieces, b"")
+        if not self.open:
+            return
+        self._core.begin_reply(rpc)
+        try:
+            self._core.reply_piece(first)
+            sent = len(first)
+            async for piece in pieces:
+                self._core.reply_piece(piece)
+                sent += len(piece)
+                if sent >= _SLICE:
+                    sent = 0
+                    self._flush()
+                    await self._room()
+                    await asyncio.sleep(0)
+                if self._ended:
+                    return
+        except Exception as error:
+            log.exception("reply-broke-off", session=self.info.id, operation=rpc.operation.tag)
+            self._end(f"a streamed reply broke off: {error}")
+            return
+        self._handle(self._core.end_reply())
+        await self._room()
+
+    async def _room(self) -> None:
+        """Wait until the transport takes bytes again; the stall timer bounds the wait."""
+        while not self._writable.is_set() and not self._ended:
+            await self._writable.wait()
+
+
+def utc_now() -> datetime:
+    """The wall clock, for times that people read."""
+    return datetime.now(UTC)

@@ -1,0 +1,294 @@
+"""SSH below NETCONF (RFC 6242): one asyncssh server side, for accepted connections and for Call Home (RFC 8071) alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import asyncssh
+import structlog
+
+from netconf_server.accounts import Accounts
+from netconf_server.limits import Limits
+
+log = structlog.get_logger(__name__)
+
+_CIPHERS = (
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "chacha20-poly1305@openssh.com",
+    "aes256-ctr",
+    "aes128-ctr",
+)
+
+
+# Seconds that connections have to end by themselves when the server stops.
+_GRACE = 2.0
+
+
+class ByteSession(Protocol):
+    """What a subsystem channel feeds; netconf_server.session.Session is one."""
+
+    def start(self) -> None:
+        """The channel is open."""
+
+    def receive(self, data: bytes) -> None:
+        """Bytes came."""
+
+    def receive_eof(self) -> None:
+        """The peer sends nothing more."""
+
+    def lost(self, reason: str) -> None:
+        """The channel is gone."""
+
+    def forget(self) -> None:
+        """Nothing follows."""
+
+    def pause_writing(self) -> None:
+        """The channel's buffer is full."""
+
+    def resume_writing(self) -> None:
+        """The channel has room."""
+
+
+OpenSession = Callable[["Channel", str, str], "ByteSession | None"]
+"""Given a channel, the user and the peer's address, make the session; None refuses it."""
+
+
+class Gate:
+    """Counts what is not logged in yet, and knows the connections, so that both can be bounded and closed."""
+
+    def __init__(self, accounts: Accounts, limits: Limits, open_session: OpenSession) -> None:
+        self.accounts = accounts
+        self.limits = limits
+        self.open_session = open_session
+        self.pending: set[Connection] = set()
+        self.connections: set[Connection] = set()
+
+    async def drain(self) -> None:
+        """Wait a moment for all connections to close, then end those that have not."""
+        waits = [asyncio.ensure_future(connection.wait_closed()) for connection in self.connections]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=_GRACE)
+            for connection in list(self.connections):
+                connection.abort()
+            if late:
+                await asyncio.wait(late, timeout=_GRACE)
+
+    def options(self, host_key: asyncssh.SSHKey) -> dict[str, Any]:
+        """The asyncssh options of both directions of connecting."""
+        return {
+            "server_factory": lambda: Connection(self),
+            "server_host_keys": [host_key],
+            "encoding": None,
+            "encryption_algs": list(_CIPHERS),
+            "compression_algs": ["none"],
+            "login_timeout": self.limits.login_timeout,
+            "keepalive_interval": self.limits.keepalive_interval,
+            "keepalive_count_max": self.limits.keepalive_count,
+            "line_editor": False,
+            "allow_pty": False,
+            "agent_forwarding": False,
+            "x11_forwarding": False,
+            "allow_scp": False,
+            "server_version": "netconf",
+        }
+
+
+class Connection(asyncssh.SSHServer):
+    """One SSH connection: logs the user in and opens the `netconf` subsystem, nothing else."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._connection: asyncssh.SSHServerConnection | None = None
+        self._failures = 0
+        self._channels = 0
+        self.user = ""
+        self.peer = ""
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """Take the connection in, or turn it away when too many have not logged in yet."""
+        self._connection = conn
+        host, port = (conn.get_extra_info("peername") or ("?", 0))[:2]
+        self.peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._gate.connections.add(self)
+        if len(self._gate.pending) >= self._gate.limits.max_pending_logins:
+            log.warning("login-refused", peer=self.peer, reason="too many connections are logging in")
+            conn.abort()
+            return
+        self._gate.pending.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._gate.pending.discard(self)
+        self._gate.connections.discard(self)
+        if not self.user:
+            log.info("connection-without-login", peer=self.peer, reason=str(exc or "closed by the peer"))
+
+    def begin_auth(self, username: str) -> bool:
+        """Every user has to prove who he is; the name may be unknown, which is not told."""
+        return True
+
+    def auth_completed(self) -> None:
+        """Note that the user is logged in."""
+        self._gate.pending.discard(self)
+        if self._connection is not None:
+            self.user = str(self._connection.get_extra_info("username"))
+        log.info("login", user=self.user, peer=self.peer)
+
+    def public_key_auth_supported(self) -> bool:
+        """Keys are always worth a try."""
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Say whether the key is one of the user's."""
+        return self._gate.accounts.check_key(username, key)
+
+    def password_auth_supported(self) -> bool:
+        """Passwords too; who has none is told no other way than by failing."""
+        return True
+
+    async def validate_password(self, username: str, password: str) -> bool:
+        """Check a password; after too many wrong ones the connection ends."""
+        if self._failures >= self._gate.limits.login_attempts:
+            raise self._too_many()
+        fits = await self._gate.accounts.check_password(username, password)
+        if fits:
+            return True
+        self._failures += 1
+        log.warning("login-failed", user=username, peer=self.peer, attempt=self._failures)
+        if self._failures >= self._gate.limits.login_attempts:
+            raise self._too_many()
+        return False
+
+    def _too_many(self) -> asyncssh.DisconnectError:
+        return asyncssh.DisconnectError(
+            asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "too many failed logins"
+        )
+
+    def session_requested(self) -> asyncssh.SSHServerSession[bytes]:
+        """Open a channel; what it is for is said next."""
+        return Channel(self, self._gate)
+
+    # --- for the channels and the server
+
+    def channel_opened(self) -> None:
+        """Count a channel in."""
+        self._channels += 1
+
+    def channel_closed(self) -> None:
+        """Count a channel out; the connection ends with its last one."""
+        self._channels -= 1
+        if self._channels == 0 and self._connection is not None:
+            self._connection.close()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if self._connection is not None:
+            self._connection.abort()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is gone."""
+        if self._connection is not None:
+            await self._connection.wait_closed()
+
+
+class Channel(asyncssh.SSHServerSession[bytes]):
+    """One SSH channel with the `netconf` subsystem; a session's transport."""
+
+    def __init__(self, connection: Connection, gate: Gate) -> None:
+        self._connection = connection
+        self._gate = gate
+        self._channel: asyncssh.SSHServerChannel[bytes] | None = None
+        self._session: ByteSession | None = None
+
+    # --- from asyncssh
+
+    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
+        """Keep the channel."""
+        self._channel = chan
+        limit = self._gate.limits.channel_buffer
+        chan.set_write_buffer_limits(high=limit, low=limit // 4)
+        self._connection.channel_opened()
+
+    def subsystem_requested(self, subsystem: str) -> bool:
+        """Only `netconf` is served."""
+        if subsystem != "netconf":
+            return False
+        self._session = self._gate.open_session(self, self._connection.user, self._connection.peer)
+        return self._session is not None
+
+    def session_started(self) -> None:
+        """The subsystem runs."""
+        if self._session is not None:
+            self._session.start()
+
+    def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+        """Hand bytes on; the error stream has no meaning here."""
+        if self._session is not None and datatype is None:
+            self._session.receive(data)
+
+    def eof_received(self) -> bool:
+        """Hand on that the peer is done."""
+        if self._session is not None:
+            self._session.receive_eof()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The channel is closed on both sides."""
+        if self._session is not None:
+            self._session.lost(str(exc) if exc else "the client closed the channel")
+            self._session.forget()
+        self._connection.channel_closed()
+
+    def pause_writing(self) -> None:
+        """Hand on."""
+        if self._session is not None:
+            self._session.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Hand on."""
+        if self._session is not None:
+            self._session.resume_writing()
+
+    # --- the session's transport
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, unless the channel is closing."""
+        if data and self._channel is not None and not self._channel.is_closing():
+            self._channel.write(data)
+
+    def pause_reading(self) -> None:
+        """Leave what comes in the channel's window."""
+        if self._channel is not None:
+            self._channel.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take bytes again."""
+        if self._channel is not None:
+            self._channel.resume_reading()
+
+    def close(self) -> None:
+        """Close the channel after what was written."""
+        if self._channel is not None:
+            self._channel.close()
+
+    def abort(self) -> None:
+        """End the whole connection: its peer takes nothing any more."""
+        self._connection.abort()
+
+
+async def listen(host: str, port: int, host_key: asyncssh.SSHKey, gate: Gate) -> asyncssh.SSHAcceptor:
+    """Accept connections. Raises OSError when the address cannot be bound."""
+    return await asyncssh.listen(host, port, reuse_address=True, **gate.options(host_key))
+
+
+async def call_home(host: str, port: int, host_key: asyncssh.SSHKey, gate: Gate) -> None:
+    """Connect out and be the SSH server on that connection (RFC 8071 section 3.1); return when it is over.
+
+    Raises OSError when there is no connection, asyncssh.Error when the client's side breaks it off before the login.
+    """
+    async with asyncio.timeout(gate.limits.login_timeout):
+        connection = await asyncssh.connect_reverse(host, port, **gate.options(host_key))
+    await connection.wait_closed()

@@ -1,0 +1,167 @@
+"""Subtree filters of RFC 6241 section 6, compiled once and applied to trees or to single entries.
+
+A filter needs no schema. Where the caller knows the keys of lists, entries that are selected in part keep them
+(section 6.2 allows the server to), so that a client can tell the entries apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from lxml import etree
+
+from netconf_server.xmltree import append_copy
+
+KeysOf: TypeAlias = Callable[[etree._Element], Sequence[str]]
+"""Given a data element, the tags (`{ns}name`) of its key leafs; empty when it is no list entry."""
+
+# What a filter selects of one element: nothing, all of it, or some children (by position) each in part.
+_Selection: TypeAlias = "bool | dict[int, _Selection]"
+
+
+@dataclass(frozen=True)
+class FilterNode:
+    """One element of a filter; `namespace` None matches any, `text` is set for a content match node."""
+
+    namespace: str | None
+    name: str
+    attributes: tuple[tuple[str, str], ...]
+    text: str | None
+    qualified: tuple[str, str] | None
+    content: tuple[FilterNode, ...]
+    others: tuple[FilterNode, ...]
+
+    @property
+    def is_selection(self) -> bool:
+        """An empty element (section 6.2.4): selects the whole of what it names."""
+        return self.text is None and not self.content and not self.others
+
+    def names(self, tag: str) -> bool:
+        """Say whether this node names elements with this tag; its attributes are not looked at."""
+        if self.namespace is None:
+            return tag.rpartition("}")[2] == self.name
+        return tag == f"{{{self.namespace}}}{self.name}"
+
+    def matches(self, element: etree._Element) -> bool:
+        """Say whether name and attribute match expressions (section 6.2.2) hold for this element."""
+        return self.names(element.tag) and all(element.get(key) == value for key, value in self.attributes)
+
+    def text_matches(self, element: etree._Element) -> bool:
+        """Say whether a content match (section 6.2.5) holds: equal without surrounding white space, prefixes resolved."""
+        value = (element.text or "").strip()
+        if self.qualified is not None and ":" in value:
+            return _qualified(value, element) == self.qualified
+        return value == self.text
+
+
+@dataclass(frozen=True)
+class SubtreeFilter:
+    """A compiled <filter type="subtree">; `top` are its top-level nodes, an empty filter selects nothing (6.4.2)."""
+
+    top: FilterNode
+
+    @classmethod
+    def compile(cls, element: etree._Element) -> SubtreeFilter:
+        """Compile the <filter> element of a request."""
+        return cls(_compile(element, is_root=True))
+
+    def at(self, tag: str) -> list[FilterNode]:
+        """The filter's top-level nodes that name elements with this tag; empty when nothing of it can be selected."""
+        return [node for node in (*self.top.content, *self.top.others) if node.names(tag)]
+
+    def apply(self, element: etree._Element, keys_of: KeysOf | None = None) -> etree._Element | None:
+        """What the filter selects of one top-level element; see `apply_nodes`."""
+        return apply_nodes(self.at(element.tag), element, keys_of)
+
+
+def apply_nodes(
+    nodes: Iterable[FilterNode], element: etree._Element, keys_of: KeysOf | None = None
+) -> etree._Element | None:
+    """What sibling filter nodes together select of an element: the element itself if all of it, a pruned copy, or None."""
+    selection = _merge(_select(node, element) for node in nodes)
+    if isinstance(selection, bool):
+        return element if selection else None
+    return _prune(element, selection, keys_of)
+
+
+def _compile(element: etree._Element, *, is_root: bool = False) -> FilterNode:
+    name = etree.QName(element)
+    children = [_compile(child) for child in element.iterchildren(etree.Element)]
+    text = (element.text or "").strip() if not children and not is_root else ""
+    return FilterNode(
+        namespace=name.namespace,
+        name=name.localname,
+        attributes=() if is_root else tuple((str(key), str(value)) for key, value in element.attrib.items()),
+        text=text or None,
+        qualified=_qualified(text, element) if ":" in text else None,
+        content=tuple(child for child in children if child.text is not None),
+        others=tuple(child for child in children if child.text is None),
+    )
+
+
+def _qualified(value: str, element: etree._Element) -> tuple[str, str] | None:
+    prefix, _, name = value.partition(":")
+    namespace = element.nsmap.get(prefix)
+    return (namespace, name) if namespace is not None else None
+
+
+def _select(node: FilterNode, element: etree._Element) -> _Selection:
+    """What one filter node selects of one element (the rules of section 6.3)."""
+    if not node.matches(element):
+        return False
+    if node.text is not None:
+        return node.text_matches(element)
+    if node.is_selection:
+        return True
+    children = list(element.iterchildren(etree.Element))
+    chosen: dict[int, _Selection] = {}
+    for content in node.content:
+        hits = [
+            i for i, child in enumerate(children) if content.matches(child) and content.text_matches(child)
+        ]
+        if not hits:
+            return False
+        chosen.update(dict.fromkeys(hits, True))
+    if not node.others:
+        return True
+    for i, child in enumerate(children):
+        if chosen.get(i) is not True:
+            found = _merge(_select(other, child) for other in node.others)
+            if found is not False:
+                chosen[i] = found
+    return chosen or False
+
+
+def _merge(selections: Iterable[_Selection]) -> _Selection:
+    """Several filter siblings of one name select what any of them selects."""
+    merged: _Selection = False
+    for selection in selections:
+        if selection is True:
+            return True
+        if selection is False:
+            continue
+        if merged is False:
+            merged = selection
+        elif isinstance(merged, dict):
+            merged = {
+                i: _merge((merged.get(i, False), selection.get(i, False)))
+                for i in sorted({*merged, *selection})
+            }
+    return merged
+
+
+def _prune(
+    element: etree._Element, selection: dict[int, _Selection], keys_of: KeysOf | None
+) -> etree._Element:
+    """A copy of the element with only the selected children, and the keys of a list entry."""
+    pruned = etree.Element(element.tag, attrib=dict(element.attrib), nsmap=element.nsmap)
+    keys = set(keys_of(element)) if keys_of is not None else set()
+    for i, child in enumerate(element.iterchildren(etree.Element)):
+        chosen = True if child.tag in keys else selection.get(i, False)
+        if chosen is True:
+            append_copy(pruned, child)
+        elif isinstance(chosen, dict):
+            pruned.append(_prune(child, chosen, keys_of))
+    return pruned

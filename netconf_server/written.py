@@ -1,0 +1,68 @@
+"""Elements as byte pieces, wide ones child by child; and the pace at which a long reply is made."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+
+from lxml import etree
+
+from netconf_server.xmltree import to_bytes
+
+# Elements with more children than this are written child by child.
+_WIDE = 32
+# Bytes and seconds after which other sessions have their turn.
+_SLICE_BYTES = 64 * 1024
+_SLICE_SECONDS = 0.005
+_ENTRIES_PER_LOOK = 32
+
+
+def written(element: etree._Element) -> Iterator[bytes]:
+    """The element in pieces that are never much larger than its parts."""
+    if len(element) <= _WIDE and all(len(child) <= _WIDE for child in element):
+        yield to_bytes(element)
+        return
+    start, end = tags_of(element)
+    yield start
+    for child in element.iterchildren(etree.Element):
+        yield from written(child)
+    yield end
+
+
+def tags_of(element: etree._Element) -> tuple[bytes, bytes]:
+    """The start and end tag of an element, with attributes and every prefix in scope."""
+    empty = etree.tostring(etree.Element(element.tag, attrib=dict(element.attrib), nsmap=element.nsmap))
+    name = empty[1:-2].split(b" ", 1)[0]
+    return empty[:-2] + b">", b"</" + name + b">"
+
+
+def wrapped(start: bytes, inner: Iterable[bytes], end: bytes, *, always: bool) -> Iterator[bytes]:
+    """`inner` between two tags; nothing at all when it is empty, unless `always`."""
+    opened = False
+    for piece in inner:
+        if not opened:
+            opened = True
+            yield start
+        yield piece
+    if opened:
+        yield end
+    elif always:
+        yield start + end
+
+
+async def paced(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Join pieces to slices of some ten kilobytes, and let the loop run between slices, at latest after 5 ms."""
+    held: list[bytes] = []
+    size = 0
+    started = time.monotonic()
+    for count, piece in enumerate(pieces):
+        held.append(piece)
+        size += len(piece)
+        late = count % _ENTRIES_PER_LOOK == 0 and time.monotonic() - started > _SLICE_SECONDS
+        if size >= _SLICE_BYTES or late:
+            yield b"".join(held)
+            held, size = [], 0
+            await asyncio.sleep(0)
+            started = time.monotonic()
+    yield b"".join(held)
