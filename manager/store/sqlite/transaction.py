@@ -198,22 +198,25 @@ class Transaction:
         )
 
     def _bound_tombstones(self, name: str, state: GroupState) -> None:
-        """Forget the oldest deletes beyond the bound, a limited number at once so that nobody waits long."""
+        """Forget the oldest deletes beyond the bound, few at once so that nobody waits long."""
         count = self._connection.execute(
             "SELECT count(*) FROM session WHERE grp = ? AND val IS NULL", (state.number,)
         ).fetchone()[0]
+        self.changed[name] = replace(state, tombstones=count, count_at=0)
         excess = count - self._keep
-        # Those above the cursor stay, however many: then a count is not worth it at every commit.
-        self.changed[name] = replace(state, tombstones=count, count_at=count + self._keep // 50)
         if excess <= 0:
             return
         # A little more than the excess, or the next delete would be here again.
-        forget = min(excess + self._keep // 50, excess + _COLLECT_AT_ONCE, count)
+        forget = min(excess + min(self._keep // 50, _COLLECT_AT_ONCE), count)
         version = self._connection.execute(
             "SELECT version FROM session WHERE grp = ? AND val IS NULL ORDER BY version LIMIT 1 OFFSET ?",
             (state.number, forget - 1),
         ).fetchone()[0]
         self.collect(name, VersionReader().unpack(version))
+        left = self.changed[name]
+        if left.tombstones > self._keep:
+            # Those above the cursor have to stay, and are not worth a count at every commit.
+            self.changed[name] = replace(left, count_at=left.tombstones + self._keep // 50)
 
 
 def _head_values(name: str, state: GroupState) -> tuple[Value, ...]:
