@@ -42,7 +42,8 @@ IDENTITY_RESULT = f"{{{IDENTITY}}}identity-result"
 
 # What encode_batch writes. Anything else that is valid XML goes the slower way through the parsed tree.
 _CHANGE = re.compile(
-    rb"<change><key>([^<]*)</key><version>([^<]*)</version>(?:<record>(.+?)</record>|<deleted/>)</change>",
+    rb'<change(?: xmlns="[^"<]*")?><key>([^<]*)</key><version>([^<]*)</version>'
+    rb"(?:<record>(.+?)</record>|<deleted/>)</change>",
     re.DOTALL,
 )
 
@@ -57,20 +58,25 @@ def encode_batch(batch: Batch, name: str = UPLOAD) -> list[bytes]:
     return [f'<{local} xmlns="{BACKUP}">'.encode(), *encode_batch_body(batch), f"</{local}>".encode()]
 
 
-def encode_batch_body(batch: Batch) -> list[bytes]:
-    """Return the children of a batch's element, as pieces in the namespace of ``rui-backup``."""
-    head = f"<group-id>{batch.group}</group-id><writer>{batch.writer}</writer>"
+def encode_batch_body(batch: Batch, *, declare: bool = False) -> list[bytes]:
+    """Return the children of a batch's element, as pieces in the namespace of ``rui-backup``.
+
+    With ``declare`` each child declares it, as the body of a reply must.
+    """
+    ns = f' xmlns="{BACKUP}"' if declare else ""
+    head = f"<group-id{ns}>{batch.group}</group-id><writer{ns}>{batch.writer}</writer>"
     part = batch.part
     if isinstance(part, Stream):
-        head += f"<stream><prev>{part.prev}</prev><last>{part.last}</last></stream>"
+        head += f"<stream{ns}><prev>{part.prev}</prev><last>{part.last}</last></stream>"
     else:
         head += (
-            f"<snapshot><version>{part.version}</version><first-bucket>{part.first}</first-bucket>"
+            f"<snapshot{ns}><version>{part.version}</version><first-bucket>{part.first}</first-bucket>"
             f"<last-bucket>{part.last}</last-bucket></snapshot>"
         )
     pieces = [head.encode()]
+    opening = f"<change{ns}><key>".encode()
     for key, version, record in batch.changes:
-        front = b"<change><key>%s</key><version>%s</version>" % (key, str(version).encode())
+        front = b"%s%s</key><version>%s</version>" % (opening, key, str(version).encode())
         if record is None:
             pieces.append(front + b"<deleted/></change>")
         else:

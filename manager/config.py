@@ -1,0 +1,259 @@
+"""The cloud device's configuration as frozen values, read from a checked ``rui-cloud`` tree.
+
+The model decides what is valid and what the defaults are (YANG module ``rui-cloud``); this file only turns
+names into types. A file that a name points to is looked at here, so that a bad one is found at the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncssh
+from lxml import etree
+
+from netconf_client.api import Target
+from netconf_client.hostkeys import HostKeyPolicy, KnownHosts, PinnedKey, TrustOnFirstUse
+from netconf_server.accounts import Account
+from netconf_server.limits import Limits
+from rui.backup.cloud import CloudOptions
+from rui.backup.delivery import DeliveryMode
+from rui.backup.source import SourceOptions
+from rui.schema import Schema
+
+NAMESPACE = "urn:rui-cloud:yang:cloud"
+MODULES = (
+    "rui-cloud",
+    "rui-identity",
+    "rui-user-info",
+    "rui-backup",
+    "rui-link-status",
+)
+"""The modules that the cloud device implements, besides those of its NETCONF server."""
+
+
+class ConfigError(Exception):
+    """A configuration that the model allows and that still cannot be used; says where, why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address and port to listen on; port 0 takes any free one."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceConfig:
+    """One router: how to reach it (``call_home``: it dials in), and the waits in seconds between tries."""
+
+    device: str
+    enabled: bool
+    call_home: bool
+    driver: str
+    target: Target
+    first_wait: float
+    longest_wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How a group is kept and handed on."""
+
+    options: CloudOptions = field(default_factory=CloudOptions)
+    tombstones: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """The cloud's own NETCONF server."""
+
+    listen: Endpoint | None
+    call_home_listen: Endpoint | None
+    host_key_file: Path
+    accounts: tuple[Account, ...]
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerConfig:
+    """Everything that the configuration says."""
+
+    server: ServerConfig
+    devices: Mapping[str, DeviceConfig]
+    groups: Mapping[str, Profile] = field(default_factory=dict)
+    default_profile: Profile = field(default_factory=Profile)
+
+    def profile(self, group: str) -> Profile:
+        """Return a group's profile: its own, or the defaults."""
+        return self.groups.get(group, self.default_profile)
+
+
+def read_config(schema: Schema, running: etree._Element, folder: Path, data: Path) -> ManagerConfig:
+    """Read a running configuration. File names count from ``folder``, the host key's from ``data``.
+
+    Raises ConfigError, and DataError where the model refuses it.
+    """
+    root = schema.complete_config(running)
+    cloud = root.find(f"{{{NAMESPACE}}}cloud")
+    if cloud is None:
+        raise ConfigError(
+            "the configuration holds no <cloud> container: this is no startup file of a manager"
+        )
+    return _Reader(folder, data).cloud(cloud, _default_profile(schema))
+
+
+def _default_profile(schema: Schema) -> Profile:
+    """Ask the model for the profile of a group about which nothing is said."""
+    name = etree.QName(NAMESPACE, "cloud")
+    cloud = etree.Element(name)
+    group = etree.SubElement(cloud, f"{{{NAMESPACE}}}group")
+    etree.SubElement(group, f"{{{NAMESPACE}}}group-id").text = "default"
+    completed = schema.complete_config(cloud).find(f".//{{{NAMESPACE}}}group")
+    return _profile(completed if completed is not None else group)
+
+
+class _Reader:
+    def __init__(self, folder: Path, data: Path) -> None:
+        self._folder = folder
+        self._data = data
+
+    def cloud(self, cloud: etree._Element, default_profile: Profile) -> ManagerConfig:
+        devices = [self._device(entry) for entry in _all(cloud, "device")]
+        groups = {_text(entry, "group-id"): _profile(entry) for entry in _all(cloud, "group")}
+        server = cloud.find(f"{{{NAMESPACE}}}netconf-server")
+        if server is None:
+            raise ConfigError("/rui-cloud:cloud/netconf-server is missing: say where the cloud listens")
+        return ManagerConfig(
+            self._server(server), {device.device: device for device in devices}, groups, default_profile
+        )
+
+    def _server(self, server: etree._Element) -> ServerConfig:
+        limits = _child(server, "limits")
+        idle = int(_text(limits, "idle-timeout"))
+        return ServerConfig(
+            listen=_endpoint(server.find(f"{{{NAMESPACE}}}listen")),
+            call_home_listen=_endpoint(server.find(f"{{{NAMESPACE}}}call-home-listen")),
+            host_key_file=self._data / _text(server, "host-key-file"),
+            accounts=tuple(
+                Account(
+                    _text(entry, "name"),
+                    _optional(entry, "password-hash"),
+                    tuple(key.text or "" for key in _all(entry, "authorized-key")),
+                )
+                for entry in _all(server, "account")
+            ),
+            limits=Limits(
+                max_sessions=int(_text(limits, "max-sessions")),
+                hello_timeout=_seconds(limits, "hello-timeout"),
+                idle_timeout=idle or None,
+                max_message_size=int(_text(limits, "max-message-size")),
+            ),
+        )
+
+    def _device(self, entry: etree._Element) -> DeviceConfig:
+        device = _text(entry, "device-id")
+        where = f"/rui-cloud:cloud/device[device-id='{device}']"
+        keepalive, reconnect = _child(entry, "keepalive"), _child(entry, "reconnect")
+        target = Target(
+            host=_optional(entry, "address") or device,
+            port=int(_text(entry, "port")),
+            username=_text(entry, "username"),
+            password=self._password(entry, where),
+            client_keys=self._keys(entry, where),
+            host_key=self._host_key(entry, where),
+            keepalive_interval=_seconds(keepalive, "interval"),
+            keepalive_count=int(_text(keepalive, "max-missed")),
+        )
+        return DeviceConfig(
+            device=device,
+            enabled=_text(entry, "enabled") == "true",
+            call_home=entry.find(f"{{{NAMESPACE}}}call-home") is not None,
+            driver=_text(entry, "driver"),
+            target=target,
+            first_wait=_seconds(reconnect, "first-wait"),
+            longest_wait=_seconds(reconnect, "longest-wait"),
+        )
+
+    def _password(self, entry: etree._Element, where: str) -> str | None:
+        name = _optional(entry, "password-file")
+        if name is None:
+            return None
+        path = self._folder / name
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{where}/password-file: {path} cannot be read: {error}") from error
+        if not lines or not lines[0]:
+            raise ConfigError(f"{where}/password-file: {path} is empty: its first line is the password")
+        return lines[0]
+
+    def _keys(self, entry: etree._Element, where: str) -> tuple[Path, ...]:
+        name = _optional(entry, "private-key-file")
+        if name is None:
+            return ()
+        path = self._folder / name
+        try:
+            asyncssh.read_private_key(path)
+        except (OSError, asyncssh.KeyImportError) as error:
+            raise ConfigError(
+                f"{where}/private-key-file: {path} cannot be used: {error}; "
+                "give a private key in OpenSSH's form, without passphrase"
+            ) from error
+        return (path,)
+
+    def _host_key(self, entry: etree._Element, where: str) -> HostKeyPolicy:
+        pinned = _optional(entry, "host-key")
+        if pinned is not None:
+            policy = PinnedKey(pinned)
+            try:
+                policy.load()
+            except ValueError as error:
+                raise ConfigError(f"{where}/host-key: {error}") from error
+            return policy
+        known = _optional(entry, "known-hosts-file")
+        if known is not None:
+            return KnownHosts(self._folder / known)
+        return TrustOnFirstUse(self._folder / _text(entry, "trust-on-first-use-file"))
+
+
+def _profile(entry: etree._Element) -> Profile:
+    timers = _child(entry, "timers")
+    source = SourceOptions(
+        batch_records=int(_text(entry, "max-records")),
+        receipt_timeout=_seconds(timers, "delivery-timeout"),
+    )
+    options = CloudOptions(mode=DeliveryMode(_text(entry, "delivery-mode")), source=source)
+    return Profile(options, int(_text(_child(entry, "retention"), "tombstones")))
+
+
+def _endpoint(element: etree._Element | None) -> Endpoint | None:
+    return None if element is None else Endpoint(_text(element, "address"), int(_text(element, "port")))
+
+
+def _all(element: etree._Element, name: str) -> list[etree._Element]:
+    return element.findall(f"{{{NAMESPACE}}}{name}")
+
+
+def _child(element: etree._Element, name: str) -> etree._Element:
+    found = element.find(f"{{{NAMESPACE}}}{name}")
+    if found is None:
+        raise ConfigError(
+            f"{etree.QName(element).localname} lacks {name}, and the model has no default for it"
+        )
+    return found
+
+
+def _optional(element: etree._Element, name: str) -> str | None:
+    found = element.find(f"{{{NAMESPACE}}}{name}")
+    return None if found is None else found.text or ""
+
+
+def _text(element: etree._Element, name: str) -> str:
+    return _child(element, name).text or ""
+
+
+def _seconds(element: etree._Element, name: str) -> float:
+    return int(_text(element, name)) / 1000

@@ -1,0 +1,319 @@
+"""The cloud's deliveries (S504): one per secondary, direct or by instructing it to download [0143].
+
+Values in, values out, as in :mod:`rui.backup.cloud`, which owns these and passes their outputs on. A read
+of the store takes time, so it is an output too; its answer comes back with the ticket that was asked under.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+from rui.backup.messages import Batch, Position, Receipt, Result
+from rui.backup.source import Source, SourceOptions, SourceState, WantPage, WantStream
+from rui.backup.table import Page, Slice
+from rui.backup.version import Epoch, Version
+
+
+class DeliveryMode(Enum):
+    """The two ways of [0143]."""
+
+    DIRECT = "direct"
+    DOWNLOAD = "download"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Please read what ``want`` asks for and hand it to ``Cloud.read`` with the ticket.
+
+    ``known_floor`` goes to the store with it: the replica needs none of the deletes up to there.
+    """
+
+    device: str
+    ticket: int
+    want: WantStream | WantPage
+    known_floor: Version
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Please send ``deliver-user-info``; its output goes to ``Cloud.delivered`` with the ticket."""
+
+    device: str
+    ticket: int
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Instruct:
+    """Please send ``download-user-info``: there is news up to ``last``."""
+
+    device: str
+    last: Version
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Please note how far the secondary has been served; only bookkeeping, it states its cursor itself."""
+
+    device: str
+    cursor: Version
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Please end the session with the device: it answers nothing any more."""
+
+    device: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The secondary takes nothing from the cloud; a new identity of it or a new writer starts again."""
+
+    device: str
+    reason: str
+
+
+DeliveryOutput = Read | Deliver | Instruct | Delivered | GiveUp | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the cloud holds of the group, as every step of a delivery needs it."""
+
+    head: Version
+    floor: Version
+    writer: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """The answer to a read whose deletes are forgotten up to ``floor``: whole buckets are needed."""
+
+    floor: Version
+
+
+class DirectDelivery:
+    """Deliver batches and take receipts; a :class:`Source` whose table is read with tickets."""
+
+    mode = DeliveryMode.DIRECT
+
+    def __init__(self, group: str, device: str, options: SourceOptions) -> None:
+        self.device = device
+        self.source = Source(group, options)
+        self.batches = 0
+        self.records = 0
+        self._outputs: deque[DeliveryOutput] = deque()
+        self._ticket = 0
+        self._session = 0
+        self._reading = 0
+        self._idle = False
+        self._news = False
+        self._retry_at: float | None = None
+
+    @property
+    def position(self) -> Position:
+        """What the secondary last said that it holds."""
+        return self.source.position
+
+    @property
+    def state(self) -> str:
+        """The source's state, for people."""
+        return self.source.state.value
+
+    @property
+    def reason(self) -> str:
+        """Why the state is what it is."""
+        return self.source.reason
+
+    def connect(self, position: Position, outlook: Outlook) -> None:
+        """Begin behind what the secondary states, on a new session or again on this one."""
+        self._begin(position, outlook, outlook.floor)
+
+    def disconnect(self, reason: str) -> None:
+        """The session is gone; receipts and reads that are under way mean nothing any more."""
+        self.source.disconnect(reason)
+        self._forget_pending()
+        self._retry_at = None
+
+    def writer_changed(self, outlook: Outlook) -> None:
+        """Go on under the claim of a new primary."""
+        if self.source.state is not SourceState.DISCONNECTED:
+            self._begin(self.source.position, outlook, outlook.floor)
+
+    def news(self) -> None:
+        """There is more to read than the last time."""
+        self._idle = False
+        self._news = True
+
+    def step(self, outlook: Outlook, now: float) -> list[DeliveryOutput]:
+        """Ask for what may go out now, and return all that is to be done."""
+        if not self._reading and not self._idle and self._retry_at is None:
+            want = self.source.want(outlook.head, outlook.floor, now)
+            if want is not None:
+                self._ticket += 1
+                self._reading = self._ticket
+                self._news = False
+                self._outputs.append(Read(self.device, self._ticket, want, self.source.known_floor))
+        drained = list(self._outputs)
+        self._outputs.clear()
+        return drained
+
+    def read(self, ticket: int, found: Slice | Page | Forgotten | None, outlook: Outlook, now: float) -> None:
+        """Take what was read; an answer to a question that nobody has any more is dropped."""
+        if ticket != self._reading:
+            return
+        self._reading = 0
+        if isinstance(found, Forgotten):
+            self._begin(self.source.position, outlook, max(found.floor, outlook.floor))
+            return
+        batch = self.source.take(found, now)
+        if batch is None:
+            # News that came while the store was being read is not in what was read.
+            self._idle = not self._news
+            return
+        self.batches += 1
+        self.records += len(batch.changes)
+        self._outputs.append(Deliver(self.device, self._session, batch))
+
+    def read_failed(self, ticket: int, now: float) -> None:
+        """The store could not read; try again after a pause."""
+        if ticket == self._reading:
+            self._reading = 0
+            self._retry_at = now + self.source.options.retry_pause
+
+    def delivered(self, ticket: int, receipt: Receipt, outlook: Outlook, now: float) -> None:
+        """Take the secondary's receipt."""
+        if ticket != self._session:
+            return
+        before, turns, state = self.source.position.live, self.source.resent, self.source.state
+        self.source.receive(receipt, outlook.head, outlook.floor, outlook.head, now)
+        if self.source.resent != turns:
+            # What is being read continues a stream that has just been turned back.
+            self._reading = 0
+        self._idle = False
+        if self.source.position.live > before:
+            self._outputs.append(Delivered(self.device, self.source.position.live))
+        if self.source.state is SourceState.REFUSED and state is not SourceState.REFUSED:
+            self._outputs.append(Refused(self.device, self.source.reason))
+
+    def undelivered(self, ticket: int, reason: str, outlook: Outlook, now: float) -> None:
+        """The secondary answered with an error instead of a receipt: treated as "could not store"."""
+        receipt = Receipt(self.source.group, Result.FAILED, self.source.position, reason)
+        self.delivered(ticket, receipt, outlook, now)
+
+    def handle_timer(self, outlook: Outlook, now: float) -> None:
+        """Do what is due: a retry, a batch interval, a receipt that never came."""
+        if self._retry_at is not None and now >= self._retry_at:
+            self._retry_at = None
+        if self.source.overdue(now):
+            seconds = self.source.options.receipt_timeout
+            reason = f"no receipt for a delivery of group {self.source.group} within {seconds:g} s"
+            self.disconnect(reason)
+            self._outputs.append(GiveUp(self.device, reason))
+            return
+        self.source.handle_timer(outlook.head, outlook.floor, now)
+
+    def next_deadline(self) -> float | None:
+        """Return when :meth:`handle_timer` is due next, None for never."""
+        times = [time for time in (self._retry_at, self.source.next_deadline()) if time is not None]
+        return min(times) if times else None
+
+    def _begin(self, position: Position, outlook: Outlook, floor: Version) -> None:
+        self._forget_pending()
+        self._retry_at = None
+        self.source.connect(position, outlook.writer, outlook.head, floor)
+
+    def _forget_pending(self) -> None:
+        self._session += 1
+        self._reading = 0
+        self._idle = False
+
+
+class DownloadDelivery:
+    """Instruct the secondary to download and let it fetch; what it states when it fetches is its receipt."""
+
+    mode = DeliveryMode.DOWNLOAD
+
+    def __init__(self, group: str, device: str, options: SourceOptions) -> None:
+        self.device = device
+        self.position = Position()
+        self.batches = 0
+        self.records = 0
+        self.state = SourceState.DISCONNECTED.value
+        self.reason = "no session yet"
+        self._group = group
+        self._options = options
+        self._instructed: Version | None = None
+        self._deadline: float | None = None
+        self._outputs: deque[DeliveryOutput] = deque()
+
+    def connect(self, position: Position, outlook: Outlook) -> None:  # noqa: ARG002 - one interface for both
+        """Begin behind what the secondary states."""
+        self.position = position
+        self._instructed = None
+        self._deadline = None
+        self.state, self.reason = SourceState.STREAMING.value, "the secondary downloads"
+
+    def disconnect(self, reason: str) -> None:
+        """The session is gone, so no instruction reaches the device; it may still fetch by itself."""
+        self._instructed = None
+        self._deadline = None
+        self.state, self.reason = SourceState.DISCONNECTED.value, reason
+
+    def writer_changed(self, outlook: Outlook) -> None:
+        """Nothing to do: each fetch is answered under the newest claim."""
+
+    def news(self) -> None:
+        """There is more to fetch; the next step tells the secondary."""
+
+    def step(self, outlook: Outlook, now: float) -> list[DeliveryOutput]:
+        """Tell the secondary of news, one instruction at a time."""
+        connected = self.state == SourceState.STREAMING.value
+        behind = outlook.head > self.position.live or self.position.snapshot is not None
+        if connected and behind and self._instructed is None and self._deadline is None:
+            self._instructed = outlook.head
+            self._deadline = now + self._options.receipt_timeout
+            self._outputs.append(Instruct(self.device, outlook.head))
+        drained = list(self._outputs)
+        self._outputs.clear()
+        return drained
+
+    def fetched(self, position: Position, sent: int, now: float) -> None:
+        """The secondary has fetched, stating ``position``, and was given ``sent`` records."""
+        if position.live > self.position.live:
+            self._outputs.append(Delivered(self.device, position.live))
+        self.position = position
+        self.batches += bool(sent)
+        self.records += sent
+        if self._instructed is not None:
+            self._deadline = now + self._options.receipt_timeout
+            if position.snapshot is None and position.live >= self._instructed:
+                self._instructed = self._deadline = None
+
+    def uninstructed(self, reason: str, now: float) -> None:
+        """The secondary did not take the instruction; try again after a pause."""
+        self._instructed = None
+        self._deadline = now + self._options.retry_pause
+        self.reason = reason
+
+    def handle_timer(self, outlook: Outlook, now: float) -> None:  # noqa: ARG002 - one interface for both
+        """Instruct again a secondary that has not fetched, or that refused a moment ago."""
+        if self._deadline is not None and now >= self._deadline:
+            self._instructed = self._deadline = None
+
+    def next_deadline(self) -> float | None:
+        """Return when :meth:`handle_timer` is due next, None for never."""
+        return self._deadline
+
+
+Delivery = DirectDelivery | DownloadDelivery
+
+
+def new_delivery(mode: DeliveryMode, group: str, device: str, options: SourceOptions) -> Delivery:
+    """Return the delivery that ``mode`` asks for."""
+    kind = DirectDelivery if mode is DeliveryMode.DIRECT else DownloadDelivery
+    return kind(group, device, options)
