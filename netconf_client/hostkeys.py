@@ -139,7 +139,7 @@ class HostKeyVerifier:
             return f"host key {shown} is not in {self._file()}; if it is right, add the line '{line}'"
         old = ", ".join(map(fingerprint, self.trusted))
         return (
-            f"host key has changed to {shown}, {self._file()} has {old}; this can be an attack. If it is right, "
+            f"host key has changed to {shown}, {self._file()} has {old}; that can be an attack. If right, "
             f"remove the lines of {known_hosts_name(self._host, self._port)} from that file"
         )
 

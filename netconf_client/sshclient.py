@@ -52,6 +52,7 @@ class CheckingClient(asyncssh.SSHClient):
     """Asks `host_key_check` about the server's key and logs in with the credentials that it returns.
 
     `refused` is the reason why the key was not taken: asyncssh itself only says that it was not.
+    `logging_in` says whether the login has begun and is not yet complete.
     """
 
     def __init__(self, host_key_check: HostKeyCheck) -> None:
@@ -59,7 +60,9 @@ class CheckingClient(asyncssh.SSHClient):
         self._connection: asyncssh.SSHClientConnection | None = None
         self._password: str | None = None
         self._keys: Sequence[asyncssh.SSHKeyPair] = ()
+        self._prompted = False
         self.refused: HostKeyRejected | None = None
+        self.logging_in = False
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """Keep the connection, for its user name is set later."""
@@ -85,6 +88,14 @@ class CheckingClient(asyncssh.SSHClient):
         self._password, self._keys = credentials.password, credentials.keys
         return True
 
+    def begin_auth(self, username: str) -> None:  # noqa: ARG002
+        """Take note that the login begins."""
+        self.logging_in = True
+
+    def auth_completed(self) -> None:
+        """Take note that the login is done."""
+        self.logging_in = False
+
     def public_key_auth_requested(self) -> Sequence[asyncssh.SSHKeyPair] | None:
         """Give all keys, once: asyncssh asks again after they were refused."""
         keys, self._keys = list(self._keys), ()
@@ -96,8 +107,11 @@ class CheckingClient(asyncssh.SSHClient):
         return password
 
     def kbdint_auth_requested(self) -> str | None:
-        """Try keyboard-interactive only where a password is left: some routers know no other way."""
-        return None if self._password is None else ""
+        """Try keyboard-interactive, once, where a password is left: some routers know no other way."""
+        if self._password is None or self._prompted:
+            return None
+        self._prompted = True
+        return ""
 
     def kbdint_challenge_received(
         self,
@@ -145,8 +159,10 @@ def translate(where: str, client: CheckingClient, error: Exception) -> ConnectFa
         return client.refused
     if isinstance(error, ConnectFailed):
         return error
-    if isinstance(error, asyncssh.PermissionDenied):
-        return AuthenticationFailed(where, f"login refused: {error.reason}")
+    # a server that allows few attempts disconnects instead of refusing the last one
+    refused = client.logging_in and isinstance(error, asyncssh.ProtocolError)
+    if refused or isinstance(error, asyncssh.PermissionDenied):
+        return AuthenticationFailed(where, f"login refused: {error}")
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
         return HostKeyRejected(where, error.reason)
     if isinstance(error, asyncssh.ChannelOpenError):
