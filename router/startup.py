@@ -1,0 +1,301 @@
+"""From a running configuration to values: the model has checked it and filled in its defaults.
+
+What the model cannot know is looked at here, at the start: the files that names point to, and settings that
+fail only together.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
+from pathlib import Path
+from socket import gethostname
+
+from lxml import etree
+
+from netconf_client.api import Target
+from netconf_client.hostkeys import HostKeyPolicy, KnownHosts, PinnedKey, TrustOnFirstUse
+from netconf_server.accounts import Account
+from netconf_server.limits import Limits
+from router.config import (
+    Acknowledgement,
+    AcknowledgementPolicy,
+    AddressPool,
+    CallHome,
+    CloudEndpoint,
+    DhcpSource,
+    Endpoint,
+    GroupConfig,
+    PortConfig,
+    RouterConfig,
+    ServerConfig,
+    SimulatedSource,
+)
+from router.dhcp.values import (
+    AccessPort,
+    DownstreamPolicy,
+    Option82Policy,
+    Pool,
+    RelayConfig,
+    RelayConfigError,
+)
+from rui.backoff import BackoffPolicy
+from rui.backup.identity import Role
+from rui.schema import Schema
+
+NAMESPACE = "urn:rui-cloud:yang:device"
+MODULES = ("rui-device", "rui-identity", "rui-user-info", "rui-backup", "rui-link-status")
+"""The modules that a router implements, besides those of its NETCONF server."""
+
+
+class ConfigError(Exception):
+    """A configuration that the model allows and that still cannot be used; says where, why and what to do."""
+
+
+def read_config(schema: Schema, running: etree._Element, folder: Path) -> RouterConfig:
+    """Read a running configuration. File names count from ``folder``.
+
+    Raises ConfigError, and DataError where the model refuses it.
+    """
+    device = schema.complete_config(running).find(_tag("device"))
+    if device is None:
+        raise ConfigError(
+            "the configuration holds no <device> container: this is no startup file of a router"
+        )
+    server = _child(device, "netconf-server")
+    return RouterConfig(
+        device=_text(device, "device-id"),
+        address=_optional(device, "address") or _own_address(server),
+        server=_server(server),
+        cloud=tuple(
+            CloudEndpoint(_text(entry, "name"), _target(entry, folder))
+            for entry in _all(device, "cloud-endpoint")
+        ),
+        groups=tuple(_group(entry) for entry in _all(device, "group")),
+    )
+
+
+def _own_address(server: etree._Element) -> str:
+    """Return what to call this router where nothing is configured: where it listens, or its host name."""
+    address = server.findtext(f"{_tag('listen')}/{_tag('address')}") or "::"
+    return gethostname() if ip_address(address).is_unspecified else address
+
+
+def _server(server: etree._Element) -> ServerConfig:
+    limits = _child(server, "limits")
+    listen = server.find(_tag("listen"))
+    if listen is None and not _all(server, "call-home"):
+        raise ConfigError(
+            "/rui-device:device/netconf-server: the router neither listens nor calls home, so the cloud "
+            "cannot reach it: add <listen/> or a <call-home>"
+        )
+    return ServerConfig(
+        listen=None if listen is None else _endpoint(listen),
+        call_home=tuple(
+            CallHome(_text(entry, "name"), _endpoint(entry), _reconnect(entry))
+            for entry in _all(server, "call-home")
+        ),
+        host_key_file=_text(server, "host-key-file"),
+        accounts=tuple(
+            Account(
+                _text(entry, "name"),
+                _optional(entry, "password-hash"),
+                tuple(key.text or "" for key in _all(entry, "authorized-key")),
+            )
+            for entry in _all(server, "account")
+        ),
+        limits=Limits(
+            max_sessions=int(_text(limits, "max-sessions")),
+            hello_timeout=_seconds(limits, "hello-timeout"),
+            idle_timeout=float(_text(limits, "idle-timeout")) or None,
+            max_message_size=int(_text(limits, "max-message-size")),
+        ),
+    )
+
+
+def _target(entry: etree._Element, folder: Path) -> Target:
+    where = f"/rui-device:device/cloud-endpoint[name='{_text(entry, 'name')}']"
+    keepalive = _child(entry, "keepalive")
+    key = _optional(entry, "private-key-file")
+    return Target(
+        host=_text(entry, "address"),
+        port=int(_text(entry, "port")),
+        username=_text(entry, "username"),
+        password=_password(entry, folder, where),
+        client_keys=(folder / key,) if key is not None else (),
+        host_key=_host_key(entry, folder, where),
+        keepalive_interval=_seconds(keepalive, "interval"),
+        keepalive_count=int(_text(keepalive, "max-missed")),
+    )
+
+
+def _password(entry: etree._Element, folder: Path, where: str) -> str | None:
+    name = _optional(entry, "password-file")
+    if name is None:
+        return None
+    path = folder / name
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{where}/password-file: {path} cannot be read ({error}): correct the name"
+        ) from error
+    if not lines or not lines[0]:
+        raise ConfigError(f"{where}/password-file: {path} is empty: its first line is the password")
+    return lines[0]
+
+
+def _host_key(entry: etree._Element, folder: Path, where: str) -> HostKeyPolicy:
+    pinned = _optional(entry, "host-key")
+    if pinned is not None:
+        policy = PinnedKey(pinned)
+        try:
+            policy.load()
+        except ValueError as error:
+            raise ConfigError(f"{where}/host-key: {error}") from error
+        return policy
+    known = _optional(entry, "known-hosts-file")
+    if known is not None:
+        return KnownHosts(folder / known)
+    return TrustOnFirstUse(folder / _text(entry, "trust-on-first-use-file"))
+
+
+def _group(entry: etree._Element) -> GroupConfig:
+    upload, acknowledgement = _child(entry, "upload"), _child(entry, "acknowledgement")
+    timers = _child(entry, "timers")
+    real_time = _text(upload, "mode") == "real-time"
+    return GroupConfig(
+        id=_text(entry, "id"),
+        role=Role(_text(entry, "static-role")),
+        members={
+            _text(member, "device-id"): _optional(member, "address") or "" for member in _all(entry, "member")
+        },
+        ports=tuple(
+            PortConfig(
+                interface=_text(port, "interface"),
+                logical_port=_logical_port(port),
+                outer_vlan=int(_text(port, "outer-vlan")),
+                inner_vlan=int(_text(port, "inner-vlan")),
+            )
+            for port in _all(entry, "access-port")
+        ),
+        pools=_pools(entry),
+        upload_interval=0.0 if real_time else _seconds(upload, "batch-interval"),
+        max_records=int(_text(upload, "max-records")),
+        acknowledgement=Acknowledgement(
+            AcknowledgementPolicy(_text(acknowledgement, "policy")), _seconds(acknowledgement, "max-wait")
+        ),
+        link_timeout=_seconds(timers, "link-timeout"),
+        digest_interval=float(_text(timers, "digest-interval")),
+        source=_source(entry),
+    )
+
+
+def _source(entry: etree._Element) -> DhcpSource | SimulatedSource | None:
+    dhcp, simulated = entry.find(_tag("dhcp")), entry.find(_tag("simulated"))
+    if dhcp is not None:
+        return _dhcp(entry, dhcp)
+    return None if simulated is None else _simulated(simulated)
+
+
+def _dhcp(entry: etree._Element, dhcp: etree._Element) -> DhcpSource:
+    giaddr = _optional(dhcp, "giaddr") or _text(entry, "virtual-giaddr")
+    try:
+        relay = RelayConfig(
+            group_id=_text(entry, "id"),
+            giaddr=IPv4Address(giaddr),
+            servers=tuple(IPv4Address(server.text or "") for server in _all(dhcp, "server")),
+            ports=tuple(
+                AccessPort(
+                    _text(port, "interface"),
+                    _logical_port(port),
+                    int(_text(port, "outer-vlan")),
+                    int(_text(port, "inner-vlan")),
+                    _text(port, "trusted") == "true",
+                )
+                for port in _all(entry, "access-port")
+            ),
+            option82=Option82Policy(_text(entry, "option-82-policy")),
+            downstream=DownstreamPolicy(_text(dhcp, "downstream-policy")),
+            circuit_id=_text(dhcp, "circuit-id-template"),
+            remote_id=_text(dhcp, "remote-id-template"),
+            pools=tuple(
+                Pool(pool.name, pool.network)
+                for pool in _pools(entry)
+                if isinstance(pool.network, IPv4Network)
+            ),
+            hops_limit=int(_text(dhcp, "hops-limit")),
+            transaction_limit=int(_text(dhcp, "max-requests")),
+            transaction_timeout=_seconds(dhcp, "request-timeout"),
+        )
+    except RelayConfigError as error:
+        raise ConfigError(f"/rui-device:device/group[id='{_text(entry, 'id')}']/dhcp: {error}") from error
+    return DhcpSource(
+        relay=relay,
+        listen=Endpoint(_text(dhcp, "listen-address"), int(_text(dhcp, "listen-port"))),
+        server_port=int(_text(dhcp, "server-port")),
+        client_port=int(_text(dhcp, "client-port")),
+    )
+
+
+def _simulated(simulated: etree._Element) -> SimulatedSource:
+    return SimulatedSource(
+        seed=int(_text(simulated, "seed")),
+        arrivals=float(_text(simulated, "arrivals")),
+        hold_time=float(_text(simulated, "mean-hold-time")),
+        initial_population=int(_text(simulated, "initial-population")),
+        max_population=int(_text(simulated, "max-population")),
+        first_ipv4_address=IPv4Address(_text(simulated, "first-ipv4-address")),
+        ipv6=_text(simulated, "ipv6") == "true",
+        lease_time=int(_text(simulated, "lease-time")),
+    )
+
+
+def _pools(entry: etree._Element) -> tuple[AddressPool, ...]:
+    return tuple(
+        AddressPool(_text(pool, "name"), ip_network(_text(pool, "prefix"), strict=False))
+        for pool in _all(entry, "address-pool")
+    )
+
+
+def _logical_port(port: etree._Element) -> str:
+    return _optional(port, "logical-port") or _text(port, "interface")
+
+
+def _endpoint(element: etree._Element) -> Endpoint:
+    return Endpoint(_text(element, "address"), int(_text(element, "port")))
+
+
+def _reconnect(entry: etree._Element) -> BackoffPolicy:
+    reconnect = _child(entry, "reconnect")
+    return BackoffPolicy(
+        initial=_seconds(reconnect, "first-wait"), maximum=_seconds(reconnect, "longest-wait")
+    )
+
+
+def _tag(name: str) -> str:
+    return f"{{{NAMESPACE}}}{name}"
+
+
+def _all(element: etree._Element, name: str) -> list[etree._Element]:
+    return element.findall(_tag(name))
+
+
+def _child(element: etree._Element, name: str) -> etree._Element:
+    found = element.find(_tag(name))
+    if found is None:
+        raise ConfigError(
+            f"{etree.QName(element).localname} lacks {name}, and the model has no default for it"
+        )
+    return found
+
+
+def _optional(element: etree._Element, name: str) -> str | None:
+    return element.findtext(_tag(name))
+
+
+def _text(element: etree._Element, name: str) -> str:
+    return _child(element, name).text or ""
+
+
+def _seconds(element: etree._Element, name: str) -> float:
+    return int(_text(element, name)) / 1000
