@@ -4,7 +4,9 @@ from rui.schema.errors import DataError, Issue, ModuleProblem, SchemaError, Tag,
 from rui.schema.files import installed_directories, yang_directory
 from rui.schema.library import Conformance, ModuleInfo, SubmoduleInfo
 from rui.schema.libyang import Defaults
+from rui.schema.records import RecordChecker, RecordIssue
 from rui.schema.schema import Document, Schema
+from rui.schema.sets import manager_schema, router_schema
 from rui.schema.tree import Kind, Membership, Node, Tree, TypeSpec
 
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "ModuleInfo",
     "ModuleProblem",
     "Node",
+    "RecordChecker",
+    "RecordIssue",
     "Schema",
     "SchemaError",
     "SubmoduleInfo",
@@ -26,5 +30,7 @@ __all__ = [
     "TypeSpec",
     "UnknownNodeError",
     "installed_directories",
+    "manager_schema",
+    "router_schema",
     "yang_directory",
 ]

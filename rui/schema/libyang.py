@@ -80,15 +80,15 @@ class LibyangContext:
         # Some errors, such as an unknown attribute, are stored while the parser reports success.
         return self._collect(missing)
 
-    def paths(self, data: bytes, list_path: str) -> list[str] | None:
-        """Parse records and return the data paths of the entries of `list_path`; None when anything is wrong."""
-        parse, validate = Purpose.RECORDS.value
+    def holds(self, data: bytes, purpose: Purpose) -> bool:
+        """Say whether data holds, without collecting reasons."""
+        parse, validate = purpose.value
         try:
-            tree = self._context.parse_data(data, ly.DataFormat.XML, parse, validate)
+            self._context.parse_data(data, ly.DataFormat.XML, parse, validate)
         except (ly.Error, ly.ErrorWithCode):
             self._context.clean_all_errors()
-            return None
-        return [] if tree is None else [entry.path for entry in tree.find(list_path)]
+            return False
+        return True
 
     def render(self, data: bytes, purpose: Purpose, mode: Defaults) -> bytes:
         """Return checked data again, with defaults as `mode` says, its top-level elements side by side.
@@ -111,13 +111,10 @@ class LibyangContext:
         issues = []
         for error in self._context.errors():
             if error.level == ly.LogLevel.Error:
-                issue = classify(
-                    error.message or "", error.data_path or "", error.app_tag, error.line or 0, missing
-                )
-                if issue not in issues:
-                    issues.append(issue)
+                message, path = error.message or "", error.data_path or ""
+                issues.append(classify(message, path, error.app_tag, error.line or 0, missing))
         self._context.clean_all_errors()
-        return tuple(issues)
+        return _essential(issues)
 
     def _module_problems(self, file: Path, cause: str) -> tuple[ModuleProblem, ...]:
         problems = tuple(
@@ -167,7 +164,7 @@ _NOT_XML = re.compile(
 
 def classify(message: str, path: str, app_tag: str | None, line: int, missing: Tag) -> Issue:
     """Turn one libyang message into an Issue; `missing` is the tag for absent mandatory nodes."""
-    message = message.strip()
+    message = " ".join(message.split())
     for pattern, tag, below in _RULES:
         match = pattern.search(message)
         if match is None:
@@ -186,6 +183,17 @@ def classify(message: str, path: str, app_tag: str | None, line: int, missing: T
     if _NOT_XML.search(message):
         tag = Tag.MALFORMED
     return Issue(path, message, tag, app_tag, element=_last(path), line=line)
+
+
+def _essential(issues: list[Issue]) -> tuple[Issue, ...]:
+    """Leave out repetitions, and nodes said to be missing because their value was refused."""
+    refused = {issue.path for issue in issues if issue.tag in {Tag.INVALID_VALUE, Tag.UNKNOWN_ELEMENT}}
+    kept = [issue for issue in issues if not (_is_absence(issue) and issue.path in refused)]
+    return tuple(dict.fromkeys(kept))
+
+
+def _is_absence(issue: Issue) -> bool:
+    return issue.message.startswith("Mandatory node")
 
 
 def _last(path: str) -> str | None:

@@ -14,13 +14,14 @@ from rui.schema.library import ModuleInfo, describe_modules
 from rui.schema.libyang import Defaults, LibyangContext, Purpose
 from rui.schema.modelset import ModelSet
 from rui.schema.operations import Direction, write_operations
+from rui.schema.records import RecordChecker
 from rui.schema.tree import Node, Tree
 
 NETCONF_NAMESPACE = "urn:ietf:params:xml:ns:netconf:base:1.0"
 # Elements of NETCONF itself that wrap data: their content is what is checked.
 _WRAPPERS = frozenset(f"{{{NETCONF_NAMESPACE}}}{name}" for name in ("config", "data"))
-# RFC 6241 gives `filter` attributes without a prefix, which libyang takes for errors.
-_FILTER = f"{{{NETCONF_NAMESPACE}}}filter"
+# RFC 6241 and RFC 5277 give `filter` attributes without a prefix, which libyang takes for errors.
+_FILTER = "{*}filter"
 _FILTER_ATTRIBUTES = ("type", "select")
 
 Document = etree._Element | bytes
@@ -104,6 +105,12 @@ class Schema:
                 if item.name == name and revision in {None, "", item.revision}:
                     return item.source
         return None
+
+    def records(self, path: str) -> RecordChecker:
+        """Return the checker of travelled entries of the list at a schema path. Raises UnknownNodeError."""
+        steps = path.strip("/").split("/")
+        ancestors = [self.node("/" + "/".join(steps[:length])) for length in range(1, len(steps) + 1)]
+        return RecordChecker(self._data, ancestors)
 
     # --- what is valid
 

@@ -1,0 +1,145 @@
+"""Check many travelled list entries at once: each travels as its own bytes and is looked at once by each receiver.
+
+A batch that holds is one libyang parse. Only when it does not hold is each record tried alone, so that a poisoned
+one is named and the rest goes on. Nodes that this schema does not know are passed over: a receiver without an
+augment keeps them as bytes.
+"""
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lxml import etree
+
+from rui.schema.errors import UnknownNodeError
+from rui.schema.libyang import LibyangContext, Purpose
+from rui.schema.tree import Kind, Node
+
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordIssue:
+    """Why one record of a batch is refused. `index` counts from 0; `path` is the place inside the data, or ""."""
+
+    index: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class RecordChecker:
+    """Checks entries of one list, such as `/rui-user-info:user-info/group/user`.
+
+    The text form of an entry's key is its key leaves' values joined by `/`. Made by `Schema.records`.
+    """
+
+    def __init__(self, context: LibyangContext, ancestors: Sequence[Node]) -> None:
+        """`ancestors` runs from the top-level node to the list itself, which has keys."""
+        self._context = context
+        self._list = ancestors[-1]
+        if self._list.kind is not Kind.LIST or not self._list.keys:
+            raise UnknownNodeError(f"{self._list.path} is not a list with keys")
+        self._outer = tuple(ancestors[:-1])
+        keys = [child for child in map(self._list.child, self._list.keys) if child is not None]
+        self._key_tags = [child.tag for child in keys]
+        name, namespace = re.escape(self._list.name), re.escape(self._list.namespace)
+        # The form that a record has when it was made here: key leaves first. Others go the longer way.
+        leaves = rb"\s*".join(rb"<%s>([^<&]*)</%s>" % (2 * (re.escape(key.name).encode(),)) for key in keys)
+        self._front = re.compile(rb'<%s xmlns="%s">\s*%s' % (name.encode(), namespace.encode(), leaves))
+        self._end = f"</{self._list.name}>".encode()
+
+    def key(self, record: bytes) -> bytes | None:
+        """Return the key of a record as text, None when it is no entry of the list or lacks a key leaf."""
+        match = self._front.match(record)
+        if match is not None:
+            return b"/".join(match.groups())
+        element = _parse(record)
+        if isinstance(element, str) or element.tag != self._list.tag:
+            return None
+        values = [element.findtext(tag) for tag in self._key_tags]
+        return None if None in values else "/".join((value or "").strip() for value in values).encode()
+
+    def check(
+        self, parents: Sequence[str], records: Sequence[bytes], keys: Sequence[bytes] | None = None
+    ) -> list[RecordIssue]:
+        """Check a batch; return one issue for each record that is refused, in order.
+
+        `parents`: the key values of the lists above, outermost first (the group-id). `records`: each one
+        well-formed element. `keys`: the key that each record is said to have; one that differs is an issue. A key
+        may occur more than once in a batch.
+        """
+        found = [self.key(record) for record in records]
+        refused: list[RecordIssue] = []
+        sound: list[int] = []
+        for index, key in enumerate(found):
+            if key is None:
+                refused.append(self._alone(parents, index, records[index]) or self._no_entry(index))
+            elif keys is not None and key != keys[index]:
+                refused.append(
+                    RecordIssue(index, "", f"the record's key is {key!r}, announced as {keys[index]!r}")
+                )
+            else:
+                sound.append(index)
+        for layer in _layers(sound, found):
+            if not self._together(parents, [records[index] for index in layer]):
+                issues = (self._alone(parents, index, records[index]) for index in layer)
+                refused.extend(issue for issue in issues if issue is not None)
+        return sorted(refused, key=lambda issue: issue.index)
+
+    def _together(self, parents: Sequence[str], records: Sequence[bytes]) -> bool:
+        body = b"".join(records)
+        # What could let one record reach into another: comments, CDATA, declarations, a second closing tag.
+        if b"<!" in body or b"<?" in body or body.count(self._end) != len(records):
+            return False
+        return self._context.holds(self._wrap(parents, body), Purpose.RECORDS)
+
+    def _alone(self, parents: Sequence[str], index: int, record: bytes) -> RecordIssue | None:
+        element = _parse(record)
+        if isinstance(element, str):
+            return RecordIssue(index, "", element)
+        if element.tag != self._list.tag:
+            return RecordIssue(index, "", f"the record is {element.tag}, not {self._list.tag}")
+        issues = self._context.issues(self._wrap(parents, etree.tostring(element)), Purpose.RECORDS)
+        return RecordIssue(index, issues[0].path, issues[0].message) if issues else None
+
+    def _no_entry(self, index: int) -> RecordIssue:
+        return RecordIssue(index, "", f"the record lacks a key leaf: {', '.join(self._list.keys)}")
+
+    def _wrap(self, parents: Sequence[str], body: bytes) -> bytes:
+        front: list[str] = []
+        values = iter(parents)
+        for node in self._outer:
+            front.append(f'<{node.name} xmlns="{node.namespace}">')
+            front.extend(f"<{key}>{html.escape(next(values), quote=False)}</{key}>" for key in node.keys)
+        back = "".join(f"</{node.name}>" for node in reversed(self._outer))
+        return "".join(front).encode() + body + back.encode()
+
+
+def _parse(record: bytes) -> etree._Element | str:
+    """Return the element, or why the bytes are not one."""
+    try:
+        element = etree.fromstring(record, _PARSER)
+    except etree.XMLSyntaxError as cause:
+        return f"the record is not well-formed XML: {cause.msg}"
+    if element.getroottree().docinfo.doctype:
+        return "the record has a document type declaration"
+    return element
+
+
+def _layers(indexes: Sequence[int], keys: Sequence[bytes | None]) -> Iterator[list[int]]:
+    """Deal records into sets in which no key occurs twice: a list takes each key once."""
+    pending = list(indexes)
+    while pending:
+        seen: dict[bytes | None, int] = {}
+        for index in pending:
+            seen.setdefault(keys[index], index)
+        layer = list(seen.values())
+        yield layer
+        if len(layer) == len(pending):
+            return
+        taken = set(layer)
+        pending = [index for index in pending if index not in taken]

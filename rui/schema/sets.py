@@ -1,0 +1,58 @@
+"""Which modules a router and the manager implement, so that a new module needs no new code.
+
+Every module in our folder is implemented by both, but for those of one side only and those that import them;
+so is every module in the folders that an operator adds.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rui.schema.files import find_modules, yang_directory
+from rui.schema.schema import Schema
+
+# RFC 6241's optional features that the server has.
+FEATURES = {"ietf-netconf": ("writable-running", "candidate", "validate")}
+
+_COMMON = (
+    "ietf-netconf",
+    "ietf-netconf-monitoring",
+    "ietf-netconf-acm",
+    "ietf-netconf-notifications",
+    "ietf-yang-library",
+)
+_ROUTER_ONLY = frozenset({"rui-device"})
+_MANAGER_ONLY = frozenset({"rui-cloud"})
+_IMPORT = re.compile(r"^\s*import\s+\"?([\w.-]+)", re.MULTILINE)
+_SUBMODULE = re.compile(r"^\s*submodule\s", re.MULTILINE)
+
+
+def router_schema(extra: Sequence[Path] = ()) -> Schema:
+    """Load what a router implements; `extra` are folders with further modules. Raises SchemaError."""
+    return Schema.load((*_COMMON, *own_modules(_MANAGER_ONLY, extra)), extra, features=FEATURES)
+
+
+def manager_schema(extra: Sequence[Path] = ()) -> Schema:
+    """Load what the manager implements; `extra` are folders with further modules. Raises SchemaError."""
+    return Schema.load((*_COMMON, *own_modules(_ROUTER_ONLY, extra)), extra, features=FEATURES)
+
+
+def own_modules(without: frozenset[str], extra: Sequence[Path] = ()) -> Iterator[str]:
+    """Yield our modules and those in `extra`, leaving out the ones named and those that build on them."""
+    files = find_modules((*extra, yang_directory()))
+    texts = {name: path.read_text(encoding="utf-8", errors="replace") for name, path in files.items()}
+    for name, text in sorted(texts.items()):
+        if _SUBMODULE.search(text) is None and not without & _needed(name, texts):
+            yield name
+
+
+def _needed(name: str, texts: dict[str, str]) -> set[str]:
+    """Return a module and all that it imports, directly or not."""
+    needed: set[str] = set()
+    pending = [name]
+    while pending:
+        module = pending.pop()
+        if module not in needed:
+            needed.add(module)
+            pending.extend(_IMPORT.findall(texts.get(module, "")))
+    return needed
