@@ -1,7 +1,8 @@
 """Who may log in: names, scrypt password hashes and authorized keys; changeable at run time.
 
-The text form of a password hash is `$scrypt$ln=L,r=R,p=P$SALT$HASH`: cost exponent, block size and parallelism of
-RFC 7914, then salt and hash in unpadded base64. `hash_password` makes it, `verify_password` checks it.
+The text form of a password hash is `$scrypt$ln=L,r=R,p=P$SALT$HASH`: cost exponent, block size and
+parallelism of RFC 7914, then salt and hash in unpadded base64. `hash_password` makes it, `verify_password`
+checks it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import asyncssh
 
@@ -32,7 +34,9 @@ class AccountError(ValueError):
 
 @dataclass(frozen=True)
 class Account:
-    """One user: `password_hash` in the form of this module (None: no password login), keys as OpenSSH public key lines."""
+    """One user: `password_hash` in the form of this module (None: no password login), keys as OpenSSH
+    public key lines.
+    """
 
     name: str
     password_hash: str | None = None
@@ -42,36 +46,44 @@ class Account:
 def hash_password(password: str, *, salt: bytes | None = None) -> str:
     """Return the scrypt hash of a password in this module's text form; the salt is random unless given."""
     salt = secrets.token_bytes(_SALT_BYTES) if salt is None else salt
-    digest = _scrypt(password, salt, _LOG_COST, _BLOCK, _PARALLEL, _HASH_BYTES)
+    digest = _scrypt(password, salt, _Cost(_LOG_COST, _BLOCK, _PARALLEL), _HASH_BYTES)
     return f"$scrypt$ln={_LOG_COST},r={_BLOCK},p={_PARALLEL}${_b64(salt)}${_b64(digest)}"
 
 
 def verify_password(password: str, password_hash: str) -> bool:
-    """Say whether the password fits the hash, in a time that does not depend on where they differ; AccountError if malformed."""
-    log_cost, block, parallel, salt, expected = _parse_hash(password_hash)
-    return hmac.compare_digest(_scrypt(password, salt, log_cost, block, parallel, len(expected)), expected)
+    """Say whether the password fits the hash, in a time that does not depend on where they differ;
+    AccountError if malformed.
+    """
+    cost, salt, expected = _parse_hash(password_hash)
+    return hmac.compare_digest(_scrypt(password, salt, cost, len(expected)), expected)
 
 
-def _parse_hash(text: str) -> tuple[int, int, int, bytes, bytes]:
+class _Cost(NamedTuple):
+    log_cost: int
+    block: int
+    parallel: int
+
+
+def _parse_hash(text: str) -> tuple[_Cost, bytes, bytes]:
     match = _FORM.fullmatch(text)
     if match is None:
         raise AccountError("the password hash is not of the form $scrypt$ln=14,r=8,p=1$SALT$HASH")
-    log_cost, block, parallel = (int(match[i]) for i in (1, 2, 3))
-    if not (log_cost >= 1 and block >= 1 and parallel >= 1 and 128 * block * (1 << log_cost) < _MAX_MEMORY):
+    cost = _Cost(*(int(match[i]) for i in (1, 2, 3)))
+    if min(cost) < 1 or 128 * cost.block * (1 << cost.log_cost) >= _MAX_MEMORY:
         raise AccountError("the password hash asks for more than 64 MB or for nothing; use ln=14,r=8,p=1")
     try:
-        return log_cost, block, parallel, _unb64(match[4]), _unb64(match[5])
+        return cost, _unb64(match[4]), _unb64(match[5])
     except binascii.Error as error:
         raise AccountError(f"the password hash holds broken base64 ({error})") from error
 
 
-def _scrypt(password: str, salt: bytes, log_cost: int, block: int, parallel: int, length: int) -> bytes:
+def _scrypt(password: str, salt: bytes, cost: _Cost, length: int) -> bytes:
     return hashlib.scrypt(
         password.encode(),
         salt=salt,
-        n=1 << log_cost,
-        r=block,
-        p=parallel,
+        n=1 << cost.log_cost,
+        r=cost.block,
+        p=cost.parallel,
         maxmem=2 * _MAX_MEMORY,
         dklen=length,
     )
@@ -86,7 +98,9 @@ def _unb64(text: str) -> bytes:
 
 
 class Accounts:
-    """The accounts of one server; `replace` changes all of them at once, for instance when a configuration is applied."""
+    """The accounts of one server; `replace` changes all of them at once, for instance when a configuration
+    is applied.
+    """
 
     def __init__(self, accounts: Iterable[Account] = ()) -> None:
         self._accounts: dict[str, Account] = {}
@@ -155,5 +169,6 @@ def _public_key(name: str, line: str) -> bytes:
         return asyncssh.import_public_key(line).public_data
     except asyncssh.KeyImportError as error:
         raise AccountError(
-            f"account {name!r}: an authorized key cannot be read ({error}); give lines such as 'ssh-ed25519 AAAA… comment'"
+            f"account {name!r}: an authorized key cannot be read ({error}); "
+            "give lines such as 'ssh-ed25519 AAAA… comment'"
         ) from error

@@ -1,7 +1,7 @@
 """Bulk messages: the content of their `record` elements is cut out before the envelope is validated.
 
-The records are validated one by one by the handler, which stores what is good and reports the rest; the envelope around
-thousands of them is checked by libyang as any message is.
+The records are validated one by one by the handler, which stores what is good and reports the rest; the
+envelope around thousands of them is checked by libyang as any message is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ _SPECIAL = b"<!"
 
 
 def without_records(raw: bytes, operation: etree._Element) -> etree._Element:
-    """The operation without the content of its records: from the raw message, or from the tree where that is safer."""
+    """The operation without the content of its records: from the raw message, or from the tree where that
+    is safer.
+    """
     if _SPECIAL not in raw:
         try:
             envelope = etree.fromstring(_RECORD.sub(rb"\1\3", raw), _PARSER)

@@ -23,7 +23,9 @@ class SessionInfo:
 
 @dataclass(frozen=True)
 class RpcCall:
-    """One rpc: its `operation` element (not to be changed), and `raw`, the bytes of the whole message as received."""
+    """One rpc: its `operation` element (not to be changed), and `raw`, the bytes of the whole message as
+    received.
+    """
 
     session: SessionInfo
     message_id: str
@@ -31,10 +33,11 @@ class RpcCall:
     raw: bytes
 
 
-Reply: TypeAlias = "None | Sequence[etree._Element] | Sequence[bytes] | AsyncIterator[bytes]"
-"""None is `<ok/>`; elements are the body of the rpc-reply; bytes are pieces of that body, sent unchanged, which may be
-cut anywhere and whose outermost elements declare their namespace; an iterator streams such pieces."""
+Reply: TypeAlias = "Sequence[etree._Element] | Sequence[bytes] | AsyncIterator[bytes] | None"
+"""None is `<ok/>`; elements are the body of the rpc-reply; bytes are pieces of that body, sent unchanged,
+which may be cut anywhere and whose outermost elements declare their namespace; an iterator streams such
+pieces."""
 
 Handler: TypeAlias = Callable[[RpcCall], Awaitable[Reply]]
-"""Answers one rpc. Raises rui.netconf.errors.RpcError to refuse it; anything else raised is logged and answered by
-`operation-failed`. Once a streamed reply has begun a fault can only end the session."""
+"""Answers one rpc. Raises rui.netconf.errors.RpcError to refuse it; anything else raised is logged and
+answered by `operation-failed`. Once a streamed reply has begun a fault can only end the session."""

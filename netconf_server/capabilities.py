@@ -25,7 +25,9 @@ def load_schema(
     *,
     features: Mapping[str, Collection[str]] | None = None,
 ) -> Schema:
-    """Load modules together with those that the server's own operations need; as Schema.load. Raises SchemaError."""
+    """Load modules together with those that the server's own operations need; as Schema.load. Raises
+    SchemaError.
+    """
     return Schema.load([*modules, *OWN_MODULES], search, features={**(features or {}), **OWN_FEATURES})
 
 

@@ -1,7 +1,8 @@
-"""The configuration datastores: running and candidate, their locks, commit in two phases, and the file behind running.
+"""The configuration datastores: running and candidate, their locks, commit in two phases, and the file
+behind running.
 
-Trees are `config` elements whose children are the top-level nodes. A tree that was handed out never changes: every
-change makes a new one, so readers need no lock and a refused change needs no undoing.
+Trees are `config` elements whose children are the top-level nodes. A tree that was handed out never
+changes: every change makes a new one, so readers need no lock and a refused change needs no undoing.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Change:
-    """A change of running: the trees before and after (neither may be modified), and the session, None for the program."""
+    """A change of running: the trees before and after (neither may be modified), and the session, None for
+    the program.
+    """
 
     old: etree._Element
     new: etree._Element
@@ -53,8 +56,8 @@ Apply: TypeAlias = Callable[[Change], "Awaitable[None] | None"]
 class Datastores:
     """Running and candidate of one server.
 
-    `running` is a valid configuration (see `load` to read one from a file); `file` is where running is kept from now on,
-    None to keep it nowhere.
+    `running` is a valid configuration (see `load` to read one from a file); `file` is where running is kept
+    from now on, None to keep it nowhere.
     """
 
     def __init__(
@@ -75,7 +78,8 @@ class Datastores:
     def load(cls, schema: Schema, startup: Path | None, *, file: Path | None = None) -> Datastores:
         """Start from `file` if it exists, else from `startup`, else empty.
 
-        Raises StartupError, which names file, place and reason, when what is read is not a valid configuration.
+        Raises StartupError, which names file, place and reason, when what is read is not a valid
+        configuration.
         """
         source = file if file is not None and file.exists() else startup
         return cls(schema, None if source is None else read_config(source, schema), file=file)
@@ -89,7 +93,9 @@ class Datastores:
 
     @property
     def candidate(self) -> etree._Element:
-        """The candidate configuration; not to be modified. The same object as `running` while nothing was edited."""
+        """The candidate configuration; not to be modified. The same object as `running` while nothing was
+        edited.
+        """
         return self._candidate
 
     @property
@@ -123,7 +129,8 @@ class Datastores:
         continue_on_error: bool = False,
         session: int | None = None,
     ) -> None:
-        """Apply an edit-config (RFC 6241 7.2) as a whole or, with `continue_on_error`, without its faulty nodes.
+        """Apply an edit-config (RFC 6241 7.2) as a whole or, with `continue_on_error`, without its faulty
+        nodes.
 
         Running is validated always, the candidate only with `validate` (RFC 7950 8.3.3). Raises RpcError.
         """
@@ -191,7 +198,9 @@ class Datastores:
         self.locks.release(name, session)
 
     def session_ended(self, session: int) -> None:
-        """Give back a session's locks; changes made under a lock on the candidate go with it (RFC 6241 8.3.5.2)."""
+        """Give back a session's locks; changes made under a lock on the candidate go with it (RFC 6241
+        8.3.5.2).
+        """
         if CANDIDATE in self.locks.release_all(session):
             self._candidate = self._running
         if self._candidate_writer == session:
@@ -200,7 +209,7 @@ class Datastores:
     # --- inside
 
     def _check_values(self, data: etree._Element) -> None:
-        """Check names and values, which even a candidate must have right (RFC 7950 8.3.1). Raises RpcError."""
+        """Check names and values, which even a candidate has right (RFC 7950 8.3.1). Raises RpcError."""
         if len(data) == 0:
             return
         try:
@@ -232,7 +241,7 @@ class Datastores:
             await asyncio.to_thread(write_config, file, tree)
         except OSError as error:
             log.error("config-not-written", file=str(file), reason=error.strerror)
-            message = f"running cannot be written to disk ({error.strerror}); nothing was changed, make room and try again"
+            message = f"running cannot be written to disk ({error.strerror}); nothing was changed, try again"
             raise RpcError.resource_denied(message) from error
 
     async def _finish(self, change: Coroutine[None, None, T]) -> T:

@@ -1,7 +1,8 @@
-"""The operations of edit-config on a configuration tree (RFC 6241 7.2; RFC 7950 7.5.8, 7.6.7, 7.7.9, 7.8.6, 7.9, 8.3).
+"""The operations of edit-config on a configuration tree (RFC 6241 7.2; RFC 7950 7.5.8, 7.6.7, 7.7.9, 7.8.6,
+7.9, 8.3).
 
-Only what an *edit* means is decided here: which nodes are made, changed, moved and removed. Whether the outcome is
-valid is libyang's word, asked for by the datastore afterwards.
+Only what an *edit* means is decided here: which nodes are made, changed, moved and removed. Whether the
+outcome is valid is libyang's word, asked for by the datastore afterwards.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from lxml import etree
 
 from netconf_server.listindex import ListIndex, key_of, key_tags
 from netconf_server.place import Place
-from netconf_server.userorder import Position, move, read_position, unexpected_attribute
+from netconf_server.userorder import move, read_position, unexpected_attribute
 from netconf_server.values import value_of
 from netconf_server.xmltree import detached_copy, value_prefixes
 from rui.netconf import names
@@ -59,9 +60,9 @@ def apply_edit(
 ) -> list[RpcError]:
     """Apply the children of `config` to `tree` in place.
 
-    `top` are the schema's top-level nodes by tag, `tree` holds the top-level nodes of the datastore. The first fault
-    raises RpcError and leaves the tree half changed, so give a copy; with `continue_on_error` faulty nodes are left
-    out and their errors returned instead.
+    `top` are the schema's top-level nodes by tag, `tree` holds the top-level nodes of the datastore. The
+    first fault raises RpcError and leaves the tree half changed, so give a copy; with `continue_on_error`
+    faulty nodes are left out and their errors returned instead.
     """
     edit = _Edit(top, continue_on_error)
     if default is Operation.REPLACE:
@@ -86,7 +87,9 @@ class _Edit:
         inherited: Operation,
         place: Place,
     ) -> None:
-        """Apply each child of an edit element to the children of its counterpart; `parent` is None at the top."""
+        """Apply each child of an edit element to the children of its counterpart; `parent` is None at the
+        top.
+        """
         siblings = self.top if parent is None else parent.children
         cases: dict[str, str] = {}
         for child in source.iterchildren(etree.Element):
@@ -146,7 +149,8 @@ class _Edit:
         if found is None or operation is Operation.REPLACE:
             found = _renewed(target, found, node)
         self.children(source, found, node, operation, place)
-        # A container without presence says nothing by itself (RFC 7950 7.5.1): it exists while it has content.
+        # A container without presence says nothing by itself (RFC 7950 7.5.1): it exists while it has
+        # content.
         if not node.presence and len(found) == 0:
             target.remove(found)
 
@@ -167,7 +171,8 @@ class _Edit:
             for leaf in leafs:
                 _set_leaf(found, None, leaf)
             self.index.add(target, node, key, found)
-        self._place(target, node, found, operation, position, place)
+        if position is not None and operation is not Operation.NONE:
+            move(self.index, node, found, position, place)
         self.children(source, found, node, operation, place)
 
     def _value(
@@ -183,19 +188,8 @@ class _Edit:
         if found is None:
             found = _set_leaf(target, None, source)
             self.index.add(target, node, key, found)
-        self._place(target, node, found, operation, position, place)
-
-    def _place(
-        self,
-        target: etree._Element,
-        node: Node,
-        item: etree._Element,
-        operation: Operation,
-        position: Position | None,
-        place: Place,
-    ) -> None:
         if position is not None and operation is not Operation.NONE:
-            move(self.index, target, node, item, position, place)
+            move(self.index, node, found, position, place)
 
     def _drop_other_cases(self, target: etree._Element, siblings: Mapping[str, Node], node: Node) -> None:
         """A node of one case that exists removes the nodes of the other cases (RFC 7950 7.9)."""
@@ -238,7 +232,9 @@ def _check_cases(node: Node, chosen: dict[str, str], place: Place) -> None:
     """Refuse an edit that gives two cases of one choice (RFC 7950 8.3.1)."""
     for member in node.choices:
         if chosen.setdefault(member.choice, member.case) != member.case:
-            message = f"cases {chosen[member.choice]!r} and {member.case!r} exclude each other; give only one of them"
+            message = (
+                f"cases {chosen[member.choice]!r} and {member.case!r} exclude each other; give one of them"
+            )
             raise place.child(node).at(RpcError.bad_element(node.tag, message))
 
 
@@ -287,7 +283,7 @@ def _renewed(target: etree._Element, found: etree._Element | None, node: Node) -
 
 def _set_leaf(target: etree._Element, found: etree._Element | None, source: etree._Element) -> etree._Element:
     leaf = etree.Element(
-        source.tag, nsmap={None: names.split(str(source.tag))[0] or "", **value_prefixes(source)}
+        source.tag, nsmap=names.nsmap(names.split(str(source.tag))[0] or "", value_prefixes(source))
     )
     leaf.text = source.text
     for child in source.iterchildren(etree.Element):
@@ -300,7 +296,7 @@ def _set_leaf(target: etree._Element, found: etree._Element | None, source: etre
 def _set_whole(target: etree._Element, found: etree._Element | None, source: etree._Element) -> None:
     """Set anydata or anyxml, which are replaced as a whole (RFC 7950 7.10.4, 7.11.4)."""
     copy = detached_copy(source)
-    copy.attrib.pop(OPERATION, None)
+    copy.attrib.pop(OPERATION, "")
     _put(target, found, copy)
 
 

@@ -1,4 +1,6 @@
-"""From what the model refuses to rpc-errors: libyang's paths become XPath with prefixes, tags and places are kept."""
+"""From what the model refuses to rpc-errors: libyang's paths become XPath with prefixes, tags and places
+are kept.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,7 @@ def to_xpath(path: str, namespaces: Mapping[str, str]) -> tuple[str, dict[str, s
     while match := _STEP.match(path, end):
         module = match[1] or module
         end = match.end()
-        steps.append(f"/{module}:{match[2]}{_KEY.sub(lambda key: _qualify(key, module), match[3])}")
+        steps.append(f"/{module}:{match[2]}{_qualify(match[3], module)}")
         if module in namespaces:
             used[module] = namespaces[module]
     if end != len(path) or any(step.startswith("/:") for step in steps):
@@ -67,8 +69,8 @@ def to_xpath(path: str, namespaces: Mapping[str, str]) -> tuple[str, dict[str, s
     return "".join(steps), used
 
 
-def _qualify(key: re.Match[str], module: str) -> str:
-    return f"[{key[1] or module}:{key[2]}="
+def _qualify(predicates: str, module: str) -> str:
+    return _KEY.sub(lambda key: f"[{key[1] or module}:{key[2]}=", predicates)
 
 
 def _text(name: str, text: str) -> etree._Element:

@@ -1,4 +1,6 @@
-"""Finds list entries and leaf-list values by key, so that an edit of many entries takes one look over each list."""
+"""Finds list entries and leaf-list values by key, so that an edit of many entries takes one look over each
+list.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ KeyValues: TypeAlias = tuple[Value, ...]
 
 
 class ListIndex:
-    """An index per (parent element, list), built when first asked for; tell it of every entry added or removed."""
+    """An index per (parent element, list), built when first asked for; tell it of every entry added or
+    removed.
+    """
 
     def __init__(self) -> None:
         self._maps: dict[tuple[etree._Element, str], dict[KeyValues, etree._Element]] = {}

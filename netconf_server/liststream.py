@@ -1,4 +1,6 @@
-"""Writes a top-level element whose lists come from list providers, merged with what small trees say around them."""
+"""Writes a top-level element whose lists come from list providers, merged with what small trees say around
+them.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from netconf_server.providers import Entry, Keys, ListBranch
 from netconf_server.pushdown import Filters, below, covers, key_plans, surviving
 from netconf_server.subtree import apply_nodes
 from netconf_server.written import wrapped, written
+from rui.netconf import names
 from rui.schema import Kind, Node
 
 _Read: TypeAlias = tuple[Keys, Entry]
@@ -22,7 +25,9 @@ KeysAt: TypeAlias = Callable[[Sequence[Node]], Callable[[etree._Element], Sequen
 
 @dataclass(frozen=True)
 class _Flow:
-    """Entries on their way to one list: the nodes from the top to it, and the reads with the plan behind each."""
+    """Entries on their way to one list: the nodes from the top to it, and the reads with the plan behind
+    each.
+    """
 
     nodes: tuple[Node, ...]
     reads: Iterator[_Read]
@@ -31,7 +36,9 @@ class _Flow:
 def branched(
     element: etree._Element | None, filters: Filters, branches: Sequence[ListBranch], keys_at: KeysAt
 ) -> Iterator[bytes]:
-    """The pieces of one top-level element: `element` is its small part, if any, `branches` the lists inside it."""
+    """The pieces of one top-level element: `element` is its small part, if any, `branches` the lists inside
+    it.
+    """
     flows = [_Flow(branch.nodes, _reads(branch, filters)) for branch in branches]
     if flows[0].nodes[0].kind is Kind.LIST:
         instances = [] if element is None else [element]

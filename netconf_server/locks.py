@@ -27,13 +27,11 @@ class Locks:
         return self._held.get(datastore)
 
     def acquire(self, datastore: str, session: int, now: datetime) -> None:
-        """Take the lock. Raises RpcError `lock-denied` naming the session that holds it, this one included."""
+        """Take the lock. Raises RpcError `lock-denied` with the holder, which may be this session."""
         held = self._held.get(datastore)
         if held is not None:
             whose = "this session" if held.session == session else f"session {held.session}"
-            raise RpcError.lock_denied(
-                held.session, f"{datastore} is locked by {whose} already; wait until it unlocks"
-            )
+            raise RpcError.lock_denied(held.session, f"{datastore} is locked by {whose} already")
         self._held[datastore] = Lock(session, now)
 
     def release(self, datastore: str, session: int) -> None:

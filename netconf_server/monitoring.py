@@ -1,4 +1,6 @@
-"""ietf-netconf-monitoring (RFC 6022): the netconf-state tree, get-schema, and the list of streams (RFC 5277 3.2.5.1)."""
+"""ietf-netconf-monitoring (RFC 6022): the netconf-state tree, get-schema, and the list of streams (RFC 5277
+3.2.5.1).
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,10 @@ class StateTree:
 
     def _add_schemas(self, parent: etree._Element) -> None:
         for module in self._schema.modules:
-            texts = [(module.name, module.revision), *((part.name, part.revision) for part in module.submodules)]
+            texts = [
+                (module.name, module.revision),
+                *((part.name, part.revision) for part in module.submodules),
+            ]
             for name, revision in texts:
                 entry = _add(parent, "schema")
                 _add(entry, "identifier", name)

@@ -1,4 +1,6 @@
-"""Reading the parameters of NETCONF's own operations (RFC 6241 section 7), once the schema has held the envelope."""
+"""Reading the parameters of NETCONF's own operations (RFC 6241 section 7), once the schema has held the
+envelope.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ from lxml import etree
 
 from netconf_server.datastores import CANDIDATE, RUNNING
 from netconf_server.subtree import SubtreeFilter
+from netconf_server.xmltree import scope
 from rui.netconf import names
 from rui.netconf.errors import RpcError
 from rui.netconf.tags import ErrorType
@@ -16,14 +19,14 @@ _OPAQUE = frozenset({names.base("config"), names.base("filter")})
 
 def envelope(operation: etree._Element) -> etree._Element:
     """A copy of the operation for the schema, in which `config` and `filter` are empty."""
-    copy = etree.Element(operation.tag, nsmap=operation.nsmap)
+    copy = etree.Element(operation.tag, nsmap=scope(operation))
     for child in operation.iterchildren(etree.Element):
         _copy_envelope(copy, child)
     return copy
 
 
 def _copy_envelope(parent: etree._Element, source: etree._Element) -> None:
-    copy = etree.SubElement(parent, source.tag, nsmap=source.nsmap)
+    copy = etree.SubElement(parent, source.tag, nsmap=scope(source))
     if source.tag in _OPAQUE:
         return
     copy.attrib.update(source.attrib)
@@ -63,7 +66,9 @@ def choice(operation: etree._Element, role: str) -> etree._Element:
 
 
 def read_filter(operation: etree._Element, tag: str = names.base("filter")) -> SubtreeFilter | None:
-    """The subtree filter of an operation, None when it has none. Raises RpcError for another type of filter."""
+    """The subtree filter of an operation, None when it has none. Raises RpcError for another type of
+    filter.
+    """
     element = operation.find(tag)
     if element is None:
         return None

@@ -6,10 +6,13 @@ from lxml import etree
 
 from netconf_server.edit import REMOVING, Operation, read_operation
 from netconf_server.persist import empty_config
+from netconf_server.xmltree import scope
 
 
 def payload_of(config: etree._Element, default: Operation) -> etree._Element:
-    """Copy the content of `config` without edit attributes and without what it deletes or removes. Raises RpcError."""
+    """Copy the content of `config` without edit attributes and without what it deletes or removes. Raises
+    RpcError.
+    """
     payload = empty_config()
     for child in config.iterchildren(etree.Element):
         _add(payload, child, default)
@@ -20,7 +23,7 @@ def _add(parent: etree._Element, source: etree._Element, inherited: Operation) -
     operation = read_operation(source, inherited)
     if operation in REMOVING:
         return
-    copy = etree.SubElement(parent, source.tag, nsmap=source.nsmap)
+    copy = etree.SubElement(parent, source.tag, nsmap=scope(source))
     children = list(source.iterchildren(etree.Element))
     if not children:
         copy.text = source.text

@@ -1,4 +1,6 @@
-"""The file of the running datastore: read with every fault named, written so that a crash leaves the old or the new."""
+"""The file of the running datastore: read with every fault named, written so that a crash leaves the old or
+the new.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ _ROOTS = frozenset({"config", "data"})
 
 
 class StartupError(Exception):
-    """A configuration file cannot be used; the text names the file, the place in it and the reason, a line each."""
+    """A configuration file cannot be used; the text names the file, the place in it and the reason, a line
+    each.
+    """
 
     def __init__(self, path: Path, reasons: list[str]) -> None:
         super().__init__("\n".join(f"{path}: {reason}" for reason in reasons))
@@ -47,7 +51,8 @@ def read_config(path: Path, schema: Schema) -> etree._Element:
     if root.getroottree().docinfo.internalDTD is not None:
         raise StartupError(path, ["a document type declaration is not allowed; remove it"])
     if etree.QName(root).localname not in _ROOTS:
-        reason = f"line {root.sourceline}: the root is {root.tag}; put the configuration in <config xmlns={names.BASE!r}>"
+        advice = f"put the configuration in <config xmlns={names.BASE!r}>"
+        reason = f"line {root.sourceline}: the root is {root.tag}; {advice}"
         raise StartupError(path, [reason])
     # Renamed, not rebuilt: values may use prefixes that are declared on the root.
     root.tag = names.base("config")
@@ -60,7 +65,9 @@ def read_config(path: Path, schema: Schema) -> etree._Element:
 
 
 def _describe(issue: Issue, tree: etree._Element, schema: Schema) -> str:
-    """The issue with the line of the nearest element that is there (libyang saw the text without its layout)."""
+    """The issue with the line of the nearest element that is there (libyang saw the text without its
+    layout).
+    """
     xpath, prefixes = to_xpath(issue.path, {module.name: module.namespace for module in schema.modules})
     while prefixes and xpath:
         found = tree.xpath(f".{xpath}", namespaces=prefixes)
@@ -71,7 +78,9 @@ def _describe(issue: Issue, tree: etree._Element, schema: Schema) -> str:
 
 
 def write_config(path: Path, tree: etree._Element) -> None:
-    """Replace the file by this tree, durably: a temporary file, fsync, rename, fsync of the folder. Raises OSError."""
+    """Replace the file by this tree, durably: a temporary file, fsync, rename, fsync of the folder. Raises
+    OSError.
+    """
     temporary = path.with_name(f".{path.name}.new")
     data = etree.tostring(tree, pretty_print=True, xml_declaration=True, encoding="UTF-8")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

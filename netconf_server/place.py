@@ -1,4 +1,6 @@
-"""Where in the data a fault lies: the XPath of RFC 6241's error-path, with keys, made only when an error needs it."""
+"""Where in the data a fault lies: the XPath of RFC 6241's error-path, with keys, made only when an error
+needs it.
+"""
 
 from __future__ import annotations
 

@@ -12,12 +12,16 @@ from netconf_server.xmltree import reparsed
 from rui.schema import Kind, Node, Schema
 
 Keys: TypeAlias = Mapping[str, Mapping[str, str]]
-"""Key predicates by list name: `{"group": {"group-id": "g1"}, "user": {"mac-address": "02:…"}}`, texts as sent."""
+"""Key predicates by list name: `{"group": {"group-id": "g1"}, "user": {"mac-address": "02:…"}}`, texts as
+sent.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a large list: the keys of each list above it, outermost first, and its XML, namespace declared."""
+    """One entry of a large list: the keys of each list above it, outermost first, and its XML, namespace
+    declared.
+    """
 
     parents: tuple[Mapping[str, str], ...]
     xml: bytes
@@ -34,7 +38,8 @@ class ListProvider(Protocol):
     """Gives the entries of one large list, never all at once."""
 
     def read(self, keys: Keys) -> Iterable[Entry]:
-        """The entries that fit all `keys` (empty: all), and no others; entries of one parent next to each other.
+        """The entries that fit all `keys` (empty: all), and no others; entries of one parent next to each
+        other.
 
         It is read in slices while other work goes on, so it has to stand changes of what it reads from.
         """
@@ -50,7 +55,9 @@ class ListBranch:
 
 @dataclass(frozen=True)
 class TreeBranch:
-    """A registered TreeProvider and the tags from the top to its element; `nodes` are as far as the schema knows."""
+    """A registered TreeProvider and the tags from the top to its element; `nodes` are as far as the schema
+    knows.
+    """
 
     tags: tuple[str, ...]
     provider: TreeProvider
@@ -76,7 +83,9 @@ class Providers:
         self.trees.append(TreeBranch((tag,), provider))
 
     def add_list(self, path: str, provider: ListProvider) -> None:
-        """Register for a list; one for each list, and one below any outer list. Raises UnknownNodeError, ValueError."""
+        """Register for a list; one for each list, and one below any outer list. Raises UnknownNodeError,
+        ValueError.
+        """
         nodes = self._nodes(path)
         if nodes[-1].kind is not Kind.LIST:
             raise ValueError(f"{path} is a {nodes[-1].kind}, not a list")
@@ -103,7 +112,9 @@ def _first_list(nodes: Sequence[Node]) -> Node:
 
 
 def combine(target: etree._Element, source: etree._Element, node: Node | None) -> None:
-    """Merge the children of `source` into `target`, both instances of `node`: entries by key, leafs replaced."""
+    """Merge the children of `source` into `target`, both instances of `node`: entries by key, leafs
+    replaced.
+    """
     for child in source.iterchildren(etree.Element):
         inner = node.children.get(str(child.tag)) if node is not None else None
         same = _counterpart(target, child, inner)

@@ -1,4 +1,6 @@
-"""From a subtree filter to the keys that a large list is asked for, and to what is still to be checked afterwards."""
+"""From a subtree filter to the keys that a large list is asked for, and to what is still to be checked
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ Filters: TypeAlias = "list[FilterNode] | None"
 
 
 def surviving(filters: Filters, element: etree._Element | None) -> Filters:
-    """Those filter nodes whose attributes and content matches hold for this element (None: an element with nothing in it)."""
+    """Those filter nodes whose attributes and content matches hold for this element (None: an element with
+    nothing in it).
+    """
     if filters is None:
         return None
     return [node for node in filters if _holds(node, element)]
@@ -30,10 +34,12 @@ def below(filters: Filters, tag: str) -> Filters:
 
 
 def key_plans(nodes: Sequence[Node], filters: Filters) -> list[Keys]:
-    """The reads to make of a list provider: key predicates for the lists of `nodes`, the path from the top to its list.
+    """The reads to make of a list provider: key predicates for the lists of `nodes`, the path from the top
+    to its list.
 
-    Where every filter node pins all keys of a list there is one read for each distinct entry, else one read with the
-    keys that they all pin. Different plans never give one entry twice. No plan means: there is nothing to read.
+    Where every filter node pins all keys of a list there is one read for each distinct entry, else one read
+    with the keys that they all pin. Different plans never give one entry twice. No plan means: there is
+    nothing to read.
     """
     if filters is not None and not filters and not any(node.kind is Kind.LIST for node in nodes[:-1]):
         return []

@@ -1,7 +1,8 @@
-"""The content of `get` and `get-config` as byte pieces: filtered, merged from all sources, never built as one tree.
+"""The content of `get` and `get-config` as byte pieces: filtered, merged from all sources, never built as
+one tree.
 
-Configuration and small operational trees are elements; the entries of large lists come from their providers while the
-reply is already on its way, restricted by the keys that the filter pins.
+Configuration and small operational trees are elements; the entries of large lists come from their providers
+while the reply is already on its way, restricted by the keys that the filter pins.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from netconf_server.providers import Providers, combine
 from netconf_server.pushdown import Filters
 from netconf_server.subtree import SubtreeFilter, apply_nodes
 from netconf_server.written import written
-from netconf_server.xmltree import reparsed
+from netconf_server.xmltree import reparsed, scope
 from rui.netconf import names
 from rui.schema import Node, Schema
 
@@ -59,7 +60,7 @@ class Readout:
         if not added:
             return found
         # The datastore's tree never changes, so what is added goes into a copy.
-        whole = reparsed(found[0]) if found else etree.Element(tag, nsmap=added[0].nsmap)
+        whole = reparsed(found[0]) if found else etree.Element(tag, nsmap=scope(added[0]))
         for element in added:
             combine(whole, element, self._schema.tree.data.get(tag))
         return [whole, *found[1:]]
@@ -70,7 +71,9 @@ class Readout:
             yield from written(selected)
 
     def _keys_at(self, above: Sequence[Node]) -> Callable[[etree._Element], Sequence[str]]:
-        """The function that finds the keys of an element by its place: below its ancestors, else below `above`."""
+        """The function that finds the keys of an element by its place: below its ancestors, else below
+        `above`.
+        """
         prefix = [node.tag for node in above]
 
         def keys_of(element: etree._Element) -> Sequence[str]:
@@ -92,7 +95,7 @@ def _nested(tags: Sequence[str], element: etree._Element) -> etree._Element:
     """The element inside the containers above it."""
     inner = reparsed(element)
     for tag in reversed(tags[:-1]):
-        outer = etree.Element(tag, nsmap=names.nsmap(names.split(tag)[0] or ""))
+        outer = etree.Element(tag, nsmap=scope(names)(names.split(tag)[0] or ""))
         outer.append(inner)
         inner = outer
     return inner

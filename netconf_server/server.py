@@ -37,8 +37,8 @@ _MAX_SESSION_ID = 4_294_967_295
 class NetconfServer:
     """A NETCONF server over SSH for the modules of `schema`.
 
-    Register rpcs, data and streams, then `listen` or `call_home`. `host_key_file` is made when it does not exist.
-    The schema has to implement ietf-netconf and ietf-netconf-monitoring; `load_schema` adds them.
+    Register rpcs, data and streams, then `listen` or `call_home`. `host_key_file` is made when it does not
+    exist. The schema has to implement ietf-netconf and ietf-netconf-monitoring; `load_schema` adds them.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class NetconfServer:
     def register_rpc(self, qname: str, handler: Handler, *, bulk: bool = False) -> None:
         """Answer the rpc `{namespace}name` by `handler`; the model checks its input first.
 
-        With `bulk` the content of `record` elements is left out of that check: the handler checks each record itself.
-        Raises ValueError when the schema has no such rpc.
+        With `bulk` the content of `record` elements is left out of that check: the handler checks each
+        record itself. Raises ValueError when the schema has no such rpc.
         """
         if qname not in self.schema.tree.rpcs:
             raise ValueError(f"no module of the schema defines the rpc {qname}")
@@ -93,7 +93,8 @@ class NetconfServer:
     def register_list(self, path: str, provider: ListProvider) -> None:
         """Have `provider` give the entries of the state list at a schema path, streamed and asked for by key.
 
-        Raises UnknownNodeError, or ValueError when it is no state list, or beside another inside one outer list.
+        Raises UnknownNodeError, or ValueError when it is no state list, or beside another inside one outer
+        list.
         """
         self._providers.add_list(path, provider)
 
@@ -121,8 +122,8 @@ class NetconfServer:
     async def call_home(self, host: str, port: int) -> None:
         """Call a client (RFC 8071) and serve it on that connection; return when the connection is over.
 
-        Raises OSError when there is no connection, asyncssh.Error when the login does not come about. The caller
-        decides when to call again.
+        Raises OSError when there is no connection, asyncssh.Error when the login does not come about. The
+        caller decides when to call again.
         """
         await ssh.call_home(host, port, self._host_key, self._gate)
 
@@ -154,7 +155,9 @@ class NetconfServer:
             )
             return None
         info = SessionInfo(self._next_id(), user, peer, "netconf-ssh", utc_now())
-        session = Session(info, self.capabilities, channel, self._answer, self.limits, self._session_ended)
+        session = Session(
+            info, self.capabilities, channel, self._answer, limits=self.limits, on_end=self._session_ended
+        )
         self._sessions[info.id] = session
         self._totals.sessions += 1
         return session
@@ -234,5 +237,6 @@ class NetconfServer:
         return RpcError.operation_not_supported(f"there is no operation {name!r} in {namespace}")
 
 
-# Where the schema's word would be less exact than ours: its targets depend on features that this server lacks.
+# Where the schema's word would be less exact than ours: its targets depend on features that this server
+# lacks.
 _CHECKED_BY_HAND = frozenset({names.base("delete-config")})

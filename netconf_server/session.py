@@ -58,8 +58,9 @@ class Counters:
 class Session:
     """The asyncio shell around one ServerSession core.
 
-    Feed it `receive`, `receive_eof`, `lost`, `pause_writing` and `resume_writing` from the transport. `handler`
-    answers every rpc; `on_end` is called once, when the session is over, with whether it ended in order.
+    Feed it `receive`, `receive_eof`, `lost`, `pause_writing` and `resume_writing` from the transport.
+    `handler` answers every rpc; `on_end` is called once, when the session is over, with whether it ended in
+    order.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Session:
         capabilities: Sequence[str],
         transport: Transport,
         handler: Handler,
+        *,
         limits: Limits,
         on_end: Callable[[Session, bool], None],
     ) -> None:
@@ -150,7 +152,9 @@ class Session:
     # --- from the server
 
     def notify(self, content: Body, event_time: str) -> None:
-        """Send a notification, or queue it behind what is being sent; a session that falls too far behind is closed."""
+        """Send a notification, or queue it behind what is being sent; a session that falls too far behind
+        is closed.
+        """
         if not self.open:
             return
         self._core.send_notification(content, event_time)

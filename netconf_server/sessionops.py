@@ -1,4 +1,6 @@
-"""The operations on sessions and subscriptions: close-session, kill-session (RFC 6241 7.8, 7.9), create-subscription (RFC 5277)."""
+"""The operations on sessions and subscriptions: close-session, kill-session (RFC 6241 7.8, 7.9),
+create-subscription (RFC 5277).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""SSH below NETCONF (RFC 6242): one asyncssh server side, for accepted connections and for Call Home (RFC 8071) alike."""
+"""SSH below NETCONF (RFC 6242): one asyncssh server side, for accepted connections and for Call Home (RFC
+8071) alike.
+"""
 
 from __future__ import annotations
 
@@ -126,7 +128,7 @@ class Connection(asyncssh.SSHServer):
         if not self.user:
             log.info("connection-without-login", peer=self.peer, reason=str(exc or "closed by the peer"))
 
-    def begin_auth(self, username: str) -> bool:
+    def begin_auth(self, username: str) -> bool:  # noqa: ARG002
         """Every user has to prove who he is; the name may be unknown, which is not told."""
         return True
 
@@ -287,7 +289,8 @@ async def listen(host: str, port: int, host_key: asyncssh.SSHKey, gate: Gate) ->
 async def call_home(host: str, port: int, host_key: asyncssh.SSHKey, gate: Gate) -> None:
     """Connect out and be the SSH server on that connection (RFC 8071 section 3.1); return when it is over.
 
-    Raises OSError when there is no connection, asyncssh.Error when the client's side breaks it off before the login.
+    Raises OSError when there is no connection, asyncssh.Error when the client's side breaks it off before
+    the login.
     """
     async with asyncio.timeout(gate.limits.login_timeout):
         connection = await asyncssh.connect_reverse(host, port, **gate.options(host_key))

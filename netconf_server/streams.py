@@ -51,7 +51,8 @@ class Subscription:
         """Send one notification to this session only; nothing happens once the subscription has ended.
 
         `event_time` (aware) is now unless given. The content is checked against the model, which raises
-        rui.schema.DataError; `validate=False` is for content that the caller has checked already, record by record.
+        rui.schema.DataError; `validate=False` is for content that the caller has checked already, record by
+        record.
         """
         if not self.active or not self._receiver.open:
             return

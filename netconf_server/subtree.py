@@ -1,7 +1,7 @@
 """Subtree filters of RFC 6241 section 6, compiled once and applied to trees or to single entries.
 
-A filter needs no schema. Where the caller knows the keys of lists, entries that are selected in part keep them
-(section 6.2 allows the server to), so that a client can tell the entries apart.
+A filter needs no schema. Where the caller knows the keys of lists, entries that are selected in part keep
+them (section 6.2 allows the server to), so that a client can tell the entries apart.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from lxml import etree
 
-from netconf_server.xmltree import append_copy
+from netconf_server.xmltree import append_copy, attributes, scope
 
 KeysOf: TypeAlias = Callable[[etree._Element], Sequence[str]]
 """Given a data element, the tags (`{ns}name`) of its key leafs; empty when it is no list entry."""
@@ -49,7 +49,9 @@ class FilterNode:
         return self.names(element.tag) and all(element.get(key) == value for key, value in self.attributes)
 
     def text_matches(self, element: etree._Element) -> bool:
-        """Say whether a content match (section 6.2.5) holds: equal without surrounding white space, prefixes resolved."""
+        """Say whether a content match (section 6.2.5) holds: equal without surrounding white space,
+        prefixes resolved.
+        """
         value = (element.text or "").strip()
         if self.qualified is not None and ":" in value:
             return _qualified(value, element) == self.qualified
@@ -58,7 +60,9 @@ class FilterNode:
 
 @dataclass(frozen=True)
 class SubtreeFilter:
-    """A compiled <filter type="subtree">; `top` are its top-level nodes, an empty filter selects nothing (6.4.2)."""
+    """A compiled <filter type="subtree">; `top` are its top-level nodes, an empty filter selects nothing
+    (6.4.2).
+    """
 
     top: FilterNode
 
@@ -68,7 +72,9 @@ class SubtreeFilter:
         return cls(_compile(element, is_root=True))
 
     def at(self, tag: str) -> list[FilterNode]:
-        """The filter's top-level nodes that name elements with this tag; empty when nothing of it can be selected."""
+        """The filter's top-level nodes that name elements with this tag; empty when nothing of it can be
+        selected.
+        """
         return [node for node in (*self.top.content, *self.top.others) if node.names(tag)]
 
     def apply(self, element: etree._Element, keys_of: KeysOf | None = None) -> etree._Element | None:
@@ -79,7 +85,9 @@ class SubtreeFilter:
 def apply_nodes(
     nodes: Iterable[FilterNode], element: etree._Element, keys_of: KeysOf | None = None
 ) -> etree._Element | None:
-    """What sibling filter nodes together select of an element: the element itself if all of it, a pruned copy, or None."""
+    """What sibling filter nodes together select of an element: the element itself if all of it, a pruned
+    copy, or None.
+    """
     selection = _merge(_select(node, element) for node in nodes)
     if isinstance(selection, bool):
         return element if selection else None
@@ -156,7 +164,7 @@ def _prune(
     element: etree._Element, selection: dict[int, _Selection], keys_of: KeysOf | None
 ) -> etree._Element:
     """A copy of the element with only the selected children, and the keys of a list entry."""
-    pruned = etree.Element(element.tag, attrib=dict(element.attrib), nsmap=element.nsmap)
+    pruned = etree.Element(element.tag, attrib=attributes(element), nsmap=scope(element))
     keys = set(keys_of(element)) if keys_of is not None else set()
     for i, child in enumerate(element.iterchildren(etree.Element)):
         chosen = True if child.tag in keys else selection.get(i, False)

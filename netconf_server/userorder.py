@@ -24,7 +24,9 @@ _PREDICATE = re.compile(r"""\s*\[\s*(?:([\w.-]+):)?([\w.-]+)\s*=\s*(?:'([^']*)'|
 
 @dataclass(frozen=True)
 class Position:
-    """Where an entry goes: `where` is first, last, before or after; `anchor` the key of its neighbour for the latter two."""
+    """Where an entry goes: `where` is first, last, before or after; `anchor` the key of its neighbour for
+    the latter two.
+    """
 
     where: str
     anchor: KeyValues | None = None
@@ -74,15 +76,14 @@ def _read_key(text: str, source: etree._Element, node: Node) -> KeyValues:
     return tuple(value_of_text(found[tag], source.nsmap, node.children[tag]) for tag in key_tags(node))
 
 
-def move(
-    index: ListIndex,
-    target: etree._Element,
-    node: Node,
-    item: etree._Element,
-    position: Position,
-    place: Place,
-) -> None:
-    """Put an entry or value of `target` where `position` says. Raises RpcError `bad-attribute` if the neighbour is missing."""
+def move(index: ListIndex, node: Node, item: etree._Element, position: Position, place: Place) -> None:
+    """Put an entry or value of a list where `position` says, among its siblings.
+
+    Raises RpcError `bad-attribute` with app-tag `missing-instance` when the neighbour does not exist.
+    """
+    target = item.getparent()
+    if target is None:
+        return
     if position.anchor is None:
         siblings = target.iterchildren(node.tag, reversed=position.where == "last")
         anchor = next(siblings)

@@ -1,4 +1,6 @@
-"""Values of leafs made comparable: two texts of one value (`1` and `01`, two prefixes of one identity) become equal."""
+"""Values of leafs made comparable: two texts of one value (`1` and `01`, two prefixes of one identity)
+become equal.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def value_of(leaf: etree._Element, node: Node) -> Value:
 
 
 def value_of_text(text: str, prefixes: Mapping[str | None, str], node: Node) -> Value:
-    """The value that `text` has for this leaf, with `prefixes` in scope; a text that does not fit stays itself."""
+    """The value that `text` has for this leaf, with `prefixes` in scope; a text that does not fit stays
+    itself.
+    """
     base = node.type.base if node.type is not None else "string"
     if base == "string":
         return text

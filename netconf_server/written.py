@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 
 from lxml import etree
 
-from netconf_server.xmltree import to_bytes
+from netconf_server.xmltree import attributes, scope, to_bytes
 
 # Elements with more children than this are written child by child.
 _WIDE = 32
@@ -32,7 +32,7 @@ def written(element: etree._Element) -> Iterator[bytes]:
 
 def tags_of(element: etree._Element) -> tuple[bytes, bytes]:
     """The start and end tag of an element, with attributes and every prefix in scope."""
-    empty = etree.tostring(etree.Element(element.tag, attrib=dict(element.attrib), nsmap=element.nsmap))
+    empty = etree.tostring(etree.Element(element.tag, attrib=attributes(element), nsmap=scope(element)))
     name = empty[1:-2].split(b" ", 1)[0]
     return empty[:-2] + b">", b"</" + name + b">"
 
@@ -52,7 +52,9 @@ def wrapped(start: bytes, inner: Iterable[bytes], end: bytes, *, always: bool) -
 
 
 async def paced(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Join pieces to slices of some ten kilobytes, and let the loop run between slices, at latest after 5 ms."""
+    """Join pieces to slices of some ten kilobytes, and let the loop run between slices, at latest after 5
+    ms.
+    """
     held: list[bytes] = []
     size = 0
     started = time.monotonic()
