@@ -23,9 +23,11 @@ class Checkpointer:
 
     def __init__(self, file: StoreFile, start_at: int = START_AT, limit: int = LIMIT) -> None:
         self._file = file
-        self._start_at = start_at
+        self.start_at = start_at
         self._limit = limit
         self._next_limit = limit
+        # SQLite lets one checkpoint run, and turns a second one away instead of having it wait.
+        self._running = threading.Lock()
         self._connection = file.connect()
         self._wanted = threading.Event()
         self._closing = False
@@ -35,7 +37,7 @@ class Checkpointer:
     def written(self, writer: sqlite3.Connection) -> None:
         """Look at the log's size after a transaction; called by the writer, with its connection."""
         size = self._file.wal_size()
-        if size > self._start_at:
+        if size > self.start_at:
             self._wanted.set()
         if size < self._limit:
             self._next_limit = self._limit
@@ -53,7 +55,8 @@ class Checkpointer:
     def _restart(self, writer: sqlite3.Connection) -> None:
         try:
             writer.execute(f"PRAGMA busy_timeout = {_WAIT_FOR_READERS_MS}")
-            writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+            with self._running:
+                writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         except sqlite3.Error as error:
             log.warning("store-checkpoint-failed", reason=str(explain(self._file.path, error)))
         finally:
@@ -67,7 +70,8 @@ class Checkpointer:
                 if self._closing:
                     return
                 try:
-                    self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                    with self._running:
+                        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 except sqlite3.Error as error:
                     # The log keeps what is durable; the next commit asks again.
                     log.warning("store-checkpoint-failed", reason=str(explain(self._file.path, error)))

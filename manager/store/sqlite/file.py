@@ -96,8 +96,6 @@ class StoreFile:
         try:
             for pragma in ("synchronous = FULL", "secure_delete = OFF", "wal_autocheckpoint = 0"):
                 connection.execute(f"PRAGMA {pragma}")
-            # Once the log starts over, its file shrinks: its size tells how full it is.
-            connection.execute(f"PRAGMA journal_size_limit = {1 << 20}")
             if self._max_pages is not None:
                 connection.execute(f"PRAGMA max_page_count = {self._max_pages}")
             if read_only:

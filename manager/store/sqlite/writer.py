@@ -64,6 +64,8 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._connection = file.connect()
         self._connection.execute("PRAGMA cache_size = -65536")
+        # Once the log starts over its file shrinks, so that its size tells how full it is.
+        self._connection.execute(f"PRAGMA journal_size_limit = {checkpointer.start_at // 2}")
         self._wake = threading.Condition()
         self._queue: deque[_Entry[object]] = deque()
         self._deliveries: dict[tuple[str, str], Version] = {}
