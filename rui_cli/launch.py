@@ -56,16 +56,23 @@ class Launched:
     """One `rui` sub-command as a process that can be started, killed and started again.
 
     `words` are the words after `rui`; `log` collects standard output and standard error of all its starts;
-    `environment` is added to this process's own.
+    `environment` is added to this process's own. `prefix` is a command that becomes the given one (by exec),
+    such as `ip netns exec NAME`.
     """
 
     def __init__(
-        self, name: str, words: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        words: Sequence[str],
+        log: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.log = log
         self.starts = 0
-        self._command = (sys.executable, "-m", "rui_cli", *words)
+        self._command = (*prefix, sys.executable, "-m", "rui_cli", *words)
         self._environment = dict(environment or {})
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -183,9 +190,9 @@ class Fleet:
         self.folder = folder
         self.members: dict[str, Launched] = {}
 
-    def add(self, name: str, words: Sequence[str]) -> Launched:
+    def add(self, name: str, words: Sequence[str], *, prefix: Sequence[str] = ()) -> Launched:
         """Add a process by name and the words after `rui`; its log is NAME.log in the fleet's folder."""
-        self.members[name] = Launched(name, words, self.folder / f"{name}.log")
+        self.members[name] = Launched(name, words, self.folder / f"{name}.log", prefix=prefix)
         return self.members[name]
 
     async def start(self, names: Iterable[str] | None = None, within: float = 30.0) -> None:

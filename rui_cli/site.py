@@ -1,6 +1,7 @@
-"""A throw-away site on loopback: one manager and its routers, with keys, passwords, ports and startup files.
+"""A throw-away site: one manager and its routers, with keys, passwords, ports and startup files.
 
-For the demo, the benchmarks and tests. Everything is made below one folder that its owner removes:
+For the demo, the benchmarks and tests, on loopback; for the labs, at the addresses of their namespaces.
+Everything is made below one folder that its owner removes:
 
     FOLDER/<name>/startup.xml   FOLDER/<name>/data/   FOLDER/<name>/*.password
 
@@ -60,14 +61,14 @@ class Group:
     """One backup group of a site: who is primary, who are secondaries, and what to put in its configuration.
 
     `simulated` holds leaves of the simulated subscriber source, given to every member so that roles can
-    change; `router_leaves` and `cloud_leaves` are added to the group's configuration at the routers and at
-    the manager.
+    change, or None where `router_leaves` names another source; `router_leaves` and `cloud_leaves` are added
+    to the group's configuration at the routers and at the manager.
     """
 
     id: str
     primary: str
     secondaries: tuple[str, ...]
-    simulated: Mapping[str, Content] = field(default_factory=dict)
+    simulated: Mapping[str, Content] | None = field(default_factory=dict)
     router_leaves: Mapping[str, Content] = field(default_factory=dict)
     cloud_leaves: Mapping[str, Content] = field(default_factory=dict)
 
@@ -78,13 +79,19 @@ class Group:
 
 
 class Site:
-    """The files of one manager and of the routers of `groups`, below `folder`; `write` makes them."""
+    """The files of one manager and of the routers of `groups`, below `folder`; `write` makes them.
 
-    def __init__(self, folder: Path, groups: Sequence[Group]) -> None:
+    `addresses` says where devices are, by name; those that it leaves out are on loopback.
+    """
+
+    def __init__(
+        self, folder: Path, groups: Sequence[Group], addresses: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         self.groups = tuple(groups)
         self.routers = tuple(dict.fromkeys(name for group in groups for name in group.members))
         self.devices = (MANAGER, *self.routers)
+        self._addresses = {name: (addresses or {}).get(name, LOOPBACK) for name in self.devices}
         self.ports = dict(zip(self.devices, free_ports(len(self.devices), LOOPBACK), strict=True))
 
     def startup(self, name: str) -> Path:
@@ -103,7 +110,7 @@ class Site:
     def target(self, name: str) -> Target:
         """How an operator reaches a device's NETCONF server."""
         return Target(
-            LOOPBACK,
+            self._addresses[name],
             OPERATOR,
             PinnedKey(self._host_keys[name]),
             port=self.ports[name],
@@ -139,7 +146,7 @@ class Site:
 
     def _server(self, name: str, clients: Sequence[str]) -> dict[str, Content]:
         return {
-            "listen": {"address": LOOPBACK, "port": str(self.ports[name])},
+            "listen": {"address": self._addresses[name], "port": str(self.ports[name])},
             "account": [
                 {"name": client, "password-hash": self._hashes[client]} for client in (*clients, OPERATOR)
             ],
@@ -147,7 +154,7 @@ class Site:
 
     def _client(self, name: str, server: str) -> dict[str, Content]:
         return {
-            "address": LOOPBACK,
+            "address": self._addresses[server],
             "port": str(self.ports[server]),
             "username": name,
             "password-file": str(self.folder / name / "client.password"),
@@ -159,21 +166,25 @@ class Site:
     def _router(self, name: str) -> etree._Element:
         device: dict[str, Content] = {
             "device-id": name,
-            "address": LOOPBACK,
+            "address": self._addresses[name],
             "netconf-server": self._server(name, [MANAGER]),
             "cloud-endpoint": [{"name": MANAGER, **self._client(name, MANAGER)}],
             "group": [self._group(name, group) for group in self.groups if name in group.members],
         }
         return configuration(DEVICE_NAMESPACE, "device", device)
 
-    @staticmethod
-    def _group(name: str, group: Group) -> dict[str, Content]:
+    def _group(self, name: str, group: Group) -> dict[str, Content]:
+        simulated: dict[str, Content] = {} if group.simulated is None else {"simulated": group.simulated}
         return {
             "id": group.id,
             "static-role": "primary" if name == group.primary else "secondary",
-            "member": [{"device-id": other, "address": LOOPBACK} for other in group.members if other != name],
+            "member": [
+                {"device-id": other, "address": self._addresses[other]}
+                for other in group.members
+                if other != name
+            ],
             **group.router_leaves,
-            "simulated": group.simulated,
+            **simulated,
         }
 
     def _manager(self) -> etree._Element:
