@@ -1,7 +1,8 @@
 """From pyang's statements to the schema tree. Nothing of pyang leaves this file."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from types import MappingProxyType
+from typing import NamedTuple
 
 from pyang import statements, types
 
@@ -9,6 +10,15 @@ from rui.schema.tree import Kind, Membership, Node, Tree, TypeSpec
 
 _DATA = frozenset({"container", "list", "leaf", "leaf-list", "anydata", "anyxml"})
 _OPERATIONS = frozenset({"rpc", "action", "notification"})
+_NODES = _DATA | _OPERATIONS | {"input", "output"}
+
+
+class _Parent(NamedTuple):
+    """Where children are: path and module of their parent, and whether an operation is around them."""
+
+    path: str = ""
+    module: str = ""
+    operation: bool = False
 
 
 def build_tree(modules: dict[str, statements.Statement], implemented: Collection[str]) -> Tree:
@@ -18,7 +28,7 @@ def build_tree(modules: dict[str, statements.Statement], implemented: Collection
     rpcs: dict[str, Node] = {}
     notifications: dict[str, Node] = {}
     for name in sorted(implemented):
-        for node in builder.nodes(modules[name].i_children, "", "", ()):
+        for node in builder.nodes(modules[name].i_children, _Parent()):
             target = {Kind.RPC: rpcs, Kind.NOTIFICATION: notifications}.get(node.kind, data)
             target[node.tag] = node
     return Tree(MappingProxyType(data), MappingProxyType(rpcs), MappingProxyType(notifications))
@@ -37,48 +47,37 @@ class _Builder:
     def nodes(
         self,
         children: Iterable[statements.Statement],
-        parent_path: str,
-        parent_module: str,
-        choices: tuple[Membership, ...],
-        *,
-        operation: bool = False,
-    ) -> Iterable[Node]:
-        """Yield the data nodes among statements, looking through choices and cases."""
+        parent: _Parent,
+        choices: tuple[Membership, ...] = (),
+    ) -> Iterator[Node]:
+        """Yield the data nodes and operations among statements, looking through choices and cases."""
         for statement in children:
             keyword = statement.keyword
             module = _module_name(statement)
             if module not in self._implemented:
                 continue
             if keyword == "choice":
-                place = f"{parent_path}/{module}:{statement.arg}"
+                place = f"{parent.path}/{module}:{statement.arg}"
                 for case in statement.i_children:
                     inner = (*choices, Membership(place, case.arg))
-                    grandchildren = case.i_children if case.keyword == "case" else [case]
-                    yield from self.nodes(
-                        grandchildren, parent_path, parent_module, inner, operation=operation
-                    )
-            elif keyword in _DATA or keyword in _OPERATIONS or keyword in {"input", "output"}:
-                yield self._node(statement, module, parent_path, parent_module, choices, operation)
+                    members = case.i_children if case.keyword == "case" else [case]
+                    yield from self.nodes(members, parent, inner)
+            elif keyword in _NODES:
+                yield self._node(statement, module, parent, choices)
 
     def _node(
         self,
         statement: statements.Statement,
         module: str,
-        parent_path: str,
-        parent_module: str,
+        parent: _Parent,
         choices: tuple[Membership, ...],
-        operation: bool,
     ) -> Node:
         keyword = statement.keyword
-        prefix = "" if module == parent_module else f"{module}:"
-        path = f"{parent_path}/{prefix}{statement.arg or keyword}"
-        inside = operation or keyword in _OPERATIONS
-        children = {
-            node.tag: node
-            for node in self.nodes(
-                getattr(statement, "i_children", ()) or (), path, module, (), operation=inside
-            )
-        }
+        prefix = "" if module == parent.module else f"{module}:"
+        path = f"{parent.path}/{prefix}{statement.arg or keyword}"
+        inside = parent.operation or keyword in _OPERATIONS
+        below = getattr(statement, "i_children", None) or ()
+        children = {node.tag: node for node in self.nodes(below, _Parent(path, module, inside))}
         kind = Kind(keyword)
         minimum = int(_argument(statement, "min-elements") or 0)
         maximum = _argument(statement, "max-elements")
@@ -197,11 +196,10 @@ def _derived_identities(modules: Iterable[statements.Statement]) -> dict[str, fr
     parents: dict[str, set[str]] = {}
     for module in modules:
         for identity in module.i_identities.values():
-            bases = {_qualified(base.i_identity) for base in identity.search("base")}
-            parents[_qualified(identity)] = bases
+            parents[_qualified(identity)] = {_qualified(base.i_identity) for base in identity.search("base")}
     derived: dict[str, set[str]] = {}
-    for name in parents:
-        pending = list(parents[name])
+    for name, bases in parents.items():
+        pending = list(bases)
         while pending:
             base = pending.pop()
             if name not in derived.setdefault(base, set()):

@@ -27,7 +27,7 @@ class Tag(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModuleProblem:
-    """One finding in one module file. `line` is 0 where the reason belongs to no line; `code` names the rule."""
+    """One finding in one module file; `line` is 0 where it belongs to no line, `code` names the rule."""
 
     file: str
     line: int
@@ -52,7 +52,7 @@ class Issue:
     """One reason why the model refuses some data.
 
     `path` is the data path in the words of the sender (`/rui-backup:deliver-user-info/group-id`), list keys
-    included; "" when the data broke off before any node. `tag` is the rpc-error tag that fits and `app_tag` the
+    included; "" when the data broke off before any node. `tag` is the rpc-error tag that fits, `app_tag` the
     model's error-app-tag. `element` is the local name of the offending element and `namespace` an unknown
     namespace, where there is one. `line` counts from 1 and is 0 when it is not known.
     """

@@ -1,4 +1,4 @@
-"""Where module files are: our own folder, pyang's installed IETF modules, and folders that the caller names."""
+"""Where module files are: our own folder, pyang's installed IETF modules, folders that the caller names."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ def yang_directory() -> Path:
 
 
 def installed_directories() -> tuple[Path, ...]:
-    """Return pyang's folders of IETF and IANA modules, found through the installed distribution (any venv)."""
+    """Return pyang's folders of IETF and IANA modules, found through its distribution (in any venv)."""
     try:
         files = distribution("pyang").files or ()
     except PackageNotFoundError:
@@ -42,8 +42,8 @@ def installed_directories() -> tuple[Path, ...]:
 def find_modules(directories: Iterable[Path]) -> dict[str, Path]:
     """Return the file of each module and submodule by name.
 
-    The first folder that has a name wins, so that a caller's folder can stand before ours; inside a folder the
-    latest revision of `NAME@REVISION.yang` does. Raises SchemaError for a folder that is not there.
+    The first folder that has a name wins, so that a caller's folder can stand before ours; inside a folder
+    the latest revision of `NAME@REVISION.yang` does. Raises SchemaError for a folder that is not there.
     """
     found: dict[str, Path] = {}
     for directory in directories:

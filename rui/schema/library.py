@@ -27,7 +27,7 @@ class SubmoduleInfo:
 
 @dataclass(frozen=True, slots=True)
 class ModuleInfo:
-    """One loaded module. `revision` is "" for a module without one; `features` are the enabled ones, sorted."""
+    """One loaded module. `revision` may be ""; `features` are the enabled ones, sorted."""
 
     name: str
     revision: str

@@ -9,7 +9,7 @@ import oopt_gnpy_libyang as ly
 
 from rui.schema.errors import Issue, ModuleProblem, SchemaError, Tag
 
-# libyang's messages go to its store, where `errors()` finds them, and never to stderr. The setting is the process's.
+# libyang's messages go to its store, where `errors()` finds them, and never to stderr, process-wide.
 ly.set_log_options(ly.LogOptions.Store)
 
 _SCHEMA_LINE = re.compile(r"\(line (?:number )?(\d+)\)|line (\d+)")
@@ -18,9 +18,9 @@ _SCHEMA_LINE = re.compile(r"\(line (?:number )?(\d+)\)|line (\d+)")
 class Purpose(Enum):
     """What data is checked as; each holds libyang's options for parsing and for validating.
 
-    CONFIG: a whole datastore, without state. OPERATIONAL: a part of the operational tree, whose constraints may be
-    open (RFC 8342 section 5.3). OPERATION: one request, reply or notification. RECORDS: state that travelled and may
-    hold nodes that we do not know, which are passed over.
+    CONFIG: a whole datastore, without state. OPERATIONAL: a part of the operational tree, whose constraints
+    may be open (RFC 8342 section 5.3). OPERATION: one request, reply or notification. RECORDS: state that
+    travelled and may hold nodes that we do not know, which are passed over.
     """
 
     CONFIG = (
@@ -97,7 +97,6 @@ class LibyangContext:
         """
         parse, validate = purpose.value
         try:
-            # Defaults of containers that the data does not mention are wanted too, so nothing is "present only".
             tree = self._context.parse_data(data, ly.DataFormat.XML, parse, validate)
         except (ly.Error, ly.ErrorWithCode) as cause:
             self._context.clean_all_errors()
@@ -131,8 +130,8 @@ class LibyangContext:
         return problems or (ModuleProblem(file.name, 0, cause, "libyang"),)
 
 
-# libyang says what is wrong in words only. Each row: its words, the tag that fits, and whether the named element
-# (group 1) stands below the path that the message carries.
+# libyang says what is wrong in words only. Each row: its words, the tag that fits, and whether the named
+# element (group 1) stands below the path that the message carries.
 _RULES: tuple[tuple[re.Pattern[str], Tag | None, bool], ...] = tuple(
     (re.compile(pattern, re.DOTALL), tag, below)
     for pattern, tag, below in (

@@ -7,8 +7,9 @@ clash, since YANG gives a module's top-level data nodes, RPCs and notifications 
 inside an RPC sees the RPC as `/x` already (RFC 7950 section 6.4.1), so expressions and error paths stay what
 the sender wrote. Augments into input, output and notifications are carried along.
 
-Everything in the written module is state: an operation's nodes have no config, and groupings may say otherwise.
-A leafref from an operation into data is checked for type, not for an existing target: there is no data here.
+Everything in the written module is state: an operation's nodes have no config, and groupings may say
+otherwise. A leafref from an operation into data is checked for type, not for an existing target: there is no
+data here.
 """
 
 from collections.abc import Mapping
@@ -37,7 +38,10 @@ class Direction(StrEnum):
 def write_operations(
     module: statements.Statement, modules: Mapping[str, statements.Statement], direction: Direction
 ) -> str:
-    """Return the text of `module` (or submodule) with its operations as containers; notifications go with requests."""
+    """Return the text of a module or submodule with its operations as containers.
+
+    Notifications go with requests.
+    """
     return _Writer(module, modules, direction).text()
 
 
@@ -99,7 +103,7 @@ class _Writer:
         self._lines.append("}")
 
     def _target(self, path: str) -> str | None:
-        """Rewrite a schema node identifier: without its `input` or `output` step; None for the other direction."""
+        """Leave `input` or `output` out of a schema node identifier; None for the other direction."""
         steps = path.strip().strip("/").split("/")
         prefix, _, name = steps[0].rpartition(":")
         top = self._top_statement(prefix, name)

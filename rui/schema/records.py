@@ -1,8 +1,8 @@
-"""Check many travelled list entries at once: each travels as its own bytes and is looked at once by each receiver.
+"""Check many travelled list entries at once; each came as its own bytes.
 
-A batch that holds is one libyang parse. Only when it does not hold is each record tried alone, so that a poisoned
-one is named and the rest goes on. Nodes that this schema does not know are passed over: a receiver without an
-augment keeps them as bytes.
+A batch that holds is one libyang parse. Only when it does not hold is each record tried alone, so that a
+poisoned one is named and the rest goes on. Nodes that this schema does not know are passed over: a receiver
+without an augment keeps them as bytes.
 """
 
 import html
@@ -21,7 +21,7 @@ _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=Fals
 
 @dataclass(frozen=True, slots=True)
 class RecordIssue:
-    """Why one record of a batch is refused. `index` counts from 0; `path` is the place inside the data, or ""."""
+    """Why one record of a batch is refused; `index` counts from 0, `path` is the place in the data or ""."""
 
     index: int
     path: str
@@ -69,8 +69,8 @@ class RecordChecker:
         """Check a batch; return one issue for each record that is refused, in order.
 
         `parents`: the key values of the lists above, outermost first (the group-id). `records`: each one
-        well-formed element. `keys`: the key that each record is said to have; one that differs is an issue. A key
-        may occur more than once in a batch.
+        well-formed element. `keys`: the key that each record is said to have; one that differs is an issue.
+        A key may occur more than once in a batch.
         """
         found = [self.key(record) for record in records]
         refused: list[RecordIssue] = []
@@ -79,9 +79,7 @@ class RecordChecker:
             if key is None:
                 refused.append(self._alone(parents, index, records[index]) or self._no_entry(index))
             elif keys is not None and key != keys[index]:
-                refused.append(
-                    RecordIssue(index, "", f"the record's key is {key!r}, announced as {keys[index]!r}")
-                )
+                refused.append(RecordIssue(index, "", f"the record is of {key!r}, not of {keys[index]!r}"))
             else:
                 sound.append(index)
         for layer in _layers(sound, found):
@@ -125,8 +123,6 @@ def _parse(record: bytes) -> etree._Element | str:
         element = etree.fromstring(record, _PARSER)
     except etree.XMLSyntaxError as cause:
         return f"the record is not well-formed XML: {cause.msg}"
-    if element.getroottree().docinfo.doctype:
-        return "the record has a document type declaration"
     return element
 
 

@@ -10,7 +10,7 @@ from lxml import etree
 from rui.schema.build import build_tree
 from rui.schema.errors import DataError, Issue, Tag, UnknownNodeError
 from rui.schema.files import find_modules, installed_directories, yang_directory
-from rui.schema.library import ModuleInfo, describe_modules
+from rui.schema.library import ModuleInfo, SubmoduleInfo, describe_modules
 from rui.schema.libyang import Defaults, LibyangContext, Purpose
 from rui.schema.modelset import ModelSet
 from rui.schema.operations import Direction, write_operations
@@ -25,7 +25,7 @@ _FILTER = "{*}filter"
 _FILTER_ATTRIBUTES = ("type", "select")
 
 Document = etree._Element | bytes
-"""XML as an element or as UTF-8 bytes; data may come inside NETCONF's `config` or `data`, or as bare siblings."""
+"""XML as an element or as UTF-8 bytes; data stands in NETCONF's `config` or `data`, or as bare siblings."""
 
 
 class Schema:
@@ -78,7 +78,7 @@ class Schema:
     # --- what exists
 
     def node(self, path: str) -> Node:
-        """Return the node at a schema path such as `/rui-user-info:user-info/group` or `/rui-backup:x/input/y`.
+        """Return the node at a schema path: `/rui-user-info:user-info/group`, `/rui-backup:x/input/y`.
 
         Module names stand where the module changes; list keys are not part of it. Raises UnknownNodeError.
         """
@@ -101,7 +101,8 @@ class Schema:
     def source(self, name: str, revision: str | None = None) -> str | None:
         """Return the text of a module or submodule, None when there is no such one (RFC 6022 get-schema)."""
         for module in self.modules:
-            for item in (module, *module.submodules):
+            items: tuple[ModuleInfo | SubmoduleInfo, ...] = (module, *module.submodules)
+            for item in items:
                 if item.name == name and revision in {None, "", item.revision}:
                     return item.source
         return None
@@ -130,7 +131,7 @@ class Schema:
         return etree.fromstring(b'<config xmlns="' + NETCONF_NAMESPACE.encode() + b'">' + body + b"</config>")
 
     def check_operational(self, data: Document, source: str = "operational data") -> None:
-        """Check a part of the operational tree: names, values and keys; constraints may be open. Raises DataError."""
+        """Check names, values and keys of a part of the operational tree; raise DataError."""
         self._hold(self._data, data, Purpose.OPERATIONAL, Tag.MISSING_ELEMENT, source)
 
     def check_rpc(self, operation: Document, source: str = "request") -> None:
@@ -154,7 +155,7 @@ class Schema:
         self._hold(self._requests, operation, Purpose.OPERATION, Tag.MISSING_ELEMENT, source)
 
     def check_output(self, operation: str, body: Sequence[Document], source: str = "reply") -> None:
-        """Check what a reply to `operation` (an lxml tag) carries: the elements of its output. Raises DataError."""
+        """Check the output elements that a reply to `operation` (an lxml tag) carries; raise DataError."""
         name = etree.QName(operation)
         namespace = (name.namespace or "").encode()
         inner = b"".join(_bytes(item) for item in body)
@@ -194,7 +195,7 @@ def _compile(
     features: Mapping[str, Collection[str]],
     direction: Direction | None,
 ) -> LibyangContext:
-    """Write the set to a folder, as it is or as operations, and compile it: libyang sees just what pyang took."""
+    """Write the set to a folder, as it is or as operations, and compile it: libyang sees what pyang took."""
     directory.mkdir()
     for name, module in model.modules.items():
         if direction is None:
@@ -224,7 +225,7 @@ def _without_filter_attributes(operation: etree._Element) -> etree._Element:
     operation = copy.deepcopy(operation)
     for element in operation.iterfind(_FILTER):
         for name in _FILTER_ATTRIBUTES:
-            element.attrib.pop(name, None)
+            element.attrib.pop(name, "")
     return operation
 
 

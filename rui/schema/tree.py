@@ -116,7 +116,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """All top-level nodes of the implemented modules by tag: data, RPCs and notifications (one name space)."""
+    """All top-level nodes of the implemented modules by tag; YANG gives them one name space."""
 
     data: Mapping[str, Node]
     rpcs: Mapping[str, Node]
