@@ -14,10 +14,10 @@ from typing import Final
 
 from lxml import etree
 
-from netconf_server.listindex import ListIndex, key_of, key_tags
+from netconf_server.listindex import ListIndex, key_of
 from netconf_server.place import Place
 from netconf_server.userorder import move, read_position, unexpected_attribute
-from netconf_server.values import value_of
+from netconf_server.values import key_tags, value_of
 from netconf_server.xmltree import detached_copy, value_prefixes
 from rui.netconf import names
 from rui.netconf.errors import RpcError

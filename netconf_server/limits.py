@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Limits:
     """Bounds of one server; times in seconds, sizes in bytes.
 
-    The message bounds (`max_message_size`, `max_depth`) are handed to the session core, which checks them
-    while the message still arrives, so an oversized message is never held whole.
+    `max_message_size` is handed to the session core, which checks it while the message still arrives, so an
+    oversized message is never held whole. How deep elements may nest is libxml2's bound (256).
     """
 
     max_sessions: int = 256
@@ -33,8 +33,6 @@ class Limits:
     """How long a client may take nothing of what is sent to it."""
     max_message_size: int = 64 * 1024 * 1024
     """One message from a client."""
-    max_depth: int = 128
-    """Nesting of elements in one message from a client."""
     max_queued_rpcs: int = 64
     """Pipelined rpcs of one session that wait; beyond it nothing more is read from that session."""
     max_queued_bytes: int = 8 * 1024 * 1024

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from lxml import etree
 
-from netconf_server.values import Value, value_of
+from netconf_server.values import Value, key_tags, value_of
 from rui.schema import Node
 
 KeyValues: TypeAlias = tuple[Value, ...]
@@ -54,11 +54,6 @@ def item_key(item: etree._Element, node: Node) -> KeyValues:
         return (value_of(item, node),)
     leafs = (item.find(tag) for tag in key_tags(node))
     return key_of([leaf for leaf in leafs if leaf is not None], node)
-
-
-def key_tags(node: Node) -> tuple[str, ...]:
-    """The tags of a list's key leafs, which are always of the list's own module."""
-    return tuple(f"{{{node.namespace}}}{name}" for name in node.keys)
 
 
 def key_of(leafs: Iterable[etree._Element], node: Node) -> KeyValues:

@@ -1,11 +1,9 @@
-"""Writes a top-level element whose lists come from list providers, merged with what small trees say around
-them.
-"""
+"""Writes a top-level element whose lists come from list providers, merged with small trees around them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from typing import TypeAlias
 
@@ -14,36 +12,47 @@ from lxml import etree
 from netconf_server.providers import Entry, Keys, ListBranch
 from netconf_server.pushdown import Filters, below, covers, key_plans, surviving
 from netconf_server.subtree import apply_nodes
+from netconf_server.values import key_tags
 from netconf_server.written import wrapped, written
 from rui.netconf import names
 from rui.schema import Kind, Node
 
 _Read: TypeAlias = tuple[Keys, Entry]
-KeysAt: TypeAlias = Callable[[Sequence[Node]], Callable[[etree._Element], Sequence[str]]]
-"""Given the nodes above a parentless element, the function that finds the keys of it and of what is in it."""
 
 
 @dataclass(frozen=True)
 class _Flow:
-    """Entries on their way to one list: the nodes from the top to it, and the reads with the plan behind
-    each.
+    """Entries on their way to one list: the nodes from the top to it, the reads and their plans.
+
+    `level` is the node that is being written, `lists` how many lists were passed above it.
     """
 
     nodes: tuple[Node, ...]
     reads: Iterator[_Read]
+    level: int = 0
+    lists: int = 0
+
+    @property
+    def node(self) -> Node:
+        return self.nodes[self.level]
+
+    @property
+    def below(self) -> Node:
+        return self.nodes[self.level + 1]
+
+    def key(self, read: _Read) -> tuple[str, ...]:
+        parent = read[1].parents[self.lists]
+        return tuple(parent[name] for name in self.node.keys)
 
 
 def branched(
-    element: etree._Element | None, filters: Filters, branches: Sequence[ListBranch], keys_at: KeysAt
+    element: etree._Element | None, filters: Filters, branches: Sequence[ListBranch]
 ) -> Iterator[bytes]:
-    """The pieces of one top-level element: `element` is its small part, if any, `branches` the lists inside
-    it.
-    """
+    """The pieces of one top-level element: `element` is its small part, `branches` the lists inside it."""
     flows = [_Flow(branch.nodes, _reads(branch, filters)) for branch in branches]
-    if flows[0].nodes[0].kind is Kind.LIST:
-        instances = [] if element is None else [element]
-        return _Writer(keys_at).entries(flows[0], 0, instances, filters, 0)
-    return _Writer(keys_at).container(flows, 0, element, filters, 0)
+    if flows[0].node.kind is Kind.LIST:
+        return _entries(flows[0], [] if element is None else [element], filters)
+    return _container(flows, element, filters)
 
 
 def _reads(branch: ListBranch, filters: Filters) -> Iterator[_Read]:
@@ -52,112 +61,96 @@ def _reads(branch: ListBranch, filters: Filters) -> Iterator[_Read]:
             yield plan, entry
 
 
-@dataclass(frozen=True)
-class _Writer:
-    keys_at: KeysAt
+def _container(flows: Sequence[_Flow], element: etree._Element | None, filters: Filters) -> Iterator[bytes]:
+    alive = surviving(filters, element)
+    if alive is None or alive:
+        yield from _instance(flows, element, alive)
 
-    def container(
-        self, flows: Sequence[_Flow], level: int, element: etree._Element | None, filters: Filters, depth: int
-    ) -> Iterator[bytes]:
-        """A container above lists; `depth` counts the lists passed on the way."""
-        alive = surviving(filters, element)
+
+def _entries(flow: _Flow, instances: Sequence[etree._Element], filters: Filters) -> Iterator[bytes]:
+    """The provider's own list, or the entries of a list above it with those entries inside."""
+    node = flow.node
+    if flow.level == len(flow.nodes) - 1:
+        yield from _leaves(flow, filters)
+        return
+    waiting = {_instance_key(instance, node): instance for instance in instances}
+    for key, reads in groupby(flow.reads, flow.key):
+        instance = waiting.pop(key, None)
+        if instance is None:
+            instance = _stub(node, key)
+        alive = surviving(filters, instance)
         if alive is None or alive:
-            yield from self._body(flows, level, element, alive, depth)
+            yield from _instance([replace(flow, reads=reads, lists=flow.lists + 1)], instance, alive)
+    for instance in waiting.values():
+        selected = instance if filters is None else apply_nodes(filters, instance, node)
+        if selected is not None:
+            yield from written(selected)
 
-    def entries(
-        self, flow: _Flow, level: int, instances: Sequence[etree._Element], filters: Filters, depth: int
-    ) -> Iterator[bytes]:
-        """The provider's own list, or the entries of a list above it with those entries inside."""
-        node = flow.nodes[level]
-        if level == len(flow.nodes) - 1:
-            yield from self._leaves(flow, filters)
-            return
-        waiting = {_instance_key(instance, node): instance for instance in instances}
-        for key, reads in groupby(
-            flow.reads, lambda read: tuple(read[1].parents[depth][k] for k in node.keys)
-        ):
-            instance = waiting.pop(key, None)
-            if instance is None:
-                instance = _stub(node, key)
-            alive = surviving(filters, instance)
-            if alive is None or alive:
-                yield from self._body([_Flow(flow.nodes, reads)], level, instance, alive, depth + 1)
-        for instance in waiting.values():
-            selected = (
-                instance if filters is None else apply_nodes(filters, instance, self._keys(flow, level))
+
+def _instance(flows: Sequence[_Flow], element: etree._Element | None, alive: Filters) -> Iterator[bytes]:
+    """One container or list entry above provided lists."""
+    node = flows[0].node
+    tags = list(dict.fromkeys(flow.below.tag for flow in flows))
+    selected = element
+    if element is not None and alive is not None:
+        selected = apply_nodes(alive, element, node)
+    inner = [_small(node, element, selected, tags)]
+    for tag in tags:
+        there = [replace(flow, level=flow.level + 1) for flow in flows if flow.below.tag == tag]
+        filters = below(alive, tag)
+        if there[0].node.kind is Kind.LIST:
+            inner.append(
+                _entries(there[0], [] if element is None else list(element.iterchildren(tag)), filters)
             )
-            if selected is not None:
-                yield from written(selected)
-
-    def _body(
-        self, flows: Sequence[_Flow], level: int, element: etree._Element | None, alive: Filters, depth: int
-    ) -> Iterator[bytes]:
-        node = flows[0].nodes[level]
-        tags = list(dict.fromkeys(flow.nodes[level + 1].tag for flow in flows))
-        selected = element
-        if element is not None and alive is not None:
-            selected = apply_nodes(alive, element, self._keys(flows[0], level))
-        inner = [self._small(node, element, selected, tags)]
-        for tag in tags:
-            there = [flow for flow in flows if flow.nodes[level + 1].tag == tag]
-            filters = below(alive, tag)
-            if there[0].nodes[level + 1].kind is Kind.LIST:
-                instances = [] if element is None else list(element.iterchildren(tag))
-                inner.append(self.entries(there[0], level + 1, instances, filters, depth))
-            else:
-                child = None if element is None else element.find(tag)
-                inner.append(self.container(there, level + 1, child, filters, depth))
-        name, namespace = node.name.encode(), node.namespace.encode()
-        start, end = b'<%s xmlns="%s">' % (name, namespace), b"</%s>" % name
-        yield from wrapped(start, chain.from_iterable(inner), end, always=selected is not None)
-
-    def _small(
-        self, node: Node, element: etree._Element | None, selected: etree._Element | None, skipped: list[str]
-    ) -> Iterator[bytes]:
-        """The selected children that do not lead to a provider; keys are there in any case."""
-        if element is None:
-            return
-        if selected is None:
-            keys = {f"{{{node.namespace}}}{key}" for key in node.keys}
-            children = [child for child in element if child.tag in keys]
         else:
-            children = [child for child in selected if child.tag not in skipped]
-        for child in children:
-            yield from written(child)
-
-    def _leaves(self, flow: _Flow, filters: Filters) -> Iterator[bytes]:
-        node = flow.nodes[-1]
-        if filters is None:
-            for _, entry in flow.reads:
-                yield entry.xml
-            return
-        if not filters:
-            return
-        keys_of = self._keys(flow, len(flow.nodes) - 1)
-        plan: Keys | None = None
-        whole = False
-        for its_plan, entry in flow.reads:
-            if its_plan is not plan:
-                plan = its_plan
-                whole = any(covers(plan, node, filter_node) for filter_node in filters)
-            if whole:
-                yield entry.xml
-                continue
-            element = etree.fromstring(entry.xml)
-            selected = apply_nodes(filters, element, keys_of)
-            if selected is not None:
-                yield from written(selected)
-
-    def _keys(self, flow: _Flow, level: int) -> Callable[[etree._Element], Sequence[str]]:
-        return self.keys_at(flow.nodes[:level])
+            inner.append(_container(there, None if element is None else element.find(tag), filters))
+    name, namespace = node.name.encode(), node.namespace.encode()
+    start, end = b'<%s xmlns="%s">' % (name, namespace), b"</%s>" % name
+    yield from wrapped(start, chain.from_iterable(inner), end, always=selected is not None)
 
 
-def _stub(node: Node, key: tuple[str, ...]) -> etree._Element:
+def _small(
+    node: Node, element: etree._Element | None, selected: etree._Element | None, skipped: Sequence[str]
+) -> Iterator[bytes]:
+    """The selected children that do not lead to a provider; keys are there in any case."""
+    if element is None:
+        return
+    if selected is None:
+        children = [child for child in element if child.tag in key_tags(node)]
+    else:
+        children = [child for child in selected if child.tag not in skipped]
+    for child in children:
+        yield from written(child)
+
+
+def _leaves(flow: _Flow, filters: Filters) -> Iterator[bytes]:
+    if filters is None:
+        for _, entry in flow.reads:
+            yield entry.xml
+        return
+    if not filters:
+        return
+    plan: Keys | None = None
+    whole = False
+    for its_plan, entry in flow.reads:
+        if its_plan is not plan:
+            plan = its_plan
+            whole = any(covers(plan, flow.node, filter_node) for filter_node in filters)
+        if whole:
+            yield entry.xml
+            continue
+        selected = apply_nodes(filters, etree.fromstring(entry.xml), flow.node)
+        if selected is not None:
+            yield from written(selected)
+
+
+def _stub(node: Node, key: Sequence[str]) -> etree._Element:
+    """A list entry of which nothing but the keys is known."""
     element = etree.Element(node.tag, nsmap=names.nsmap(node.namespace))
-    for name, value in zip(node.keys, key, strict=True):
-        etree.SubElement(element, f"{{{node.namespace}}}{name}").text = value
+    for tag, value in zip(key_tags(node), key, strict=True):
+        etree.SubElement(element, tag).text = value
     return element
 
 
 def _instance_key(instance: etree._Element, node: Node) -> tuple[str, ...]:
-    return tuple((instance.findtext(f"{{{node.namespace}}}{key}") or "").strip() for key in node.keys)
+    return tuple((instance.findtext(tag) or "").strip() for tag in key_tags(node))

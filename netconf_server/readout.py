@@ -7,7 +7,7 @@ while the reply is already on its way, restricted by the keys that the filter pi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from lxml import etree
 
@@ -18,9 +18,7 @@ from netconf_server.subtree import SubtreeFilter, apply_nodes
 from netconf_server.written import written
 from netconf_server.xmltree import reparsed, scope
 from rui.netconf import names
-from rui.schema import Node, Schema
-
-_WRAPPERS = frozenset({names.base("config"), names.base("data")})
+from rui.schema import Schema
 
 
 class Readout:
@@ -45,7 +43,7 @@ class Readout:
             small = self._small(running, tag)
             branches = [branch for branch in self._providers.lists if branch.nodes[0].tag == tag]
             if branches:
-                yield from branched(small[0] if small else None, filters, branches, self._keys_at)
+                yield from branched(small[0] if small else None, filters, branches)
                 small = small[1:]
             for element in small:
                 yield from self._element(element, filters)
@@ -66,25 +64,11 @@ class Readout:
         return [whole, *found[1:]]
 
     def _element(self, element: etree._Element, filters: Filters) -> Iterator[bytes]:
-        selected = element if filters is None else apply_nodes(filters, element, self._keys_at(()))
+        selected: etree._Element | None = element
+        if filters is not None:
+            selected = apply_nodes(filters, element, self._schema.tree.data.get(str(element.tag)))
         if selected is not None:
             yield from written(selected)
-
-    def _keys_at(self, above: Sequence[Node]) -> Callable[[etree._Element], Sequence[str]]:
-        """The function that finds the keys of an element by its place: below its ancestors, else below
-        `above`.
-        """
-        prefix = [node.tag for node in above]
-
-        def keys_of(element: etree._Element) -> Sequence[str]:
-            tags = [str(ancestor.tag) for ancestor in element.iterancestors()][::-1]
-            inside = tags[1:] if tags and tags[0] in _WRAPPERS else tags
-            # A part of a whole tree knows its own way from the top; a lone entry does not.
-            way = inside if inside[: len(prefix)] == prefix else [*prefix, *inside]
-            node = self._schema.find([*way, str(element.tag)])
-            return [] if node is None else [f"{{{node.namespace}}}{key}" for key in node.keys]
-
-        return keys_of
 
 
 def _top(wanted: SubtreeFilter | None, tag: str) -> Filters:
@@ -95,7 +79,7 @@ def _nested(tags: Sequence[str], element: etree._Element) -> etree._Element:
     """The element inside the containers above it."""
     inner = reparsed(element)
     for tag in reversed(tags[:-1]):
-        outer = etree.Element(tag, nsmap=scope(names)(names.split(tag)[0] or ""))
+        outer = etree.Element(tag, nsmap=names.nsmap(names.split(tag)[0] or ""))
         outer.append(inner)
         inner = outer
     return inner

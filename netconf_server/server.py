@@ -109,6 +109,12 @@ class NetconfServer:
         """The sessions that are open, by session-id."""
         return {number: session.info for number, session in self._sessions.items() if session.open}
 
+    def end_session(self, number: int, reason: str) -> None:
+        """End the session of this id, if it is open: the program has given its peer up."""
+        session = self._sessions.get(number)
+        if session is not None:
+            session.close(reason)
+
     # --- where it is reached
 
     async def listen(self, host: str, port: int) -> int:

@@ -1,21 +1,20 @@
 """Subtree filters of RFC 6241 section 6, compiled once and applied to trees or to single entries.
 
-A filter needs no schema. Where the caller knows the keys of lists, entries that are selected in part keep
-them (section 6.2 allows the server to), so that a client can tell the entries apart.
+A filter needs no schema. Where the caller gives the schema node of an element, list entries that are selected
+in part keep their keys (section 6.2 allows the server to), so that a client can tell the entries apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from lxml import etree
 
+from netconf_server.values import key_tags
 from netconf_server.xmltree import append_copy, attributes, scope
-
-KeysOf: TypeAlias = Callable[[etree._Element], Sequence[str]]
-"""Given a data element, the tags (`{ns}name`) of its key leafs; empty when it is no list entry."""
+from rui.schema import Node
 
 # What a filter selects of one element: nothing, all of it, or some children (by position) each in part.
 _Selection: TypeAlias = "bool | dict[int, _Selection]"
@@ -77,13 +76,13 @@ class SubtreeFilter:
         """
         return [node for node in (*self.top.content, *self.top.others) if node.names(tag)]
 
-    def apply(self, element: etree._Element, keys_of: KeysOf | None = None) -> etree._Element | None:
+    def apply(self, element: etree._Element, schema: Node | None = None) -> etree._Element | None:
         """What the filter selects of one top-level element; see `apply_nodes`."""
-        return apply_nodes(self.at(element.tag), element, keys_of)
+        return apply_nodes(self.at(str(element.tag)), element, schema)
 
 
 def apply_nodes(
-    nodes: Iterable[FilterNode], element: etree._Element, keys_of: KeysOf | None = None
+    nodes: Iterable[FilterNode], element: etree._Element, schema: Node | None = None
 ) -> etree._Element | None:
     """What sibling filter nodes together select of an element: the element itself if all of it, a pruned
     copy, or None.
@@ -91,7 +90,7 @@ def apply_nodes(
     selection = _merge(_select(node, element) for node in nodes)
     if isinstance(selection, bool):
         return element if selection else None
-    return _prune(element, selection, keys_of)
+    return _prune(element, selection, schema)
 
 
 def _compile(element: etree._Element, *, is_root: bool = False) -> FilterNode:
@@ -160,16 +159,15 @@ def _merge(selections: Iterable[_Selection]) -> _Selection:
     return merged
 
 
-def _prune(
-    element: etree._Element, selection: dict[int, _Selection], keys_of: KeysOf | None
-) -> etree._Element:
+def _prune(element: etree._Element, selection: dict[int, _Selection], schema: Node | None) -> etree._Element:
     """A copy of the element with only the selected children, and the keys of a list entry."""
     pruned = etree.Element(element.tag, attrib=attributes(element), nsmap=scope(element))
-    keys = set(keys_of(element)) if keys_of is not None else set()
+    keys = key_tags(schema) if schema is not None else ()
     for i, child in enumerate(element.iterchildren(etree.Element)):
         chosen = True if child.tag in keys else selection.get(i, False)
         if chosen is True:
             append_copy(pruned, child)
         elif isinstance(chosen, dict):
-            pruned.append(_prune(child, chosen, keys_of))
+            inner = schema.children.get(str(child.tag)) if schema is not None else None
+            pruned.append(_prune(child, chosen, inner))
     return pruned

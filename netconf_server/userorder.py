@@ -8,9 +8,9 @@ from typing import Final
 
 from lxml import etree
 
-from netconf_server.listindex import KeyValues, ListIndex, key_tags
+from netconf_server.listindex import KeyValues, ListIndex
 from netconf_server.place import Place
-from netconf_server.values import value_of_text
+from netconf_server.values import key_tags, value_of_text
 from rui.netconf.errors import ErrorType, RpcError
 from rui.schema import Node
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import TypeAlias
 
 from lxml import etree
@@ -15,6 +16,16 @@ from rui.schema import Node
 Value: TypeAlias = Hashable
 
 _INTEGERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+
+
+def key_tags(node: Node) -> tuple[str, ...]:
+    """The tags of a list's key leafs, which are always of the list's own module; none if it is no list."""
+    return _qualified(node.namespace, node.keys) if node.keys else ()
+
+
+@lru_cache(maxsize=1024)
+def _qualified(namespace: str, keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{{{namespace}}}{name}" for name in keys)
 
 
 def value_of(leaf: etree._Element, node: Node) -> Value:
