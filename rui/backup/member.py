@@ -209,7 +209,7 @@ class Member:
 
     def next_upload(self, now: float) -> Batch | None:
         """Return the next batch for the cloud, None if nothing may go out now (S502)."""
-        want = self.source.want(self.durable, now)
+        want = self.source.want(self.durable, self.table.floor, now)
         if want is None:
             return None
         if isinstance(want, WantPage):
@@ -243,6 +243,7 @@ class Member:
             self._pending_bytes -= sum(
                 len(change.record or b"") for frame in writing for change in frame.changes
             )
+            self.table.trim_tombstones(self.options.tombstones, self.durable)
             if claimed and self.cloud_connected:
                 self._notify()
         self._write()
@@ -292,7 +293,6 @@ class Member:
         version = Version(self.epoch, self._seq)
         change = Change(key, version, record)
         self.table.apply(change)
-        self.table.trim_tombstones(self.options.tombstones)
         self.quarantined.pop(key, None)
         if not self._steps:
             self._steps.append(_Step(self.epoch, []))
@@ -370,7 +370,7 @@ class Member:
             self.table.clear(judgement.clear, {change.key for change in changes})
         self.position = judgement.position
         self.durable = self.position.live
-        self.table.trim_tombstones(self.options.tombstones)
+        self.table.trim_tombstones(self.options.tombstones, self.durable)
 
     def _append(self, frames: tuple[Frame, ...]) -> None:
         self._writing = frames

@@ -45,6 +45,7 @@ class Event(Enum):
 
     CONNECTED = "connected"
     CONNECTED_BEHIND = "connected-behind"
+    FELL_BEHIND = "fell-behind"
     SNAPSHOT_DONE = "snapshot-done"
     FAILED = "failed"
     RETRY = "retry"
@@ -58,6 +59,8 @@ TRANSITIONS: dict[tuple[SourceState, Event], SourceState] = {
     **{(state, _E.CONNECTED): _S.STREAMING for state in _S},
     **{(state, _E.CONNECTED_BEHIND): _S.SNAPSHOT for state in _S},
     **{(state, _E.DISCONNECTED): _S.DISCONNECTED for state in _S},
+    (_S.STREAMING, _E.FELL_BEHIND): _S.SNAPSHOT,
+    (_S.SNAPSHOT, _E.FELL_BEHIND): _S.SNAPSHOT,
     (_S.SNAPSHOT, _E.SNAPSHOT_DONE): _S.STREAMING,
     (_S.STREAMING, _E.FAILED): _S.WAITING,
     (_S.SNAPSHOT, _E.FAILED): _S.WAITING,
@@ -118,10 +121,12 @@ class Source:
         self.reason = "no session yet"
         self.position = Position()
         self.protected = ZERO
+        self.known_floor = ZERO
         self.receipts = 0
         self.resent = 0
         self._writer = Position().writer
-        self._in_flight: deque[tuple[float, bool]] = deque()
+        # When each batch left, and which snapshot it ends, if any.
+        self._in_flight: deque[tuple[float, Version | None]] = deque()
         self._stale = 0
         self._sent = ZERO
         self._snapshot: Version | None = None
@@ -144,11 +149,19 @@ class Source:
         self._stale = 0
         self._change(_E.DISCONNECTED, reason)
 
-    def want(self, head: Version, now: float) -> WantStream | WantPage | None:
-        """Say what to read next, None when nothing may go out now; ``head`` is the newest durable version."""
+    def want(self, head: Version, floor: Version, now: float) -> WantStream | WantPage | None:
+        """Say what to read next, None when nothing may go out now.
+
+        ``head`` is the newest durable version, ``floor`` how far back the table remembers deletes: where that
+        has risen above what was sent, the replica lacks deletes that are forgotten: it gets a snapshot.
+        """
         self._wake = None
         if self.state not in (_S.STREAMING, _S.SNAPSHOT) or len(self._in_flight) >= self.options.window:
             return None
+        if self._sent < floor and floor > self.known_floor:
+            self._snapshot = self._sent = head
+            self._next_bucket, self._page_next = 0, True
+            self._change(_E.FELL_BEHIND, f"deletes up to {floor} are forgotten, the replica has none of them")
         stream_due = head > self._sent and self._stream_due(head, now)
         if (
             self._snapshot is not None
@@ -177,7 +190,8 @@ class Source:
             self._page_next = True
             if not read.more:
                 self._not_before = now + self.options.interval
-        self._in_flight.append((now, isinstance(part, SnapshotPage) and part.last == LAST_BUCKET))
+        ends = part.version if isinstance(part, SnapshotPage) and part.last == LAST_BUCKET else None
+        self._in_flight.append((now, ends))
         return Batch(self.group, self._writer, part, read.changes)
 
     def receive(
@@ -190,11 +204,11 @@ class Source:
             self._stale -= 1
             self._learn(receipt.position, complete_from)
             return
-        ends_snapshot = self._in_flight.popleft()[1] if self._in_flight else False
+        ends = self._in_flight.popleft()[1] if self._in_flight else None
         match receipt.result:
             case Result.STORED:
                 self._learn(receipt.position, complete_from)
-                if ends_snapshot:
+                if ends is not None and ends == self._snapshot:
                     self._snapshot = None
                     self._change(_E.SNAPSHOT_DONE, "snapshot complete")
             case Result.GAP:
@@ -246,6 +260,8 @@ class Source:
     def _begin(self, position: Position, head: Version, floor: Version, near: Event, behind: Event) -> None:
         self.position = position
         self._page_next = True
+        # An empty replica has nothing that a forgotten delete could have left behind.
+        self.known_floor = floor if position.live == ZERO else ZERO
         progress = position.snapshot
         resumable = progress is not None and progress.version >= floor
         if resumable and progress is not None:

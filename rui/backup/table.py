@@ -56,7 +56,7 @@ class Table:
         self._ordinals = array("Q")
         self._keys: list[bytes] = []
         self._in_order = True
-        self._index: list[list[bytes]] | None = None
+        self._index: dict[int, list[bytes]] | None = None
         self._tombstones = 0
         self._deletes: deque[tuple[Version, bytes]] = deque()
         self.buckets = empty_buckets()
@@ -105,7 +105,7 @@ class Table:
                 return False
             self._forget(key, held, held_version)
         elif self._index is not None:
-            self._index[bucket_of(key)].append(key)
+            self._index.setdefault(bucket_of(key), []).append(key)
         ordinal = self._ordinal(version)
         prefix = ordinal.to_bytes(_PREFIX, "big")
         if record is None:
@@ -166,7 +166,11 @@ class Table:
         changes: list[Change] = []
         last = first - 1
         for bucket in range(first, BUCKETS):
-            held = [change for key in index[bucket] if (change := self.get(key)) is not None]
+            keys = index.get(bucket)
+            if not keys:
+                last = bucket
+                continue
+            held = [change for key in keys if (change := self.get(key)) is not None]
             if any(change.version > upto for change in held):
                 break
             live = [change for change in held if change.record is not None]
@@ -181,7 +185,7 @@ class Table:
         index = self._bucket_index()
         cleared = 0
         for bucket in range(page.first, page.last + 1):
-            for key in index[bucket]:
+            for key in index.get(bucket, ()):
                 if key in present:
                     continue
                 held = self.get(key)
@@ -198,10 +202,13 @@ class Table:
         """Free the index by bucket that :meth:`page` and :meth:`clear` build when they need it."""
         self._index = None
 
-    def trim_tombstones(self, keep: int) -> int:
-        """Forget the oldest deletes beyond ``keep``, raising ``floor`` past them; return how many."""
+    def trim_tombstones(self, keep: int, upto: Version) -> int:
+        """Forget the oldest deletes beyond ``keep``, raising ``floor`` past them; return how many.
+
+        None above ``upto`` is forgotten: a delete that is not durable may yet be undone by a crash.
+        """
         dropped = 0
-        while self._tombstones > keep and self._deletes:
+        while self._tombstones > keep and self._deletes and self._deletes[0][0] <= upto:
             version, key = self._deletes.popleft()
             held = self.get(key)
             if held is not None and held.version == version:
@@ -239,11 +246,11 @@ class Table:
             self._epochs.append(version.epoch)
         return number << _SEQ_BITS | version.seq
 
-    def _bucket_index(self) -> list[list[bytes]]:
+    def _bucket_index(self) -> dict[int, list[bytes]]:
         if self._index is None:
-            self._index = [[] for _ in range(BUCKETS)]
+            self._index = {}
             for key in self._values:
-                self._index[bucket_of(key)].append(key)
+                self._index.setdefault(bucket_of(key), []).append(key)
         return self._index
 
     def _sort(self) -> None:

@@ -31,12 +31,12 @@ FULL = UserInfo(
 
 @pytest.fixture(scope="module")
 def checker() -> RecordChecker:
-    return RecordChecker(Schema.load(["rui-user-info"]), "/rui-user-info:user-info/group/user")
+    return Schema.load(["rui-user-info"]).records("/rui-user-info:user-info/group/user")
 
 
 @pytest.mark.parametrize("info", [FULL, UserInfo("02:00:00:00:00:01")])
 def test_a_record_is_what_the_model_wants(checker: RecordChecker, info: UserInfo) -> None:
-    assert checker.check("g1", [info.encode()], [info.key]) == []
+    assert checker.check(["g1"], [info.encode()], [info.key]) == []
 
 
 def test_a_record_reads_back() -> None:

@@ -38,7 +38,7 @@ class Sender:
         self.source.connect(position, A, self.table.head, self.table.floor)
 
     def send(self, now: float = 0.0) -> Batch | None:
-        want = self.source.want(self.table.head, now)
+        want = self.source.want(self.table.head, self.table.floor, now)
         if want is None:
             return None
         if isinstance(want, WantPage):
@@ -160,7 +160,7 @@ def test_a_missing_receipt_becomes_overdue() -> None:
 
 def forgetful() -> Table:
     table = applied([put(1, 1), put(2, 2), gone(1, 3), put(3, 4)])
-    table.trim_tombstones(0)
+    table.trim_tombstones(0, table.head)
     return table
 
 
@@ -200,18 +200,44 @@ def test_a_snapshot_is_over_when_its_last_page_is_stored() -> None:
 def test_a_snapshot_is_resumed_where_it_was_left() -> None:
     sender = Sender(forgetful())
     sender.connect(Position(version(2), SnapshotProgress(version(4), 700, version(4))))
-    want = sender.source.want(sender.table.head, 0.0)
+    want = sender.source.want(sender.table.head, sender.table.floor, 0.0)
     assert want == WantPage(700, 2)
 
 
 def test_a_snapshot_whose_deletes_are_forgotten_begins_again() -> None:
     sender = Sender(forgetful())
     sender.connect(Position(version(1), SnapshotProgress(version(2), 700, version(2))))
-    assert sender.source.want(sender.table.head, 0.0) == WantPage(0, 2)
+    assert sender.source.want(sender.table.head, sender.table.floor, 0.0) == WantPage(0, 2)
 
 
 def test_a_cursor_ahead_of_the_table_is_never_answered_by_deleting() -> None:
     sender = Sender(applied([put(1, 1)]))
     sender.connect(Position(version(90)))
     assert sender.send() is None
-    assert sender.source.want(Version(A, 91), 0.0) == WantStream(version(90), 2)
+    assert sender.source.want(Version(A, 91), ZERO, 0.0) == WantStream(version(90), 2)
+
+
+def test_deletes_forgotten_before_they_were_sent_make_it_a_snapshot() -> None:
+    table = applied([put(1, 1)])
+    sender = Sender(table)
+    sender.connect(Position(version(1)))
+    for change in (gone(1, 2), put(2, 3)):
+        table.apply(change)
+    table.trim_tombstones(0, table.head)
+    batch = sender.send()
+    assert batch is not None
+    assert isinstance(batch.part, SnapshotPage)
+    assert batch.part.version == version(3)
+
+
+def test_deletes_forgotten_beside_a_snapshot_begin_it_again() -> None:
+    table = forgetful()
+    sender = Sender(table, SourceOptions(batch_records=1, window=4))
+    sender.connect(Position(version(2)))
+    assert sender.send() is not None
+    table.apply(gone(3, 5))
+    table.trim_tombstones(0, table.head)
+    batch = sender.send()
+    assert batch is not None
+    assert isinstance(batch.part, SnapshotPage)
+    assert (batch.part.version, batch.part.first) == (version(5), 0)

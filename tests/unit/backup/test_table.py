@@ -52,10 +52,10 @@ def test_a_bucket_with_a_version_that_is_not_durable_ends_a_page() -> None:
 
 def test_trimming_forgets_the_oldest_deletes_and_says_how_far_back_they_go() -> None:
     table = applied([put(1, 1), put(2, 2), gone(1, 3), gone(2, 4), put(3, 5)])
-    assert table.trim_tombstones(1) == 1
+    assert table.trim_tombstones(1, table.head) == 1
     assert table.floor == version(3)
     assert table.get(key(2)) == gone(2, 4)
-    assert table.trim_tombstones(1) == 0
+    assert table.trim_tombstones(1, table.head) == 0
 
 
 def test_compaction_keeps_the_content_and_says_from_where_the_log_is_complete() -> None:
@@ -103,7 +103,7 @@ def test_the_pages_of_a_snapshot_make_any_older_replica_equal(
     for change in later:
         last = table.head
         table.apply(change._replace(version=last._replace(seq=last.seq + 1)))
-    table.trim_tombstones(0)
+    table.trim_tombstones(0, table.head)
     first, at = 0, table.head
     while first <= LAST_BUCKET:
         page = table.page(first, limit, at)
