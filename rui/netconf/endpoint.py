@@ -12,7 +12,7 @@ from typing import Final
 
 from lxml import etree
 
-from rui.netconf import framing, messages, names
+from rui.netconf import encoding, framing, messages, names
 from rui.netconf.events import Event, HelloReceived, SessionClosed, SessionFailed, StateChanged
 from rui.netconf.states import TRANSITIONS, State, Trigger
 
@@ -50,7 +50,7 @@ class Session(ABC):
         self._deadline: float | None = None
         self._parser = messages.MessageParser()
         self._decoder: framing.Decoder = framing.EndOfMessageDecoder(limits.max_hello)
-        self._encoder: framing.Encoder = framing.EndOfMessageEncoder()
+        self._encoder: encoding.Encoder = encoding.EndOfMessageEncoder()
         self._out: list[bytes] = []
         self._out_size = 0
         self._streaming = False
@@ -177,7 +177,7 @@ class Session(ABC):
         offset, rest = self._decoder.offset, self._decoder.take_rest()
         if version == "1.1":
             self._decoder = framing.ChunkedDecoder(self.limits.max_message, offset)
-            self._encoder = framing.ChunkedEncoder()
+            self._encoder = encoding.ChunkedEncoder()
         else:
             self._decoder = framing.EndOfMessageDecoder(self.limits.max_message, offset)
         self._decoder.feed(rest)
@@ -198,9 +198,12 @@ class Session(ABC):
         self._write(envelope.end)
         self._append(self._encoder.end())
         self._streaming = False
-        while self._waiting:
-            self._queue(*self._waiting.popleft())
-        self._waiting_size = 0
+        waiting, self._waiting, self._waiting_size = self._waiting, deque(), 0
+        try:
+            for message in waiting:
+                self._queue(*message)
+        except ValueError as error:
+            self._fail(f"a message that waited cannot be sent: {error}")
 
     def _write(self, piece: bytes) -> None:
         self._append(self._encoder.write(piece))

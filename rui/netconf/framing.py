@@ -1,4 +1,4 @@
-"""The two framings of NETCONF over SSH (RFC 6242 4.2 and 4.3), as incremental decoders and encoders.
+"""The two framings of NETCONF over SSH (RFC 6242 4.2 and 4.3), as incremental decoders.
 
 Decoders are pulled: `feed` takes bytes as they arrive, `next_message` returns one whole message or None.
 So the session can change the decoder between two messages (after the hellos) and hand over what was not yet
@@ -7,23 +7,19 @@ was fed and not pulled.
 """
 
 import re
-from collections.abc import Sequence
 from typing import Final, Protocol
 
 DEFAULT_MAX_MESSAGE: Final = 64 * 1024 * 1024
 """Largest message accepted unless the session's limits say otherwise, in octets."""
 
-MAX_CHUNK: Final = 16 * 1024
-"""Largest chunk sent, in octets: ncclient re-decodes its buffer from the last chunk's start on every read."""
-
-_MAX_CHUNK_SIZE: Final = 4_294_967_295
-_END_OF_MESSAGE: Final = b"]]>]]>"
-_END_OF_CHUNKS: Final = b"\n##\n"
+MAX_CHUNK_SIZE: Final = 4_294_967_295
+END_OF_MESSAGE: Final = b"]]>]]>"
+END_OF_CHUNKS: Final = b"\n##\n"
 _HEADER = re.compile(rb"\n#(?:([1-9][0-9]{0,9})\n|#\n)")
 _HEADER_START = re.compile(rb"(?:\n(?:#(?:#|[1-9][0-9]{0,9})?)?)?")
 _LONGEST_HEADER: Final = 13
-# it is legal XML in an attribute, a comment or a processing instruction (RFC 6242 3)
-_DELIMITER_INSIDE: Final = "a message with ']]>]]>' in it cannot be sent in end-of-message framing"
+_SMALL_PART: Final = 2048
+_GATHERED: Final = 65536
 
 
 class FramingError(Exception):
@@ -55,19 +51,6 @@ class Decoder(Protocol):
         """The octet of the session at which the next unread message starts."""
 
 
-class Encoder(Protocol):
-    """Frames one message after the other, each given in pieces."""
-
-    def message(self, pieces: Sequence[bytes]) -> bytes:
-        """Frame a whole message. Raises ValueError, and sends nothing, when the framing cannot carry it."""
-
-    def write(self, piece: bytes) -> bytes:
-        """Take a piece of the current message; return what can be sent already (often nothing)."""
-
-    def end(self) -> bytes:
-        """End the current message; return the rest of it."""
-
-
 class EndOfMessageDecoder:
     """End-of-message framing (RFC 6242 4.3): messages end with `]]>]]>`. `offset` as for ChunkedDecoder."""
 
@@ -91,8 +74,8 @@ class EndOfMessageDecoder:
         """Return the next whole message, or None while it is incomplete. Raises FramingError."""
         if self._failed is not None:
             raise self._failed
-        end = self._buffer.find(_END_OF_MESSAGE, self._scanned)
-        size = len(self._buffer) - (len(_END_OF_MESSAGE) - 1) if end < 0 else end
+        end = self._buffer.find(END_OF_MESSAGE, self._scanned)
+        size = len(self._buffer) - (len(END_OF_MESSAGE) - 1) if end < 0 else end
         if size > self._max:
             self._failed = FramingError(f"message larger than {self._max} octets", self._offset + self._max)
             raise self._failed
@@ -100,7 +83,7 @@ class EndOfMessageDecoder:
             self._scanned = max(0, size)
             return None
         message = bytes(memoryview(self._buffer)[:end])
-        consumed = end + len(_END_OF_MESSAGE)
+        consumed = end + len(END_OF_MESSAGE)
         del self._buffer[:consumed]
         self._offset += consumed
         self._scanned = 0
@@ -114,6 +97,39 @@ class EndOfMessageDecoder:
         return rest
 
 
+class _Parts:
+    """Gathers a message: large parts are kept as they are, small ones are put together first.
+
+    Growing one buffer would copy the message several times over; a list alone would let a peer that sends
+    single octets fill the memory with objects.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._large: list[bytes] = []
+        self._small = bytearray()
+
+    def add(self, part: bytes) -> None:
+        self.size += len(part)
+        if len(part) < _SMALL_PART:
+            self._small += part
+            if len(self._small) < _GATHERED:
+                return
+            part = b""
+        if self._small:
+            self._large.append(bytes(self._small))
+            self._small.clear()
+        self._large.append(part)
+
+    def take(self) -> bytes:
+        """Return the whole message and start the next one."""
+        whole = b"".join((*self._large, self._small))
+        self.size = 0
+        self._large.clear()
+        self._small.clear()
+        return whole
+
+
 class ChunkedDecoder:
     """Chunked framing (RFC 6242 4.2), strict: a wrong octet is reported where it stands.
 
@@ -125,7 +141,7 @@ class ChunkedDecoder:
         self._buffer = bytearray()
         self._position = 0
         self._dropped = offset
-        self._message = bytearray()
+        self._message = _Parts()
         self._remaining = 0
         self._failed: FramingError | None = None
 
@@ -136,6 +152,12 @@ class ChunkedDecoder:
 
     def feed(self, data: bytes) -> None:
         """Take octets as they came from the transport."""
+        if self._remaining >= len(data) and self._position == len(self._buffer):
+            # nothing but chunk data: it needs no way through the buffer
+            self._message.add(data)
+            self._remaining -= len(data)
+            self._dropped += len(data)
+            return
         if self._position:
             # deleting from the front of a bytearray moves a pointer, not the octets
             del self._buffer[: self._position]
@@ -171,13 +193,13 @@ class ChunkedDecoder:
 
     def _start_chunk(self, size: int, start: int) -> bytes | None:
         """Enter a chunk; return the message when this chunk is all of it and lies whole in the buffer."""
-        if size > _MAX_CHUNK_SIZE:
-            raise self._fail(f"chunk-size {size} is above {_MAX_CHUNK_SIZE}", self._position + 2)
-        if len(self._message) + size > self._max:
+        if size > MAX_CHUNK_SIZE:
+            raise self._fail(f"chunk-size {size} is above {MAX_CHUNK_SIZE}", self._position + 2)
+        if self._message.size + size > self._max:
             raise self._fail(f"message larger than {self._max} octets", self._position + 2)
         end = start + size
-        if not self._message and self._buffer.startswith(_END_OF_CHUNKS, end):
-            self._position = end + len(_END_OF_CHUNKS)
+        if not self._message.size and self._buffer.startswith(END_OF_CHUNKS, end):
+            self._position = end + len(END_OF_CHUNKS)
             return bytes(memoryview(self._buffer)[start:end])
         self._position = start
         self._remaining = size
@@ -186,18 +208,16 @@ class ChunkedDecoder:
     def _take_chunk_data(self) -> bool:
         """Move chunk data that is there to the message; say whether the chunk is complete."""
         end = min(self._position + self._remaining, len(self._buffer))
-        self._message += memoryview(self._buffer)[self._position : end]
+        self._message.add(bytes(memoryview(self._buffer)[self._position : end]))
         self._remaining -= end - self._position
         self._position = end
         return not self._remaining
 
     def _end_message(self, end: int) -> bytes:
-        if not self._message:
+        if not self._message.size:
             raise self._fail("end-of-chunks without a chunk before it", self._position)
         self._position = end
-        message = bytes(self._message)
-        self._message = bytearray()
-        return message
+        return self._message.take()
 
     def _check_header_start(self) -> None:
         """Raise unless the octets at hand may still become a chunk header."""
@@ -226,84 +246,5 @@ def _wrong_octet(start: bytes, good: int) -> str:
     if start[2] == ord("#"):
         return f"end-of-chunks: line feed expected, {found} found"
     if start[good] in b"0123456789":
-        return f"chunk-size is above {_MAX_CHUNK_SIZE}"
+        return f"chunk-size is above {MAX_CHUNK_SIZE}"
     return f"chunk-size: digit or line feed expected, {found} found"
-
-
-class EndOfMessageEncoder:
-    """End-of-message framing, for hellos and for sessions of base:1.0."""
-
-    def __init__(self) -> None:
-        self._tail = b""
-
-    def message(self, pieces: Sequence[bytes]) -> bytes:
-        """Frame a whole message. Raises ValueError when the delimiter occurs in it."""
-        text = b"".join(pieces)
-        if _END_OF_MESSAGE in text:
-            raise ValueError(_DELIMITER_INSIDE)
-        return text + _END_OF_MESSAGE
-
-    def write(self, piece: bytes) -> bytes:
-        """Return `piece` unchanged. Raises ValueError when the delimiter occurs in the message."""
-        if _END_OF_MESSAGE in piece or _END_OF_MESSAGE in self._tail + piece[:5]:
-            raise ValueError(_DELIMITER_INSIDE)
-        self._tail = (self._tail + piece[-5:])[-5:]
-        return piece
-
-    def end(self) -> bytes:
-        """Return the delimiter."""
-        self._tail = b""
-        return _END_OF_MESSAGE
-
-
-class ChunkedEncoder:
-    """Chunked framing; chunks of at most `max_chunk` octets, cut between UTF-8 characters.
-
-    Some peers (ncclient) decode each chunk by itself, so a character never spans two.
-    """
-
-    def __init__(self, max_chunk: int = MAX_CHUNK) -> None:
-        if not 4 <= max_chunk <= _MAX_CHUNK_SIZE:
-            raise ValueError(f"max_chunk must be 4 to {_MAX_CHUNK_SIZE}, not {max_chunk}")
-        self._max = max_chunk
-        self._held: list[bytes] = []
-        self._size = 0
-
-    def message(self, pieces: Sequence[bytes]) -> bytes:
-        """Frame a whole message. Raises ValueError when it is empty."""
-        return self.write(b"".join(pieces)) + self.end()
-
-    def write(self, piece: bytes) -> bytes:
-        """Take a piece; return the full chunks that can be sent already."""
-        self._held.append(piece)
-        self._size += len(piece)
-        if self._size <= self._max:
-            return b""
-        data = b"".join(self._held)
-        out: list[bytes] = []
-        start = 0
-        while len(data) - start > self._max:
-            end = _character_boundary(data, start + self._max)
-            out.append(b"\n#%d\n" % (end - start))
-            out.append(data[start:end])
-            start = end
-        self._held = [data[start:]]
-        self._size = len(data) - start
-        return b"".join(out)
-
-    def end(self) -> bytes:
-        """Return the last chunk and the end-of-chunks mark. Raises ValueError when the message is empty."""
-        if not self._size:
-            raise ValueError("an empty message cannot be sent in chunked framing")
-        out = b"".join((b"\n#%d\n" % self._size, *self._held, _END_OF_CHUNKS))
-        self._held = []
-        self._size = 0
-        return out
-
-
-def _character_boundary(data: bytes, end: int) -> int:
-    """Return the last start of a character at or before `end`; `end` itself if the bytes are not UTF-8."""
-    for boundary in range(end, end - 4, -1):
-        if data[boundary] & 0xC0 != 0x80:
-            return boundary
-    return end

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+from xml.sax.saxutils import escape
 
 from lxml import etree
 
@@ -104,11 +105,12 @@ def read_hello(root: etree._Element) -> Hello:
 
 def read_notification(root: etree._Element, raw: bytes) -> NotificationReceived:
     """Read a notification (RFC 5277 4). Raises MessageError when it is none."""
-    event_time = root.findtext(names.EVENT_TIME)
-    content = [child for child in children(root) if child.tag != names.EVENT_TIME]
-    if event_time is None or len(content) != 1:
+    found = children(root)
+    times = [child.text or "" for child in found if child.tag == names.EVENT_TIME]
+    content = [child for child in found if child.tag != names.EVENT_TIME]
+    if root.tag != names.NOTIFICATION_MESSAGE or len(times) != 1 or len(content) != 1:
         raise MessageError("a notification must hold eventTime and one more element (RFC 5277 4)")
-    return NotificationReceived(event_time.strip(), content[0], raw)
+    return NotificationReceived(times[0].strip(), content[0], raw)
 
 
 def build_hello(capabilities: Sequence[str], session_id: int | None) -> bytes:
@@ -181,14 +183,23 @@ def _reply_namespaces(rpc: etree._Element | None) -> dict[str, str]:
 
 def notification_envelope(event_time: str) -> Envelope:
     """Return the tags around a notification's content (RFC 5277 4); `event_time` is RFC 3339 text."""
-    root = etree.Element(names.NOTIFICATION_MESSAGE, nsmap=names.nsmap(names.NOTIFICATION))
-    etree.SubElement(root, names.EVENT_TIME).text = event_time
-    whole = etree.tostring(root, encoding="utf-8")
-    end = b"</notification>"
-    return Envelope(whole[: -len(end)], end)
+    before, after = _NOTIFICATION_START
+    return Envelope(before + escape(event_time).encode() + after, _NOTIFICATION_END)
 
 
 def _envelope(root: etree._Element, name: str, declaration: bytes) -> Envelope:
     # an empty element is serialised as <name .../>: the slash is cut out to make a start tag of it
     empty = etree.tostring(root, encoding="utf-8")
     return Envelope(declaration + empty[:-2] + b">", f"</{name}>".encode())
+
+
+def _around_event_time() -> tuple[bytes, bytes]:
+    """Return what stands before and after the time in a notification, serialised once for all."""
+    root = etree.Element(names.NOTIFICATION_MESSAGE, nsmap=names.nsmap(names.NOTIFICATION))
+    etree.SubElement(root, names.EVENT_TIME).text = "@"
+    before, _, after = etree.tostring(root, encoding="utf-8").partition(b"@")
+    return before, after.removesuffix(_NOTIFICATION_END)
+
+
+_NOTIFICATION_END: Final = b"</notification>"
+_NOTIFICATION_START: Final = _around_event_time()
