@@ -24,15 +24,18 @@ def run_dhcp(summary: Path | None, *, leases: int, rate: int, keep: bool) -> Exi
     folder = Path(tempfile.mkdtemp(prefix="rui-lab-"))
     # Kea and the clients run as other users in some distributions
     folder.chmod(0o755)
+    worth_keeping = True
     try:
         with Namespaces(str(os.getpid())) as namespaces:
             result = asyncio.run(_run(namespaces, folder, leases=leases, rate=rate))
+        worth_keeping = keep or bool(result.mismatches)
     except asyncio.CancelledError:
-        sys.stderr.write("rui: the lab was ended; nothing of it is left\n")
+        worth_keeping = keep
+        sys.stderr.write("rui: the lab was ended before its end\n")
         return ExitCode.INTERRUPTED
     finally:
-        if keep:
-            sys.stderr.write(f"files and logs: {folder}\n")
+        if worth_keeping:
+            sys.stderr.write(f"its files and logs are in {folder}\n")
         else:
             shutil.rmtree(folder, ignore_errors=True)
     text = json.dumps(result.summary(), indent=2)

@@ -1,0 +1,109 @@
+"""The DHCP lab as a user runs it: real clients, a real server, and nothing left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rui_cli.errors import ExitCode
+from rui_cli.lab import requirements
+
+COMMAND = [sys.executable, "-m", "rui_cli", "lab", "run", "dhcp"]
+LONGEST = 60.0
+
+
+def missing() -> str | None:
+    try:
+        requirements.check()
+    except requirements.LabUnavailableError as error:
+        return str(error)
+    return None
+
+
+MISSING = missing()
+needs_lab = pytest.mark.skipif(MISSING is not None and "CI" not in os.environ, reason=str(MISSING))
+
+
+def namespaces_of(pid: int) -> list[str]:
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    return [name for name in listed.split() if name.startswith(f"rui-{pid}-")]
+
+
+@pytest.fixture
+def lab() -> Iterator[list[subprocess.Popen[bytes]]]:
+    started: list[subprocess.Popen[bytes]] = []
+    yield started
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(20)
+
+
+def start(lab: list[subprocess.Popen[bytes]], *words: str) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    lab.append(process)
+    return process
+
+
+@pytest.mark.root
+@pytest.mark.peer
+@needs_lab
+@pytest.mark.timeout(150)
+def test_real_clients_are_online_everywhere_and_gone_everywhere(
+    lab: list[subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    summary = tmp_path / "lab.json"
+    began = time.monotonic()
+
+    process = start(lab, "--json", str(summary), "--leases", "500", "--rate", "100")
+    _, said = process.communicate(timeout=120)
+
+    result = json.loads(summary.read_text())
+    assert process.returncode == ExitCode.OK, (result, said.decode())
+    assert time.monotonic() - began < LONGEST
+    assert result["mismatches"] == []
+    assert result["clients"] == 5
+    # two real clients stay to the end, besides those of perfdhcp
+    assert result["leases"] == result["perfdhcp"]["acknowledged"] + 2
+    assert set(result["records"].values()) == {result["leases"]}
+    assert all(step["ok"] for step in result["steps"])
+    assert namespaces_of(process.pid) == []
+
+
+@pytest.mark.root
+@pytest.mark.peer
+@needs_lab
+def test_a_lab_that_is_ended_leaves_nothing_behind(lab: list[subprocess.Popen[bytes]]) -> None:
+    process = start(lab)
+    end = time.monotonic() + 20
+    while len(namespaces_of(process.pid)) < 5 and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.05)
+    assert namespaces_of(process.pid)
+
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert namespaces_of(process.pid) == []
+
+
+def test_without_root_the_lab_says_so(tmp_path: Path) -> None:
+    # The interpreter may lie where nobody else can read: the check itself runs with other rights
+    code = "from rui_cli.lab import requirements\nimport os\n"
+    code += "if os.geteuid() == 0: os.setuid(65534)\nrequirements.check()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+
+    assert "only root may" in done.stderr
+    assert done.returncode != 0
