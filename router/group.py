@@ -1,4 +1,4 @@
-"""The asyncio shell of one :class:`rui.backup.member.Member`: feed, drain the outputs, pump uploads, arm one timer."""
+"""The asyncio shell of one :class:`rui.backup.member.Member`: feed it, do what it says, arm one timer."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from rui.backup.identity import IdentityResult
 from rui.backup.member import CLOUD, Answer, Append, JournalFullError, Member, Notify
 from rui.backup.messages import Batch, Quarantined, Receipt
 from rui.backup.source import SourceOptions, SourceState
-from rui.backup.version import NO_EPOCH, ZERO, Version
+from rui.backup.version import NO_EPOCH, Version
 from rui.backup.wire import encode_batch, encode_identity
 
 log = structlog.get_logger(__name__)
 
 _COMPACTION_PAUSE = 5.0
 _STOP_WITHIN = 10.0
+_REFUSED_KEPT = 10_000
 
 
 class CloudSession(Protocol):
@@ -45,7 +46,8 @@ class CloudSession(Protocol):
 class Group:
     """A device in a group. All methods belong to the loop's thread.
 
-    Every subscriber of the stream is told who this device is (S402); the one that answers (S403) gets the uploads.
+    Every subscriber of the stream is told who this device is (S402); the one that answers (S403) gets the
+    uploads.
     """
 
     def __init__(
@@ -68,9 +70,12 @@ class Group:
             ),
         )
         self.member.quarantined.update(recovered.quarantined)
+        self.previous_writer = recovered.position.writer
+        """Who wrote before this start."""
         self.history = History()
         self.parking = Parking(config.acknowledgement)
         self.refused_logins = 0
+        self._refused_by_cloud: dict[bytes, Version] = {}
         self._lag = LagMeter(recovered.position.live)
         self._loop = asyncio.get_running_loop()
         self._listeners: dict[int, CloudSession] = {}
@@ -119,12 +124,15 @@ class Group:
             raise
         if release is not None:
             self.parking.park(version, release, self._loop.time())
+        if self._refused_by_cloud:
+            self._refused_by_cloud.pop(key, None)
         self._schedule()
         return version
 
     def delete(self, key: bytes) -> Version | None:
         """Take a logoff; None if nothing was held of the key. Raises as :meth:`put`."""
         version = self.member.delete(key)
+        self._refused_by_cloud.pop(key, None)
         self._schedule()
         return version
 
@@ -182,6 +190,8 @@ class Group:
         """Take the cloud's receipt (S503); False where the session is not the one that uploads go to."""
         if self._uplink is None or self._uplink.id != session_id:
             return False
+        for bad in receipt.quarantined:
+            self._refuse(bad)
         self.member.acknowledge(receipt, self._loop.time())
         self._lag.acknowledged(self.member.source.position.cursor)
         self._perform()
@@ -199,14 +209,18 @@ class Group:
     # --- what operators see
 
     @property
-    def cloud_link_up(self) -> bool:
-        """Whether a session of the cloud has subscribed."""
-        return bool(self._listeners)
+    def uplink_up(self) -> bool:
+        """Whether the cloud has answered this device's identity and takes uploads."""
+        return self._uplink is not None
 
     @property
-    def protected(self) -> Version:
-        """The version up to which all changes are durable at another device too."""
-        return self.member.source.protected if self.member.serving else ZERO
+    def cloud_quarantined(self) -> int:
+        """How many records the cloud's model has refused, by its receipts."""
+        return len(self._refused_by_cloud)
+
+    def unprotected_users(self) -> int:
+        """Return how many users' latest change may be durable here only."""
+        return min(self.cloud_lag().records, len(self.member.table))
 
     def cloud_lag(self) -> Lag:
         """Return how far the cloud is behind this primary."""
@@ -322,6 +336,18 @@ class Group:
             )
 
     # --- compaction and stopping
+
+    def _refuse(self, bad: Quarantined) -> None:
+        log.error(
+            "record-refused-by-cloud",
+            group=self.config.id,
+            key=bad.key.decode(),
+            version=str(bad.version),
+            reason=bad.reason,
+            remedy="the user is served here but not protected: correct the record or the cloud's model",
+        )
+        if len(self._refused_by_cloud) < _REFUSED_KEPT:
+            self._refused_by_cloud[bad.key] = bad.version
 
     def _compact_if_due(self, now: float) -> None:
         if (

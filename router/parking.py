@@ -22,8 +22,8 @@ class _Parked:
 class Parking:
     """Answers in the order of their versions. Times are monotonic seconds.
 
-    No answer leaves before its record is durable at this router. Beyond that it waits for the policy's replica, but no
-    longer than ``max_wait``; ``unprotected`` counts those that went out without.
+    No answer leaves before its record is durable at this router. Beyond that it waits for the policy's
+    replica, but no longer than ``max_wait``; ``unprotected`` counts those that went out without.
     """
 
     def __init__(self, policy: Acknowledgement) -> None:

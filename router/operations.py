@@ -1,0 +1,164 @@
+"""The rpcs of S401 to S504 at a router's NETCONF server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import structlog
+from lxml import etree
+
+from netconf_server import NetconfServer, RpcCall, Subscription
+from router.download import Downloader
+from router.group import Group
+from router.incoming import Inspector
+from rui.backup import wire
+from rui.netconf import names
+from rui.netconf.errors import RpcError
+
+log = structlog.get_logger(__name__)
+
+STREAM = "rui-backup"
+_T = TypeVar("_T")
+
+
+class Subscriber:
+    """A :class:`router.group.CloudSession`: one session's subscription to the stream."""
+
+    def __init__(self, server: NetconfServer, subscription: Subscription) -> None:
+        self._server = server
+        self._subscription = subscription
+
+    @property
+    def id(self) -> int:
+        """The session-id."""
+        return self._subscription.session.id
+
+    def notify(self, content: etree._Element | Sequence[bytes]) -> None:
+        """Send one notification to this session only.
+
+        An identity is checked against the model; a batch is made of records that were checked when they were
+        made.
+        """
+        self._subscription.notify(content, validate=isinstance(content, etree._Element))
+
+    def close(self, reason: str) -> None:
+        """End the session."""
+        log.warning("cloud-session-given-up", session=self.id, reason=reason)
+        self._server.end_session(self.id, reason)
+
+
+class Operations:
+    """Answers the rpcs and follows the subscriptions."""
+
+    def __init__(
+        self,
+        server: NetconfServer,
+        groups: Mapping[str, Group],
+        device: str,
+        inspector: Inspector,
+        downloader: Downloader,
+    ) -> None:
+        self._server = server
+        self._groups = groups
+        self._device = device
+        self._inspector = inspector
+        self._downloader = downloader
+
+    def register(self) -> None:
+        """Take the place of these operations and this stream at the server."""
+        register = self._server.register_rpc
+        register(wire.IDENTITY_RESULT, self._identity_result)
+        register(wire.ACKNOWLEDGE, self._acknowledge)
+        register(wire.DELIVER, self._deliver, bulk=True)
+        register(wire.DOWNLOAD, self._download)
+        register(wire.DIGEST, self._digest)
+        stream = self._server.stream(STREAM, "Identities and user-info for the cloud (S402, S502)")
+        stream.on_subscribed(self._subscribed)
+        stream.on_ended(self._unsubscribed)
+
+    def _subscribed(self, subscription: Subscription) -> None:
+        session = Subscriber(self._server, subscription)
+        log.info("cloud-subscribed", session=session.id, user=subscription.session.user)
+        for group in self._groups.values():
+            group.subscribed(session)
+
+    def _unsubscribed(self, subscription: Subscription) -> None:
+        for group in self._groups.values():
+            group.unsubscribed(subscription.session.id, "the session is gone")
+
+    async def _identity_result(self, call: RpcCall) -> None:
+        result = _read(lambda: wire.decode_identity_result(call.operation))
+        group = self._group(result.group)
+        if result.device != self._device:
+            raise RpcError.invalid_value(f"this device is {self._device}, the result is for {result.device}")
+        if not group.identity_result(call.session.id, result):
+            raise RpcError.operation_failed(
+                f"this session has not subscribed to {STREAM}: send create-subscription first (S401)"
+            )
+
+    async def _acknowledge(self, call: RpcCall) -> None:
+        receipt = _read(lambda: wire.decode_receipt(call.operation))
+        if not self._group(receipt.group).acknowledge(call.session.id, receipt):
+            raise RpcError.operation_failed(
+                f"no upload of group {receipt.group} went to this session: send identity-result first (S403)"
+            )
+
+    async def _deliver(self, call: RpcCall) -> Sequence[etree._Element]:
+        batch = _read(lambda: wire.decode_batch(call.operation, call.raw))
+        group = self._group(batch.group)
+        receipt = await group.receive(batch, self._inspector.refused(batch))
+        return wire.receipt_children(receipt)
+
+    async def _download(self, call: RpcCall) -> None:
+        name = call.operation.findtext(f"{{{wire.BACKUP}}}group-id") or ""
+        group = self._group(name)
+        if group.member.serving:
+            raise RpcError.operation_failed(
+                f"{self._device} is primary of group {name}: it downloads nothing"
+            )
+        if not self._downloader.possible:
+            raise RpcError.operation_failed(
+                "no cloud-endpoint is configured to download from: add one, or deliver directly"
+            )
+        self._downloader.instruct(group)
+
+    async def _digest(self, call: RpcCall) -> Sequence[etree._Element]:
+        name = call.operation.findtext(f"{{{wire.BACKUP}}}group-id") or ""
+        member = self._group(name).member
+        digest = member.digest()
+        body = [
+            _leaf("cursor", str(digest.cursor)),
+            _leaf("count", str(digest.count)),
+            _leaf("quarantined", str(digest.quarantined)),
+            _leaf("digest", digest.digest),
+        ]
+        if call.operation.find(f"{{{wire.BACKUP}}}buckets") is not None:
+            for number, value in enumerate(member.table.buckets):
+                if value:
+                    bucket = _leaf("bucket", None)
+                    bucket.append(_leaf("number", str(number)))
+                    bucket.append(_leaf("digest", f"{value:016x}"))
+                    body.append(bucket)
+        return body
+
+    def _group(self, name: str) -> Group:
+        group = self._groups.get(name)
+        if group is None:
+            known = ", ".join(self._groups) or "none"
+            raise RpcError.invalid_value(f"{self._device} has no group {name!r}; its groups: {known}")
+        return group
+
+
+def _read(read: Callable[[], _T]) -> _T:
+    try:
+        return read()
+    except ValueError as error:
+        # WireError and VersionError: the model's patterns let through what only the whole can tell
+        raise RpcError.invalid_value(str(error)) from error
+
+
+def _leaf(name: str, text: str | None) -> etree._Element:
+    element = etree.Element(f"{{{wire.BACKUP}}}{name}", nsmap=names.nsmap(wire.BACKUP))
+    element.text = text
+    return element

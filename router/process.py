@@ -1,0 +1,249 @@
+"""One router as a process: everything in its order of starting, and of stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import structlog
+
+from netconf_server import (
+    AccountError,
+    Accounts,
+    Change,
+    Datastores,
+    HostKeyError,
+    NetconfServer,
+    StartupError,
+    Subscription,
+)
+from router.calling import call_home
+from router.config import DhcpSource, GroupConfig, RouterConfig, SimulatedSource
+from router.dhcp.transport import TransportError
+from router.download import Downloader
+from router.group import Group
+from router.incoming import Inspector
+from router.journal import DataDirectory, DataDirectoryError, GroupJournal
+from router.operational import CloudLink, IdentityTree, LinkStatusTree, UserInfoTree, Users
+from router.operations import STREAM, Operations
+from router.startup import ConfigError, read_config
+from router.subscribers.dhcp import DhcpSubscribers
+from router.subscribers.simulated import SimulatedSubscribers
+from rui.netconf.errors import RpcError
+from rui.schema import Schema, SchemaError, router_schema
+
+log = structlog.get_logger(__name__)
+
+# To the collector a table of a million users is three objects; messages are thousands of short-lived ones.
+_GC_THRESHOLDS = (50_000, 20, 50)
+
+Ready = Callable[[Mapping[str, object]], None]
+"""Told once the router serves: its name and where its NETCONF server listens."""
+
+
+class RouterStartError(Exception):
+    """The router refuses to start: ``reason`` says what and where, ``remedy`` what to do."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+
+
+class Router:
+    """One router. ``start`` once, then ``stop``."""
+
+    def __init__(self, startup: Path, data: Path) -> None:
+        self._startup = startup
+        self._data = data
+        self.groups: dict[str, Group] = {}
+        self.link = CloudLink()
+        self._sources: list[SimulatedSubscribers | DhcpSubscribers] = []
+        self._callers: list[asyncio.Task[None]] = []
+        self._directory: DataDirectory | None = None
+        self._server: NetconfServer | None = None
+        self._downloader: Downloader | None = None
+
+    async def start(self) -> Mapping[str, object]:
+        """Start all parts; return what the ready line says. Raises RouterStartError, with all stopped."""
+        try:
+            return await self._start()
+        except BaseException as error:
+            await self.stop()
+            refused = _refusal(error, self._startup)
+            if refused is None:
+                raise
+            raise refused from error
+
+    async def stop(self) -> None:
+        """Stop all parts in order: no new users, no sessions, then the journals."""
+        for task in self._callers:
+            task.cancel()
+        await asyncio.gather(*self._callers, return_exceptions=True)
+        for source in self._sources:
+            await source.close()
+        if self._downloader is not None:
+            await self._downloader.close()
+        if self._server is not None:
+            await self._server.close()
+        for group in self.groups.values():
+            await group.stop()
+        if self._directory is not None:
+            self._directory.close()
+            self._directory = None
+
+    async def _start(self) -> Mapping[str, object]:
+        schema = router_schema()
+        # Without the capability :startup, running itself is what outlasts a restart (RFC 6241 section 5.1)
+        datastores = Datastores.load(schema, self._startup, file=self._startup)
+        config = read_config(schema, datastores.running, self._startup.parent)
+        self._directory = DataDirectory.open(self._data, config.device)
+        await self._recover(config, self._directory)
+        server = NetconfServer(
+            schema,
+            datastores,
+            Accounts(config.server.accounts),
+            host_key_file=self._data / config.server.host_key_file,
+            limits=config.server.limits,
+        )
+        self._server = server
+        self._serve(server, schema, config)
+        datastores.on_commit(
+            verify=lambda change: self._verify(schema, change),
+            apply=lambda change: self._apply(schema, change),
+        )
+        for group in self.groups.values():
+            group.start()
+        facts = {"ready": True, "device": config.device, "netconf": await self._listen(server, config)}
+        for entry in config.groups:
+            await self._start_source(entry)
+        return facts
+
+    async def _recover(self, config: RouterConfig, directory: DataDirectory) -> None:
+        # While a table is filled nothing becomes garbage that only the collector could find
+        gc.disable()
+        loop = asyncio.get_running_loop()
+        for group in config.groups:
+            began = loop.time()
+            journal, recovered = GroupJournal.open(directory.group(group.id))
+            for cut in recovered.cuts:
+                log.warning("journal-cut", file=str(cut.path), octet=cut.octet, dropped=cut.dropped)
+            self.groups[group.id] = Group(group, config.device, config.address, journal, recovered)
+            log.info(
+                "journal-recovered",
+                group=group.id,
+                users=len(recovered.table),
+                cursor=str(recovered.position.live),
+                octets=recovered.octets,
+                seconds=round(loop.time() - began, 3),
+            )
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
+        gc.enable()
+
+    def _serve(self, server: NetconfServer, schema: Schema, config: RouterConfig) -> None:
+        inspector = Inspector(schema)
+        self._downloader = Downloader(config.cloud, config.device, inspector)
+        Operations(server, self.groups, config.device, inspector, self._downloader).register()
+        server.register_tree(
+            "/rui-identity:identity", IdentityTree(self.groups, config.device, config.address)
+        )
+        server.register_tree("/rui-link-status:link-status", LinkStatusTree(self.groups, self.link))
+        server.register_tree("/rui-user-info:user-info", UserInfoTree(self.groups))
+        server.register_list(
+            "/rui-user-info:user-info/group/user",
+            Users(self.groups),
+        )
+        events, stream = server.stream("NETCONF"), server.stream(STREAM)
+
+        def subscribed(subscription: Subscription) -> None:
+            session = subscription.session
+            previous = self.link.state
+            if self.link.opened(session.id, f"{session.user} from {session.peer} has subscribed"):
+                events.publish(self.link.notification(config.device, previous))
+
+        def ended(subscription: Subscription) -> None:
+            previous = self.link.state
+            if self.link.closed(subscription.session.id, "the session is gone"):
+                events.publish(self.link.notification(config.device, previous))
+
+        stream.on_subscribed(subscribed)
+        stream.on_ended(ended)
+
+    async def _listen(self, server: NetconfServer, config: RouterConfig) -> list[object]:
+        where = config.server.listen
+        facts: list[object] = []
+        if where is not None:
+            try:
+                port = await server.listen(where.address, where.port)
+            except OSError as error:
+                raise RouterStartError(
+                    f"cannot listen on {where.address} port {where.port}: {error.strerror or error}",
+                    "stop whoever has that port, or change netconf-server/listen",
+                ) from error
+            facts = [where.address, port]
+        for endpoint in config.server.call_home:
+            # Spreads retries; guards no secret
+            rng = random.Random()  # noqa: S311
+            self._callers.append(
+                asyncio.create_task(call_home(server, endpoint, rng), name=f"call-home-{endpoint.name}")
+            )
+        return facts
+
+    async def _start_source(self, config: GroupConfig) -> None:
+        group = self.groups[config.id]
+        source: SimulatedSubscribers | DhcpSubscribers
+        match config.source:
+            case SimulatedSource() as simulated:
+                source = SimulatedSubscribers(group, simulated)
+            case DhcpSource() as dhcp:
+                source = DhcpSubscribers(group, dhcp)
+            case None:
+                return
+        self._sources.append(source)
+        await source.start()
+
+    def _verify(self, schema: Schema, change: Change) -> None:
+        """Refuse what the model allows and this router cannot be."""
+        try:
+            old = read_config(schema, change.old, self._startup.parent)
+            new = read_config(schema, change.new, self._startup.parent)
+        except ConfigError as error:
+            raise RpcError.invalid_value(str(error)) from error
+        if old.device != new.device:
+            raise RpcError.operation_failed(
+                f"device-id stays {old.device} for the router's life: its journal is under that name"
+            )
+
+    def _apply(self, schema: Schema, change: Change) -> None:
+        old = read_config(schema, change.old, self._startup.parent)
+        new = read_config(schema, change.new, self._startup.parent)
+        if self._server is not None and old.server.accounts != new.server.accounts:
+            self._server.accounts.replace(new.server.accounts)
+            log.info("accounts-changed", accounts=[account.name for account in new.server.accounts])
+        if old.groups != new.groups or old.server.listen != new.server.listen:
+            log.warning("configuration-takes-effect-at-restart", remedy="restart the router")
+
+
+def _refusal(error: BaseException, startup: Path) -> RouterStartError | None:
+    """Say what an expected failure means to whoever started the router; None for one that is not expected."""
+    match error:
+        case RouterStartError():
+            return error
+        case StartupError() | ConfigError():
+            return RouterStartError(str(error), f"correct {startup}")
+        case SchemaError():
+            return RouterStartError(str(error), "reinstall rui-cloud, or correct the module")
+        case DataDirectoryError():
+            return RouterStartError(error.reason, error.remedy)
+        case HostKeyError():
+            return RouterStartError(str(error), "correct netconf-server/host-key-file")
+        case AccountError():
+            return RouterStartError(str(error), f"correct the account in {startup}")
+        case TransportError():
+            return RouterStartError(str(error), f"correct the group's dhcp source in {startup}")
+    return None

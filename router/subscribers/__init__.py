@@ -1,0 +1,1 @@
+"""Where a group's users come from while this router is its primary."""

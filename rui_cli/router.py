@@ -1,0 +1,47 @@
+"""``rui router``: one router as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from router.process import Router, RouterStartError
+from rui_cli import logs
+from rui_cli.errors import CliError
+from rui_cli.launch import announce_ready
+
+log = structlog.get_logger(__name__)
+
+app = typer.Typer(add_completion=False)
+
+
+@app.callback(invoke_without_command=True)
+def router(
+    startup: Annotated[Path, typer.Option(help="The startup configuration (YANG module rui-device), XML.")],
+    data_dir: Annotated[Path, typer.Option(help="Folder of the journal and the host key; made if missing.")],
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log details too.")] = False,
+) -> None:
+    """Run one router from its startup file until SIGTERM or Ctrl-C."""
+    logs.configure(verbose=verbose)
+    try:
+        asyncio.run(_run(startup, data_dir))
+    except RouterStartError as error:
+        raise CliError(f"the router cannot start: {error.reason}", remedy=error.remedy) from error
+
+
+async def _run(startup: Path, data_dir: Path) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    instance = Router(startup, data_dir)
+    announce_ready(await instance.start())
+    await stop.wait()
+    log.info("router-stopping")
+    await instance.stop()
+    log.info("router-stopped")
