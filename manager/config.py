@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import asyncssh
 from lxml import etree
@@ -33,6 +34,9 @@ MODULES = (
 """The modules that the cloud device implements, besides those of its NETCONF server."""
 
 
+Driver = Literal["native", "vendor"]
+
+
 class ConfigError(Exception):
     """A configuration that the model allows and that still cannot be used; says where, why and what to do."""
 
@@ -52,7 +56,7 @@ class DeviceConfig:
     device: str
     enabled: bool
     call_home: bool
-    driver: str
+    driver: Driver
     target: Target
     first_wait: float
     longest_wait: float
@@ -171,7 +175,7 @@ class _Reader:
             device=device,
             enabled=_text(entry, "enabled") == "true",
             call_home=entry.find(f"{{{NAMESPACE}}}call-home") is not None,
-            driver=_text(entry, "driver"),
+            driver="vendor" if _text(entry, "driver") == "vendor" else "native",
             target=target,
             first_wait=_seconds(reconnect, "first-wait"),
             longest_wait=_seconds(reconnect, "longest-wait"),

@@ -49,6 +49,9 @@ class Links(Protocol):
     def give_up(self, device: str, reason: str) -> None:
         """End the device's session; it is set up anew."""
 
+    def taken(self, device: str) -> None:
+        """A batch of the device waits for its receipt from now on."""
+
     def released(self, device: str) -> None:
         """A batch of the device has got its receipt: more may be read from it."""
 
@@ -93,6 +96,7 @@ class Group:
 
     def upload(self, device: str, batch: Batch, quarantined: tuple[Quarantined, ...]) -> None:
         """Take a batch from a device's session (S502)."""
+        self._links.taken(device)
         self.cloud.upload(device, batch, quarantined)
         self._drain()
 

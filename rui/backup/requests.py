@@ -24,6 +24,7 @@ from rui.backup.wire import (
     encode_batch_body,
     position_children,
 )
+from rui.netconf import names
 
 DEFAULT_MAX_RECORDS = 1000
 
@@ -147,13 +148,13 @@ def decode_digest(reply: etree._Element) -> Digest:
 
 
 def _element(tag: str, *leaves: tuple[str, str]) -> etree._Element:
-    element = etree.Element(tag, nsmap={None: BACKUP})  # type: ignore[dict-item]
+    element = etree.Element(tag, nsmap=names.nsmap(BACKUP))
     element.extend([_leaf(name, text) for name, text in leaves])
     return element
 
 
 def _leaf(name: str, text: str | None) -> etree._Element:
-    element = etree.Element(f"{{{BACKUP}}}{name}", nsmap={None: BACKUP})  # type: ignore[dict-item]
+    element = etree.Element(f"{{{BACKUP}}}{name}", nsmap=names.nsmap(BACKUP))
     element.text = text
     return element
 

@@ -1,0 +1,85 @@
+"""What devices send: read, checked record by record, and handed to the group that it is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from rui.backup import wire
+from rui.backup.identity import IdentityNotification
+from rui.backup.messages import Batch, Quarantined
+from rui.netconf.events import NotificationReceived
+from rui.schema import DataError, Schema
+
+log = structlog.get_logger()
+
+RECORDS = "/rui-user-info:user-info/group/user"
+"""Schema path of a record."""
+
+_IDENTITIES = frozenset({wire.FIRST_IDENTITY, wire.SECOND_IDENTITY})
+# The form of rui-types' subscriber-key: a record that does not hold still has a key to be kept under.
+_KEY = re.compile(rb"[0-9a-f]{2}(?::[0-9a-f]{2}){5}/(?:0|[1-9][0-9]{0,3})/(?:0|[1-9][0-9]{0,3})")
+
+
+class MessageError(Exception):
+    """A message that cannot be used as a whole; says where and why."""
+
+
+class Receiver(Protocol):
+    """The group that a message is about."""
+
+    def identify(self, device: str, notification: IdentityNotification) -> None:
+        """Take an identity notification (S402)."""
+
+    def upload(self, device: str, batch: Batch, quarantined: tuple[Quarantined, ...]) -> None:
+        """Take a batch (S502)."""
+
+
+class Inbox:
+    """Reads notifications of stream ``rui-backup``; ``receiver`` finds the group by its name."""
+
+    def __init__(self, schema: Schema, receiver: Callable[[str], Receiver]) -> None:
+        self._schema = schema
+        self._checker = schema.records(RECORDS)
+        self._receiver = receiver
+
+    def take(self, device: str, notification: NotificationReceived) -> None:
+        """Read a notification and hand it on; others are passed over. Raises MessageError."""
+        content = notification.content
+        try:
+            if content.tag == wire.UPLOAD:
+                batch = wire.decode_batch(content, notification.raw)
+                self._receiver(batch.group).upload(device, batch, self.quarantine(batch))
+            elif content.tag in _IDENTITIES:
+                self._schema.check_notification(content)
+                identity = wire.decode_identity(content)
+                self._receiver(identity.group).identify(device, identity)
+            else:
+                log.debug("notification-passed-over", device=device, name=str(content.tag))
+        except (wire.WireError, DataError) as error:
+            raise MessageError(str(error)) from error
+
+    def quarantine(self, batch: Batch) -> tuple[Quarantined, ...]:
+        """Return the records of a batch that the model refuses. Raises MessageError for an impossible key."""
+        positions: list[int] = []
+        keys: list[bytes] = []
+        records: list[bytes] = []
+        for position, (key, _, record) in enumerate(batch.changes):
+            if _KEY.fullmatch(key) is None:
+                shown = key[:60].decode("ascii", "replace")
+                raise MessageError(
+                    f"user-info-upload of group {batch.group}: change {position + 1}: "
+                    f"{shown!r} is no subscriber key MAC/OUTER/INNER"
+                )
+            if record is not None:
+                positions.append(position)
+                keys.append(key)
+                records.append(record)
+        issues = self._checker.check((batch.group,), records, keys) if records else ()
+        return tuple(
+            Quarantined(keys[issue.index], batch.changes[positions[issue.index]].version, str(issue))
+            for issue in issues
+        )

@@ -1,0 +1,103 @@
+"""The cloud's own NETCONF server: what secondaries download, what operators read and configure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from manager.fetch import Fetcher
+from manager.service import Service
+from manager.state import CloudState, Identities
+from manager.store import StoreError
+from netconf_server import Entry, Keys, NetconfServer, Reply, RpcCall
+from rui.backup import requests, wire
+from rui.backup.identity import Role
+from rui.netconf.errors import RpcError
+
+USERS = "/rui-user-info:user-info/group/user"
+STATE = "/rui-cloud:cloud-state"
+IDENTITIES = "/rui-identity:identity"
+_KEY_LEAVES = ("mac-address", "outer-vlan", "inner-vlan")
+
+
+class Northbound:
+    """Registers the cloud's operations and data at a server."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._state = CloudState(service)
+        self._fetcher = Fetcher(service.store)
+
+    def register(self, server: NetconfServer) -> None:
+        """Serve ``fetch-user-info``, ``digest-user-info``, user-info, identities and the cloud's state."""
+        server.register_rpc(wire.FETCH, self.fetch)
+        server.register_rpc(wire.DIGEST, self.digest)
+        server.register_list(USERS, Users(self._service))
+        server.register_tree(STATE, self._state)
+        server.register_tree(IDENTITIES, Identities(self._service))
+
+    async def fetch(self, call: RpcCall) -> Reply:
+        """Answer ``fetch-user-info`` (S504); only a secondary of the group may ask, for itself."""
+        try:
+            request = requests.decode_fetch(call.operation)
+        except wire.WireError as error:
+            raise RpcError.invalid_value(str(error)) from error
+        group = self._service.groups.get(request.group)
+        entry = group.cloud.entries.get(request.device) if group is not None else None
+        if call.session.user != request.device:
+            raise RpcError.access_denied(f"{call.session.user} may not fetch for {request.device}")
+        if group is None or entry is None or entry.role is not Role.SECONDARY:
+            raise RpcError.access_denied(
+                f"{request.device} is not recorded as a secondary of group {request.group}: "
+                "it sends its second identity notification first (S402)"
+            )
+        try:
+            fetched = await self._fetcher.fetch(request)
+        except LookupError as error:
+            raise RpcError.data_missing(str(error)) from error
+        except StoreError as error:
+            raise RpcError.operation_failed(str(error)) from error
+        group.fetched(request.device, request.position, len(fetched.batch.changes))
+        return requests.encode_fetched(fetched)
+
+    async def digest(self, call: RpcCall) -> Reply:
+        """Answer ``digest-user-info``."""
+        request = requests.decode_digest_request(call.operation)
+        try:
+            found = await self._service.store.digest(request.group)
+        except StoreError as error:
+            raise RpcError.operation_failed(str(error)) from error
+        self._state.learn(request.group, found.digest)
+        return requests.encode_digest(found.digest, found.buckets if request.buckets else None)
+
+
+class Users:
+    """The list /user-info/group/user, streamed from the store; a whole key goes down to it."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def read(self, keys: Keys) -> Iterable[Entry]:
+        """Return the entries that fit all ``keys``, group by group, read as the caller goes on."""
+        wanted = keys.get("group", {}).get("group-id")
+        names = sorted(self._service.groups) if wanted is None else [wanted]
+        chosen = keys.get("user", {})
+        for name in names:
+            if name in self._service.groups:
+                yield from self._of_group(name, chosen)
+
+    def _of_group(self, name: str, chosen: Mapping[str, str]) -> Iterable[Entry]:
+        parents = ({"group-id": name},)
+        whole = len(chosen) == len(_KEY_LEAVES)
+        only: Collection[bytes] | None = (
+            ["/".join(chosen[leaf] for leaf in _KEY_LEAVES).encode()] if whole else None
+        )
+        for change in self._service.store.users(name, only):
+            if change.record is not None and (whole or _fits(change.key, chosen)):
+                yield Entry(parents, change.record)
+
+
+def _fits(key: bytes, chosen: Mapping[str, str]) -> bool:
+    if not chosen:
+        return True
+    parts = dict(zip(_KEY_LEAVES, key.decode("ascii").split("/"), strict=True))
+    return all(parts[leaf] == value for leaf, value in chosen.items())
