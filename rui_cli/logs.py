@@ -1,15 +1,17 @@
-"""Logs of a running process: one event a line on standard error, JSON unless someone looks at a terminal."""
+"""Logs of a running process: one event a line, JSON unless it goes to a terminal."""
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
 
-def configure(*, verbose: bool = False) -> None:
-    """Send all events of level info (with `verbose` debug) and above to standard error."""
+def configure(*, verbose: bool = False, stream: TextIO | None = None) -> None:
+    """Send all events of level info (with `verbose` debug) and above to `stream`, else to standard error."""
     level = logging.DEBUG if verbose else logging.INFO
-    terminal = sys.stderr.isatty()
+    stream = sys.stderr if stream is None else stream
+    terminal = stream.isatty()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -19,10 +21,8 @@ def configure(*, verbose: bool = False) -> None:
             structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(default=str),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
     # Libraries that use the standard logging speak only when something is wrong.
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=logging.WARNING, stream=stream, format="%(levelname)s %(name)s: %(message)s")

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from rui_cli import logs
 from rui_cli.demo.picture import conclude, show
 from rui_cli.demo.story import Options, Outcome, Story, demo_group
 from rui_cli.demo.watch import Watcher
@@ -66,12 +67,14 @@ async def _run(options: Options, folder: Path, console: Console) -> Outcome:
     site = Site(folder, [demo_group(options)])
     site.write()
     async with contextlib.AsyncExitStack() as stack:
+        # What this process itself does over NETCONF is no part of the picture.
+        logs.configure(stream=stack.enter_context((folder / "demo.log").open("w")))
         fleet = await stack.enter_async_context(Fleet(folder))
         for name in site.devices:
             fleet.add(name, site.words(name))
-        logs = {name: member.log for name, member in fleet.members.items()}
+        files = {name: member.log for name, member in fleet.members.items()}
         targets = {name: site.target(name) for name in site.devices}
-        watcher = await stack.enter_async_context(Watcher(site.groups[0].id, targets, logs))
+        watcher = await stack.enter_async_context(Watcher(site.groups[0].id, targets, files))
         story = Story(options, site, fleet, watcher)
         showing = asyncio.create_task(show(console, story, watcher))
         stack.push_async_callback(_finish, showing)

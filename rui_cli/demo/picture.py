@@ -53,7 +53,7 @@ class Picture:
         """Return the devices in one line of text."""
         views = self._watcher.views
         parts = [
-            f"{view.name} ({role(view)}) {'down' if not view.up else ''}"
+            f"{view.name} ({role(view)}) {'' if view.up else 'down, '}"
             f"{view.holding.count if view.holding else 0} users"
             + (f", lag {behind}" if (behind := lag(view, views[PRIMARY])) else "")
             for view in views.values()
