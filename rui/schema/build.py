@@ -54,7 +54,7 @@ class _Builder:
         for statement in children:
             keyword = statement.keyword
             module = _module_name(statement)
-            if module not in self._implemented:
+            if module not in self._implemented or getattr(statement, "i_not_implemented", False):
                 continue
             if keyword == "choice":
                 place = f"{parent.path}/{module}:{statement.arg}"

@@ -25,13 +25,13 @@ class Purpose(Enum):
 
     CONFIG = (
         ly.ParseOptions.Strict | ly.ParseOptions.NoState,
-        ly.ValidationOptions.NoState | ly.ValidationOptions.MultiError,
+        ly.ValidationOptions.NoState,
     )
     OPERATIONAL = (
         ly.ParseOptions.Strict,
-        ly.ValidationOptions.Present | ly.ValidationOptions.Operational | ly.ValidationOptions.MultiError,
+        ly.ValidationOptions.Present | ly.ValidationOptions.Operational,
     )
-    OPERATION = (ly.ParseOptions.Strict, ly.ValidationOptions.Present | ly.ValidationOptions.MultiError)
+    OPERATION = (ly.ParseOptions.Strict, ly.ValidationOptions.Present)
     RECORDS = (ly.ParseOptions(0), ly.ValidationOptions.Present)
 
 
@@ -56,6 +56,8 @@ class LibyangContext:
         self._context = ly.Context(
             str(directory), ly.ContextOptions.NoYangLibrary | ly.ContextOptions.DisableSearchCwd
         )
+        self._lacks_key = False
+        """Whether the errors collected last told of a list entry without one of its keys."""
         for name in modules:
             try:
                 self._context.load_module(name, None, list(features.get(name, ())))
@@ -72,11 +74,24 @@ class LibyangContext:
         `missing` is the tag for a mandatory node that is not there.
         """
         parse, validate = purpose.value
+        first = self._try(data, parse, validate, missing)
+        if not first:
+            return ()
+        every = ly.ValidationOptions.MultiError
+        # libyang crashes when it goes on past an entry that lacks a key and holds a leafref, so validation with
+        # every error comes after a look at what parses.
+        parsed = self._try(data, parse | ly.ParseOptions.ParseOnly, every, missing)
+        if self._lacks_key:
+            return parsed
+        return self._try(data, parse, validate | every, missing) or first
+
+    def _try(
+        self, data: bytes, parse: ly.ParseOptions, validate: ly.ValidationOptions, missing: Tag
+    ) -> tuple[Issue, ...]:
         try:
             self._context.parse_data(data, ly.DataFormat.XML, parse, validate)
         except (ly.Error, ly.ErrorWithCode) as cause:
-            found = self._collect(missing)
-            return found or (Issue("", str(cause), Tag.OPERATION_FAILED),)
+            return self._collect(missing) or (Issue("", str(cause), Tag.OPERATION_FAILED),)
         # Some errors, such as an unknown attribute, are stored while the parser reports success.
         return self._collect(missing)
 
@@ -107,13 +122,20 @@ class LibyangContext:
         return str(tree.print(ly.DataFormat.XML, flags) or "").encode()
 
     def _collect(self, missing: Tag) -> tuple[Issue, ...]:
-        issues = []
+        issues: list[Issue] = []
+        self._lacks_key = False
         for error in self._context.errors():
-            if error.level == ly.LogLevel.Error:
+            if error.level != ly.LogLevel.Error:
+                continue
+            try:
                 message, path = error.message or "", error.data_path or ""
+                self._lacks_key = self._lacks_key or "missing its key" in message
+            except UnicodeDecodeError:  # the message quotes the data, whose octets need not be text
+                issues.append(Issue("", "the data is not UTF-8", Tag.MALFORMED, line=error.line or 0))
+            else:
                 issues.append(classify(message, path, error.app_tag, error.line or 0, missing))
         self._context.clean_all_errors()
-        return _essential(issues)
+        return tuple(dict.fromkeys(issues))
 
     def _module_problems(self, file: Path, cause: str) -> tuple[ModuleProblem, ...]:
         problems = tuple(
@@ -182,17 +204,6 @@ def classify(message: str, path: str, app_tag: str | None, line: int, missing: T
     if _NOT_XML.search(message):
         tag = Tag.MALFORMED
     return Issue(path, message, tag, app_tag, element=_last(path), line=line)
-
-
-def _essential(issues: list[Issue]) -> tuple[Issue, ...]:
-    """Leave out repetitions, and nodes said to be missing because their value was refused."""
-    refused = {issue.path for issue in issues if issue.tag in {Tag.INVALID_VALUE, Tag.UNKNOWN_ELEMENT}}
-    kept = [issue for issue in issues if not (_is_absence(issue) and issue.path in refused)]
-    return tuple(dict.fromkeys(kept))
-
-
-def _is_absence(issue: Issue) -> bool:
-    return issue.message.startswith("Mandatory node")
 
 
 def _last(path: str) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from pyang import context, error, repository, statements
+from pyang import context, error, repository, statements, yang_parser
 
 from rui.schema.errors import ModuleProblem, SchemaError
 
@@ -60,6 +60,14 @@ class ModelSet:
     def modules(self) -> dict[str, statements.Statement]:
         """The modules and submodules of the set by name."""
         return {name: module for (name, _), module in self.context.modules.items() if module is not None}
+
+    def as_written(self, name: str) -> statements.Statement:
+        """Return a module's statements as its file has them: validation applies deviations to them."""
+        module = self.modules[name]
+        if not any(other.search("deviation") for other in self.modules.values()):
+            return module
+        text = self.file(name).read_text(encoding="utf-8")
+        return yang_parser.YangParser().parse(context.Context(_Files({})), str(self.file(name)), text)
 
     def file(self, name: str) -> Path:
         """Return the file of a module or submodule of the set."""

@@ -36,13 +36,16 @@ class Direction(StrEnum):
 
 
 def write_operations(
-    module: statements.Statement, modules: Mapping[str, statements.Statement], direction: Direction
+    module: statements.Statement,
+    written: statements.Statement,
+    modules: Mapping[str, statements.Statement],
+    direction: Direction,
 ) -> str:
     """Return the text of a module or submodule with its operations as containers.
 
-    Notifications go with requests.
+    `module` is the validated one and `written` the same as its file has it. Notifications go with requests.
     """
-    return _Writer(module, modules, direction).text()
+    return _Writer(module, modules, direction).text(written)
 
 
 class _Writer:
@@ -57,10 +60,9 @@ class _Writer:
         self._direction = direction
         self._lines: list[str] = []
 
-    def text(self) -> str:
-        module = self._module
-        self._lines = [f"{module.keyword} {module.arg} {{", "yang-version 1.1;"]
-        for statement in module.substmts:
+    def text(self, written: statements.Statement) -> str:
+        self._lines = [f"{written.keyword} {written.arg} {{", "yang-version 1.1;"]
+        for statement in written.substmts:
             self._top(statement)
         self._lines.append("}")
         return "\n".join(self._lines) + "\n"
@@ -82,7 +84,7 @@ class _Writer:
                 self._write(statement, target)
         elif keyword in _DATA:
             self._data(statement)
-        elif keyword in _HEADER or keyword in _DEFINITIONS or keyword == ("ietf-yang-metadata", "annotation"):
+        elif keyword in _HEADER or keyword in _DEFINITIONS or _is_annotation(keyword):
             self._write(statement)
 
     def _container(self, name: str, body: list[statements.Statement]) -> None:
@@ -139,9 +141,7 @@ class _Writer:
 
     def _write(self, statement: statements.Statement, argument: str | None = None) -> None:
         keyword = statement.keyword
-        if isinstance(keyword, tuple) and keyword != ("ietf-yang-metadata", "annotation"):
-            return
-        if keyword in _DROPPED:
+        if keyword in _DROPPED or (isinstance(keyword, tuple) and not _is_annotation(keyword)):
             return
         self._open(statement, statement.arg if argument is None else argument)
         for sub in statement.substmts:
@@ -156,6 +156,11 @@ class _Writer:
         keyword = ":".join(raw) if isinstance(raw, tuple) else raw
         quoted = "" if argument is None else " " + _quote(argument)
         self._lines.append(f"{keyword}{quoted} {{")
+
+
+def _is_annotation(keyword: str | tuple[str, str]) -> bool:
+    """RFC 7952: attributes such as an edit's `operation` are declared by an extension statement."""
+    return isinstance(keyword, tuple) and keyword[1] == "annotation"
 
 
 def _quote(argument: str) -> str:

@@ -79,7 +79,9 @@ class RecordChecker:
             if key is None:
                 refused.append(self._alone(parents, index, records[index]) or self._no_entry(index))
             elif keys is not None and key != keys[index]:
-                refused.append(RecordIssue(index, "", f"the record is of {key!r}, not of {keys[index]!r}"))
+                refused.append(
+                    RecordIssue(index, "", f"the record is of {_text(key)}, not of {_text(keys[index])}")
+                )
             else:
                 sound.append(index)
         for layer in _layers(sound, found):
@@ -115,6 +117,10 @@ class RecordChecker:
             front.extend(f"<{key}>{html.escape(next(values), quote=False)}</{key}>" for key in node.keys)
         back = "".join(f"</{node.name}>" for node in reversed(self._outer))
         return "".join(front).encode() + body + back.encode()
+
+
+def _text(key: bytes) -> str:
+    return key.decode(errors="replace")
 
 
 def _parse(record: bytes) -> etree._Element | str:

@@ -1,8 +1,10 @@
 """`Schema`: a set of modules that says what exists and decides what is valid."""
 
 import copy
+import re
 import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lxml import etree
@@ -23,6 +25,9 @@ _WRAPPERS = frozenset(f"{{{NETCONF_NAMESPACE}}}{name}" for name in ("config", "d
 # RFC 6241 and RFC 5277 give `filter` attributes without a prefix, which libyang takes for errors.
 _FILTER = "{*}filter"
 _FILTER_ATTRIBUTES = ("type", "select")
+
+_PREDICATE = re.compile(r"\[(?:[^]'\"]|'[^']*'|\"[^\"]*\")*\]")
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True)
 
 Document = etree._Element | bytes
 """XML as an element or as UTF-8 bytes; data stands in NETCONF's `config` or `data`, or as bare siblings."""
@@ -176,7 +181,21 @@ class Schema:
     ) -> None:
         issues = context.issues(_body(data), purpose, missing)
         if issues:
-            raise DataError(issues, source)
+            raise DataError(tuple(map(self._qualified, issues)), source)
+
+    def _qualified(self, issue: Issue) -> Issue:
+        """Put the module's name before the last step where libyang leaves it out: for what is missing."""
+        above, _, name = issue.path.rpartition("/")
+        if not issue.element or name != issue.element:
+            return issue
+        steps = _PREDICATE.sub("", above).lstrip("/").split("/")
+        for front in (steps, [steps[0], "input", *steps[1:]], [steps[0], "output", *steps[1:]]):
+            parent = self._nodes.get("/" + "/".join(front))
+            children = parent.children.values() if parent is not None else ()
+            modules = [child.module for child in children if child.name == name]
+            if parent is not None and len(modules) == 1 and modules[0] != parent.module:
+                return replace(issue, path=f"{above}/{modules[0]}:{name}")
+        return issue
 
     def _explain(self, path: str) -> str:
         steps = path.strip("/").split("/")
@@ -201,7 +220,7 @@ def _compile(
         if direction is None:
             text = model.file(name).read_text(encoding="utf-8")
         else:
-            text = write_operations(module, model.modules, direction)
+            text = write_operations(module, model.as_written(name), model.modules, direction)
         directory.joinpath(f"{name}.yang").write_text(text, encoding="utf-8")
     return LibyangContext(directory, names, features)
 
@@ -230,9 +249,10 @@ def _without_filter_attributes(operation: etree._Element) -> etree._Element:
 
 
 def _parse(data: bytes, source: str) -> etree._Element:
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True)
+    if b"<!DOCTYPE" in data:
+        raise DataError((Issue("", "a document type declaration is not allowed", Tag.MALFORMED),), source)
     try:
-        return etree.fromstring(data, parser)
+        return etree.fromstring(data, _PARSER)
     except etree.XMLSyntaxError as cause:
         line = cause.lineno or 0
         raise DataError((Issue("", cause.msg or "not XML", Tag.MALFORMED, line=line),), source) from None
