@@ -6,6 +6,7 @@ import asyncio
 import gc
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -61,7 +62,7 @@ class Router:
         self._data = data
         self.groups: dict[str, Group] = {}
         self.link = CloudLink()
-        self._sources: list[SimulatedSubscribers | DhcpSubscribers] = []
+        self._sources: dict[str, SimulatedSubscribers | DhcpSubscribers] = {}
         self._callers: list[asyncio.Task[None]] = []
         self._directory: DataDirectory | None = None
         self._server: NetconfServer | None = None
@@ -83,7 +84,7 @@ class Router:
         for task in self._callers:
             task.cancel()
         await asyncio.gather(*self._callers, return_exceptions=True)
-        for source in self._sources:
+        for source in self._sources.values():
             await source.close()
         if self._downloader is not None:
             await self._downloader.close()
@@ -204,7 +205,7 @@ class Router:
                 source = DhcpSubscribers(group, dhcp)
             case None:
                 return
-        self._sources.append(source)
+        self._sources[config.id] = source
         await source.start()
 
     def _verify(self, schema: Schema, change: Change) -> None:
@@ -225,8 +226,19 @@ class Router:
         if self._server is not None and old.server.accounts != new.server.accounts:
             self._server.accounts.replace(new.server.accounts)
             log.info("accounts-changed", accounts=[account.name for account in new.server.accounts])
-        if old.groups != new.groups or old.server.listen != new.server.listen:
+        running = tuple(self._follow(group, old.groups) for group in new.groups)
+        if running != old.groups or old.server.listen != new.server.listen:
             log.warning("configuration-takes-effect-at-restart", remedy="restart the router")
+
+    def _follow(self, group: GroupConfig, old: tuple[GroupConfig, ...]) -> GroupConfig:
+        """Change a simulated source under way; return the group without what has so taken effect."""
+        source = self._sources.get(group.id)
+        before = next((known.source for known in old if known.id == group.id), None)
+        if not (isinstance(source, SimulatedSubscribers) and isinstance(group.source, SimulatedSource)):
+            return group
+        if group.source != before:
+            source.change(group.source)
+        return replace(group, source=before)
 
 
 def _refusal(error: BaseException, startup: Path) -> RouterStartError | None:

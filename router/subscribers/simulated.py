@@ -38,14 +38,24 @@ class SimulatedSubscribers:
     async def start(self) -> None:
         """Begin; a secondary's users are its primary's affair."""
         if self._group.member.serving:
-            self._task = asyncio.create_task(self._run(), name=f"simulated-{self._group.config.id}")
-            self._task.add_done_callback(self._ended)
+            self._begin()
+
+    def change(self, source: SimulatedSource) -> None:
+        """Go on with other rates and limits; who is online stays online."""
+        self._source = source
+        if self._task is not None:
+            self._task.cancel()
+            self._begin()
 
     async def close(self) -> None:
         """End."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"simulated-{self._group.config.id}")
+        self._task.add_done_callback(self._ended)
 
     async def _run(self) -> None:
         member = self._group.member
@@ -82,24 +92,17 @@ class SimulatedSubscribers:
 
     async def _live(self, population: Population) -> None:
         loop = asyncio.get_running_loop()
-        due = loop.time()
-        while True:
-            wait = population.wait()
-            if wait is None:
-                return
-            due += wait
-            now = loop.time()
-            if now - due > _BEHIND:
-                # More than this machine can do: the rest of the second is let go
-                due = now
-            taken = 0
-            while due <= now and taken < _AT_ONCE:
-                if not self._happen(population, population.next()):
-                    await self._group.room()
-                    break
-                taken += 1
-                due += population.wait() or 0.0
-            await asyncio.sleep(max(due - loop.time(), _SLOWEST_TICK))
+        due, taken = loop.time(), 0
+        while (wait := population.wait()) is not None:
+            # What is more than this machine can do is let go
+            due = max(due + wait, loop.time() - _BEHIND)
+            early = due - loop.time()
+            if early > 0 or taken >= _AT_ONCE:
+                await asyncio.sleep(max(early, _SLOWEST_TICK))
+                taken = 0
+            while not self._happen(population, population.next()):
+                await self._group.room()
+            taken += 1
 
     def _happen(self, population: Population, event: Event) -> bool:
         """Tell the group; False where it cannot take it now, and then nothing has happened."""
