@@ -72,8 +72,8 @@ class Outcome:
 
 
 def demo_group(options: Options) -> Group:
-    """Return the demo's backup group: users arrive in about half of the time, and some leave again."""
-    arrivals = max(1.0, options.users / (0.5 * options.seconds))
+    """Return the demo's backup group: users arrive for most of the time, and some leave again."""
+    arrivals = max(1.0, options.users / (0.8 * options.seconds))
     return Group(
         GROUP,
         PRIMARY,
