@@ -56,8 +56,6 @@ class LibyangContext:
         self._context = ly.Context(
             str(directory), ly.ContextOptions.NoYangLibrary | ly.ContextOptions.DisableSearchCwd
         )
-        self._lacks_key = False
-        """Whether the errors collected last told of a list entry without one of its keys."""
         for name in modules:
             try:
                 self._context.load_module(name, None, list(features.get(name, ())))
@@ -74,16 +72,18 @@ class LibyangContext:
         `missing` is the tag for a mandatory node that is not there.
         """
         parse, validate = purpose.value
-        first = self._try(data, parse, validate, missing)
-        if not first:
+        found = self._try(data, parse, validate, missing)
+        if not found:
             return ()
+        # A refused value is not in the tree, so constraints could not be judged and its node would be called
+        # missing; libyang even crashes on a list entry with a leafref whose key did not parse. So only data
+        # whose values all parse is validated past the first error.
         every = ly.ValidationOptions.MultiError
-        # libyang crashes when it goes on past an entry that lacks a key and holds a leafref, so validation with
-        # every error comes after a look at what parses.
-        parsed = self._try(data, parse | ly.ParseOptions.ParseOnly, every, missing)
-        if self._lacks_key:
-            return parsed
-        return self._try(data, parse, validate | every, missing) or first
+        return (
+            self._try(data, parse | ly.ParseOptions.ParseOnly, every, missing)
+            or self._try(data, parse, validate | every, missing)
+            or found
+        )
 
     def _try(
         self, data: bytes, parse: ly.ParseOptions, validate: ly.ValidationOptions, missing: Tag
@@ -123,17 +123,18 @@ class LibyangContext:
 
     def _collect(self, missing: Tag) -> tuple[Issue, ...]:
         issues: list[Issue] = []
-        self._lacks_key = False
         for error in self._context.errors():
             if error.level != ly.LogLevel.Error:
                 continue
             try:
                 message, path = error.message or "", error.data_path or ""
-                self._lacks_key = self._lacks_key or "missing its key" in message
             except UnicodeDecodeError:  # the message quotes the data, whose octets need not be text
                 issues.append(Issue("", "the data is not UTF-8", Tag.MALFORMED, line=error.line or 0))
             else:
-                issues.append(classify(message, path, error.app_tag, error.line or 0, missing))
+                issue = classify(message, path, error.app_tag, error.line or 0, missing)
+                # A key whose value was refused is called missing as well.
+                if issue.tag is not Tag.MISSING_ELEMENT or all(issue.path != other.path for other in issues):
+                    issues.append(issue)
         self._context.clean_all_errors()
         return tuple(dict.fromkeys(issues))
 

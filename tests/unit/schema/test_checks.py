@@ -127,7 +127,8 @@ def test_a_refused_key_beside_a_reference_does_not_bring_libyang_down(folder: Pa
     write(
         folder,
         "refs",
-        'module refs { yang-version 1.1; namespace "urn:refs"; prefix r; list a { key k; leaf k { type uint8; } '
+        'module refs { yang-version 1.1; namespace "urn:refs"; prefix r; '
+        "list a { key k; leaf k { type uint8; } "
         "leaf to { type leafref { path '/a/k'; } } } }",
     )
     schema = Schema.load(["refs"], [folder])
