@@ -305,7 +305,6 @@ class Member:
         counter = max(above.counter, self.epoch.counter, self.position.writer.counter) + 1
         self.epoch, self._seq = Epoch(counter, self.device), 0
         self._steps.append(_Step(self.epoch, []))
-        self._facts_changed = True
         self._write()
 
     def _write(self) -> None:

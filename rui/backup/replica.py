@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rui.backup.messages import LAST_BUCKET, Batch, Position, Result, SnapshotPage, SnapshotProgress, Stream
-from rui.backup.version import ZERO, Version
+from rui.backup.version import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def supersedes(new: Version, held: Version | None) -> bool:
 
 def _judge_stream(position: Position, claimed: Position, part: Stream) -> Judgement:
     if part.prev > position.live:
-        reason = f"batch follows {part.prev or ZERO}, this replica holds up to {position.live}"
+        reason = f"batch follows {part.prev}, this replica holds up to {str(position.live) or 'nothing'}"
         return Judgement(Result.GAP, position, reason=reason)
     if part.last <= position.live and claimed == position:
         return Judgement(Result.STORED, position)

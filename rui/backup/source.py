@@ -282,7 +282,7 @@ class Source:
             )
         else:
             self._snapshot, self._sent = None, position.cursor
-            self._change(near, f"continues behind {position.cursor or 'nothing'}")
+            self._change(near, f"continues behind {str(position.cursor) or 'nothing'}")
 
     def _turn_back(self) -> None:
         self.resent += 1
