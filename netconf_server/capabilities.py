@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from netconf_server.yanglibrary import content_id, library_revision
 from rui.netconf import names
 from rui.schema import Conformance, ModuleInfo, Schema
 
-OWN_MODULES: Final = ("ietf-netconf", "ietf-netconf-monitoring")
+OWN_MODULES: Final = ("ietf-netconf", "ietf-netconf-monitoring", "ietf-yang-library", "ietf-datastores")
 OWN_FEATURES: Final[Mapping[str, tuple[str, ...]]] = {
-    "ietf-netconf": ("writable-running", "candidate", "validate")
+    "ietf-netconf": ("writable-running", "candidate", "validate", "rollback-on-error")
 }
 
+_ROLLBACK: Final = "urn:ietf:params:netconf:capability:rollback-on-error:1.0"
+_LIBRARY: Final = "urn:ietf:params:netconf:capability:yang-library"
 _YANG_1_1 = re.compile(r"""\byang-version\s+["']?1\.1""")
 
 
@@ -25,22 +28,26 @@ def load_schema(
     *,
     features: Mapping[str, Collection[str]] | None = None,
 ) -> Schema:
-    """Load modules together with those that the server's own operations need; as Schema.load. Raises
-    SchemaError.
+    """Load modules together with those that the server's own operations need.
+
+    Parameters and SchemaError are those of Schema.load.
     """
     return Schema.load([*modules, *OWN_MODULES], search, features={**(features or {}), **OWN_FEATURES})
 
 
 def server_capabilities(schema: Schema) -> tuple[str, ...]:
-    """The capabilities: protocol versions, features, and the YANG 1.0 modules (RFC 6020 5.6.4)."""
+    """The capabilities: protocol versions, features, the YANG library, YANG 1.0 modules (RFC 6020 5.6.4)."""
     own = (
         names.CAP_BASE_1_0,
         names.CAP_BASE_1_1,
         names.CAP_WRITABLE_RUNNING,
         names.CAP_CANDIDATE,
         names.CAP_VALIDATE_1_1,
+        _ROLLBACK,
         names.CAP_NOTIFICATION,
         names.CAP_INTERLEAVE,
+        f"{_LIBRARY}:1.0?revision={library_revision(schema)}&module-set-id={content_id(schema)}",
+        f"{_LIBRARY}:1.1?revision={library_revision(schema)}&content-id={content_id(schema)}",
     )
     implemented = [module for module in schema.modules if module.conformance is Conformance.IMPLEMENT]
     return (

@@ -8,11 +8,11 @@ from pathlib import Path
 import asyncssh
 import structlog
 
-from netconf_server import monitoring, params, ssh
+from netconf_server import monitoring, params, ssh, yanglibrary
 from netconf_server.accounts import Accounts
 from netconf_server.bulk import without_records
 from netconf_server.call import Handler, Reply, RpcCall, SessionInfo
-from netconf_server.capabilities import server_capabilities
+from netconf_server.capabilities import OWN_MODULES, server_capabilities
 from netconf_server.datastores import Datastores
 from netconf_server.faults import to_rpc_error
 from netconf_server.hostkey import load_or_create_host_key
@@ -24,6 +24,7 @@ from netconf_server.readout import Readout
 from netconf_server.session import Session, utc_now
 from netconf_server.sessionops import SessionOperations
 from netconf_server.streams import Stream
+from netconf_server.yanglibrary import LibraryTree, ModulesStateTree
 from rui.netconf import names
 from rui.netconf.errors import RpcError
 from rui.netconf.tags import ErrorType
@@ -38,7 +39,7 @@ class NetconfServer:
     """A NETCONF server over SSH for the modules of `schema`.
 
     Register rpcs, data and streams, then `listen` or `call_home`. `host_key_file` is made when it does not
-    exist. The schema has to implement ietf-netconf and ietf-netconf-monitoring; `load_schema` adds them.
+    exist. The schema has to hold the modules of the server's own operations, as `load_schema` gives it.
     """
 
     def __init__(
@@ -50,6 +51,9 @@ class NetconfServer:
         host_key_file: Path,
         limits: Limits | None = None,
     ) -> None:
+        missing = set(OWN_MODULES) - {module.name for module in schema.modules}
+        if missing:
+            raise ValueError(f"the schema lacks {', '.join(sorted(missing))}; use netconf_server.load_schema")
         self.schema = schema
         self.datastores = datastores
         self.accounts = accounts
@@ -191,13 +195,6 @@ class NetconfServer:
     # --- operations
 
     def _register_own(self) -> None:
-        missing = {"ietf-netconf", "ietf-netconf-monitoring"} - {
-            module.name for module in self.schema.modules
-        }
-        if missing:
-            raise ValueError(
-                f"the schema lacks {', '.join(sorted(missing))}; load it with netconf_server.load_schema"
-            )
         self.stream("NETCONF", "All events of this server")
         data = DataOperations(self.datastores, Readout(self.schema, self._providers))
         control = SessionOperations(self._sessions, self._streams)
@@ -208,6 +205,8 @@ class NetconfServer:
         state = StateTree(self.schema, self.datastores, self.capabilities, self._sessions, self._totals)
         self._providers.add_top(monitoring.STATE, state)
         self._providers.add_top(monitoring.STREAMS, StreamsTree(self._streams))
+        self._providers.add_top(yanglibrary.LIBRARY, LibraryTree(self.schema))
+        self._providers.add_top(yanglibrary.MODULES_STATE, ModulesStateTree(self.schema))
 
     async def _answer(self, call: RpcCall) -> Reply:
         tag = str(call.operation.tag)
