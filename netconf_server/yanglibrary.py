@@ -1,4 +1,4 @@
-"""Which modules the server has: /yang-library (RFC 8525) and, for older clients, /modules-state (RFC 7895)."""
+"""Which modules the server has: /yang-library (RFC 8525) and, for old clients, /modules-state (RFC 7895)."""
 
 from __future__ import annotations
 
