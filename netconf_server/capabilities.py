@@ -13,11 +13,12 @@ from rui.netconf import names
 from rui.schema import Conformance, ModuleInfo, Schema
 
 OWN_MODULES: Final = ("ietf-netconf", "ietf-netconf-monitoring", "ietf-yang-library", "ietf-datastores")
-OWN_FEATURES: Final[Mapping[str, tuple[str, ...]]] = {
-    "ietf-netconf": ("writable-running", "candidate", "validate", "rollback-on-error")
+_BY_FEATURE: Final[Mapping[str, str]] = {
+    "writable-running": names.CAP_WRITABLE_RUNNING,
+    "candidate": names.CAP_CANDIDATE,
+    "validate": names.CAP_VALIDATE_1_1,
+    "rollback-on-error": "urn:ietf:params:netconf:capability:rollback-on-error:1.0",
 }
-
-_ROLLBACK: Final = "urn:ietf:params:netconf:capability:rollback-on-error:1.0"
 _LIBRARY: Final = "urn:ietf:params:netconf:capability:yang-library"
 _YANG_1_1 = re.compile(r"""\byang-version\s+["']?1\.1""")
 
@@ -32,18 +33,17 @@ def load_schema(
 
     Parameters and SchemaError are those of Schema.load.
     """
-    return Schema.load([*modules, *OWN_MODULES], search, features={**(features or {}), **OWN_FEATURES})
+    own = {"ietf-netconf": tuple(_BY_FEATURE)}
+    return Schema.load([*modules, *OWN_MODULES], search, features={**(features or {}), **own})
 
 
 def server_capabilities(schema: Schema) -> tuple[str, ...]:
     """The capabilities: protocol versions, features, the YANG library, YANG 1.0 modules (RFC 6020 5.6.4)."""
+    netconf = next(module for module in schema.modules if module.name == "ietf-netconf")
     own = (
         names.CAP_BASE_1_0,
         names.CAP_BASE_1_1,
-        names.CAP_WRITABLE_RUNNING,
-        names.CAP_CANDIDATE,
-        names.CAP_VALIDATE_1_1,
-        _ROLLBACK,
+        *(capability for feature, capability in _BY_FEATURE.items() if feature in netconf.features),
         names.CAP_NOTIFICATION,
         names.CAP_INTERLEAVE,
         f"{_LIBRARY}:1.0?revision={library_revision(schema)}&module-set-id={content_id(schema)}",

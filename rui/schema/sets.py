@@ -12,7 +12,7 @@ from rui.schema.files import find_modules, yang_directory
 from rui.schema.schema import Schema
 
 # RFC 6241's optional features that the server has.
-FEATURES = {"ietf-netconf": ("writable-running", "candidate", "validate")}
+FEATURES = {"ietf-netconf": ("writable-running", "candidate", "validate", "rollback-on-error")}
 
 _COMMON = (
     "ietf-netconf",
@@ -20,6 +20,7 @@ _COMMON = (
     "ietf-netconf-acm",
     "ietf-netconf-notifications",
     "ietf-yang-library",
+    "ietf-datastores",
 )
 _ROUTER_ONLY = frozenset({"rui-device"})
 _MANAGER_ONLY = frozenset({"rui-cloud"})
