@@ -17,17 +17,22 @@ from lxml import etree
 from manager.store import NeedsSnapshot, Store, StoreError
 from netconf_client import NetconfClientError, SessionClosed
 from rui.backup import requests, wire
-from rui.backup.cloud import (
+from rui.backup.cloud import Cloud
+from rui.backup.cloud_outputs import (
     Acknowledge,
     Apply,
     Claim,
-    Cloud,
+    Deliver,
+    Delivered,
+    GiveUp,
     Identify,
+    Instruct,
     Keep,
     Output,
+    Read,
     Report,
 )
-from rui.backup.delivery import Deliver, Delivered, Forgotten, GiveUp, Instruct, Read
+from rui.backup.delivery import Forgotten
 from rui.backup.identity import IdentityNotification
 from rui.backup.messages import Batch, Position, Quarantined
 from rui.backup.source import WantPage
@@ -91,7 +96,7 @@ class Group:
 
     def identify(self, device: str, notification: IdentityNotification) -> None:
         """Take an identity notification from a device's session (S402)."""
-        self.cloud.identify(device, notification, self._now(), self._wall())
+        self.cloud.identify(device, notification, self._wall())
         self._drain()
 
     def upload(self, device: str, batch: Batch, quarantined: tuple[Quarantined, ...]) -> None:
@@ -179,9 +184,9 @@ class Group:
         try:
             await self._store.put_entry(output.entry)
         except StoreError as error:
-            self.cloud.identity_failed(str(error), self._now())
+            self.cloud.keep_failed(str(error), self._now())
         else:
-            self.cloud.kept(output.entry, self._now())
+            self.cloud.kept(output.entry)
         self._drain()
 
     def _read(self, output: Read) -> None:

@@ -15,7 +15,8 @@ from manager.group import Group
 from manager.inbox import Inbox, MessageError
 from manager.store import Store
 from netconf_client import ClientSession, SessionClosed
-from rui.backup.cloud import Cloud, Report
+from rui.backup.cloud import Cloud
+from rui.backup.cloud_outputs import Report
 from rui.netconf.events import NotificationReceived
 from rui.schema import Schema
 
@@ -194,5 +195,8 @@ class Service:
             name: value for name, value in (("device", device), ("group", group), ("reason", reason)) if value
         }
         write = log.warning if event in _WARNINGS else log.info
-        write(event, count=count, **facts)
+        if count == 1:
+            write(event, **facts)
+        else:
+            write(event, **facts, count=count)
         self._tell(event, device, group, reason, count)

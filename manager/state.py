@@ -89,7 +89,7 @@ class CloudState:
             ("writer", str(cloud.position.writer)),
             ("records", str(digest.count) if digest else ""),
             ("quarantined", str(digest.quarantined) if digest else ""),
-            ("discarded", str(cloud.counters.discarded)),
+            ("discarded", str(cloud.counters.discarded_records)),
         )
 
     def _delivery(self, state: etree._Element, group: Group, delivery: Delivery) -> None:

@@ -10,8 +10,9 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
-from rui.backup.messages import Batch, Position, Receipt, Result
-from rui.backup.source import Source, SourceOptions, SourceState, WantPage, WantStream
+from rui.backup.cloud_outputs import Deliver, Delivered, GiveUp, Instruct, Read
+from rui.backup.messages import Position, Receipt, Result
+from rui.backup.source import Source, SourceOptions, SourceState
 from rui.backup.table import Page, Slice
 from rui.backup.version import Epoch, Version
 
@@ -21,52 +22,6 @@ class DeliveryMode(Enum):
 
     DIRECT = "direct"
     DOWNLOAD = "download"
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """Please read what ``want`` asks for and hand it to ``Cloud.read`` with the ticket.
-
-    ``known_floor`` goes to the store with it: the replica needs none of the deletes up to there.
-    """
-
-    device: str
-    ticket: int
-    want: WantStream | WantPage
-    known_floor: Version
-
-
-@dataclass(frozen=True, slots=True)
-class Deliver:
-    """Please send ``deliver-user-info``; its output goes to ``Cloud.delivered`` with the ticket."""
-
-    device: str
-    ticket: int
-    batch: Batch
-
-
-@dataclass(frozen=True, slots=True)
-class Instruct:
-    """Please send ``download-user-info``: there is news up to ``last``."""
-
-    device: str
-    last: Version
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """Please note how far the secondary has been served; only bookkeeping, it states its cursor itself."""
-
-    device: str
-    cursor: Version
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """Please end the session with the device: it answers nothing any more."""
-
-    device: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
