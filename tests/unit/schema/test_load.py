@@ -132,7 +132,8 @@ def test_deviations_hold_for_data_and_for_operations(folder: Path) -> None:
         folder,
         "base",
         'module base { yang-version 1.1; namespace "urn:base"; prefix b; '
-        "container c { leaf x { type uint8; } leaf gone { type string; } } rpc go { input { leaf y { type uint8; } leaf z { type string; } } } }",
+        "container c { leaf x { type uint8; } leaf gone { type string; } } "
+        "rpc go { input { leaf y { type uint8; } leaf z { type string; } } } }",
     )
     write(
         folder,
