@@ -1,7 +1,7 @@
 """The recorded cases of ``cases/``: a folder each, named after the step that it shows.
 
 ``case.xml`` says which core is driven and why; ``NN-input-*.xml`` goes in; ``NN-output.xml`` is all that
-comes out, and a missing one asserts silence. With RUI_REGENERATE=1 in the environment the outputs are written anew;
+comes out, and a missing one asserts silence. RUI_REGENERATE=1 in the environment writes them anew;
 read the difference before you commit it.
 """
 
