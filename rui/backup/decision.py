@@ -1,0 +1,89 @@
+"""The decision: which path user-info takes, from the states of three links. A total function.
+
+a is the link between primary and cloud, b between secondary and cloud, c between primary and secondary
+(the RBS channel). It is the same function wherever it is evaluated; whoever initiates local backup does.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from rui.backup.links import LinkState
+
+
+class Policy(Enum):
+    """Whether a fault is confirmed by asking the peer first, or acted on at once [0177, 0211, 0212]."""
+
+    CONFIRM = "confirm"
+    IMMEDIATE = "immediate"
+
+
+class Path(Enum):
+    """The path that is in use for one secondary of a group."""
+
+    CLOUD = "cloud"
+    """Through the cloud: FIG. 5."""
+    LOCAL = "local"
+    """Directly over the RBS channel; no upload, and the secondary obtains nothing from the cloud [0158]."""
+    BOTH = "cloud-and-local"
+    """Directly, and to the cloud as well [0227, 0236]."""
+    REESTABLISHING = "reestablishing"
+    """Held: the primary re-establishes its link to the cloud, then sends third user-info (S604a, S706b)."""
+    WAITING = "waiting"
+    """Through the cloud; the secondary waits for its link to the cloud (S604b, S705a)."""
+    HOLD = "hold"
+    """Neither the cloud nor the secondary can be reached: journalled, alarmed, the primary yields [0245]."""
+
+    @property
+    def local(self) -> bool:
+        """Whether local backup is active."""
+        return self in (Path.LOCAL, Path.BOTH)
+
+    @property
+    def uploads(self) -> bool:
+        """Whether the primary sends to the cloud."""
+        return self in (Path.CLOUD, Path.BOTH, Path.WAITING)
+
+
+class Links(NamedTuple):
+    """The three links as one end knows them."""
+
+    a: LinkState
+    b: LinkState
+    c: LinkState
+
+
+_UP, _DOWN, _DEGRADED, _UNKNOWN = LinkState.UP, LinkState.DOWN, LinkState.DEGRADED, LinkState.UNKNOWN
+
+
+def decide(links: Links, fault_policy: Policy, *, waited: bool) -> Path:
+    """Return the path for the links; ``waited`` says that the max-wait of ``confirm`` has passed.
+
+    Row by row the table of docs/failover.md. A link of which nothing is known yet is no reason to leave the
+    cloud, except that b unknown, after the query tries, starts local backup as well.
+    """
+    if links.c is not _UP:
+        return Path.HOLD if links.a.bad else Path.CLOUD
+    impatient = waited or fault_policy is Policy.IMMEDIATE
+    match links.a:
+        case LinkState.DEGRADED:
+            return Path.LOCAL
+        case LinkState.DOWN:
+            return Path.REESTABLISHING if links.b is _UP and not impatient else Path.LOCAL
+        case LinkState.UP:
+            if links.b is _DOWN:
+                return Path.BOTH if impatient else Path.WAITING
+            return Path.CLOUD if links.b is _UP else Path.BOTH
+        case LinkState.UNKNOWN:
+            return Path.CLOUD
+
+
+def communication_status(links: Links) -> str:
+    """Return the primary's verdict on the cloud, ``normal`` or ``abnormal`` (S603a, S604a, S801a).
+
+    One link's timeout alone is a short disconnection and leaves it normal; poor quality of either does not.
+    """
+    if _DEGRADED in (links.a, links.b) or (links.a is _DOWN and links.b is not _UP):
+        return "abnormal"
+    return "normal"
