@@ -81,7 +81,7 @@ class DhcpLab:
             await self._step("processes come up", partial(self._start, stack))
             try:
                 await self._story()
-            except (StepFailedError, NetconfClientError, RpcError) as error:
+            except (StepFailedError, NetconfClientError, RpcError, TimeoutError) as error:
                 self.result.mismatches.append(f"{self.result.steps[-1].name}: {error}")
             else:
                 await self._step("primary, cloud and secondary equal Kea", self._compare)
@@ -167,9 +167,8 @@ class DhcpLab:
         await self._settle(absent=sorted(macs))
 
     async def _load(self) -> None:
-        put = await asyncio.to_thread(
-            load.run, self._topology.namespaces, "load", LOAD, VIRTUAL, leases=self._leases, rate=self._rate
-        )
+        spaces = self._topology.namespaces
+        put = await load.run(spaces, "load", LOAD, VIRTUAL, leases=self._leases, rate=self._rate)
         self.result.perfdhcp = {
             "asked": self._leases,
             "offered": put.offered,
