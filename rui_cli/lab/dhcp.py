@@ -125,6 +125,8 @@ class DhcpLab:
             await session.close()
 
     async def _get_online(self, clients: list[Client]) -> None:
+        moved = self._topology.moved
+        moved.remember_foreign_lease()
         for client in clients:
             client.start()
         for client in clients:
@@ -138,6 +140,8 @@ class DhcpLab:
                 raise StepFailedError(f"{client.name} took {binding.ipv4}, Kea gave {given}")
             if binding.server != VIRTUAL:
                 raise StepFailedError(f"{client.name} takes {binding.server} for its server, not {VIRTUAL}")
+        if not moved.was_refused:
+            raise StepFailedError(f"{moved.name} heard no NAK for its address from elsewhere")
         await self._require_equal()
 
     async def _renew(self) -> None:
