@@ -30,7 +30,8 @@ _PRAGMAS = (
 )
 
 # Values lie in insertion order and the indexes are narrow, so that a batch dirties few pages. Versions are
-# packed so that octets sort as versions do (codec.py).
+# packed so that octets sort as versions do (codec.py). A tombstone has neither hash nor val. The index by
+# version carries what a digest needs, so that it reads no rows.
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE grp (
@@ -54,7 +55,7 @@ CREATE TABLE session (
     val BLOB
 );
 CREATE UNIQUE INDEX session_key ON session (grp, bucket, key);
-CREATE INDEX session_version ON session (grp, version);
+CREATE INDEX session_version ON session (grp, version, bucket, hash);
 CREATE INDEX session_deleted ON session (grp, version) WHERE val IS NULL;
 CREATE INDEX session_quarantined ON session (grp, version) WHERE quarantined IS NOT NULL;
 CREATE TABLE entry (
