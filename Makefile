@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lab clean
+.PHONY: help setup demo test check style types model arrows bench lab clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -21,11 +21,19 @@ demo: $(STAMP)  ## A manager and two routers on loopback, a crash in the middle,
 test: $(STAMP)  ## The whole test suite (ARGS=...); needs no root
 	@$(BIN)/pytest $(ARGS)
 
-check: $(STAMP)  ## Style, types, the YANG modules and the direction of the imports
+check: style types model arrows  ## Style, types, the YANG modules, the direction of the imports, the documents
+
+style: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+types: $(STAMP)
 	$(BIN)/mypy
+
+model: $(STAMP)
 	$(BIN)/rui model check
+
+arrows: $(STAMP)
 	$(BIN)/pytest -q tests/unit/test_architecture.py tests/unit/test_documents.py
 
 bench: $(STAMP)  ## The benchmarks; tables on the screen, JSON in out/ (ARGS=...)

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import asyncssh
 from lxml import etree
 
 from netconf_client.api import Target
+from netconf_client.errors import ConnectFailed
 from netconf_client.hostkeys import HostKeyPolicy, KnownHosts, PinnedKey, TrustOnFirstUse
+from netconf_client.sshclient import load_credentials
 from netconf_server.accounts import Account
 from netconf_server.limits import Limits
 from rui.backup.cloud import CloudOptions
@@ -166,11 +167,18 @@ class _Reader:
             port=int(_text(entry, "port")),
             username=_text(entry, "username"),
             password=self._password(entry, where),
-            client_keys=self._keys(entry, where),
+            client_keys=self._keys(entry),
             host_key=self._host_key(entry, where),
             keepalive_interval=_seconds(keepalive, "interval"),
             keepalive_count=int(_text(keepalive, "max-missed")),
         )
+        try:
+            load_credentials(target)
+        except ConnectFailed as error:
+            raise ConfigError(
+                f"{where}/private-key-file: {error.reason}; "
+                "give a private key in OpenSSH's form, without passphrase"
+            ) from error
         return DeviceConfig(
             device=device,
             enabled=_text(entry, "enabled") == "true",
@@ -194,19 +202,11 @@ class _Reader:
             raise ConfigError(f"{where}/password-file: {path} is empty: its first line is the password")
         return lines[0]
 
-    def _keys(self, entry: etree._Element, where: str) -> tuple[Path, ...]:
+    def _keys(self, entry: etree._Element) -> tuple[Path, ...]:
         name = _optional(entry, "private-key-file")
         if name is None:
             return ()
-        path = self._folder / name
-        try:
-            asyncssh.read_private_key(path)
-        except (OSError, asyncssh.KeyImportError) as error:
-            raise ConfigError(
-                f"{where}/private-key-file: {path} cannot be used: {error}; "
-                "give a private key in OpenSSH's form, without passphrase"
-            ) from error
-        return (path,)
+        return (self._folder / name,)
 
     def _host_key(self, entry: etree._Element, where: str) -> HostKeyPolicy:
         pinned = _optional(entry, "host-key")

@@ -126,7 +126,9 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
 
     async def opened(self) -> None:
         """Wait for the server's hello. Raises ConnectFailed."""
-        await self._opened
+        await asyncio.wait((self._opened, self._closed), return_when=asyncio.FIRST_COMPLETED)
+        if not self._opened.done():
+            raise ConnectFailed(self._where, self._closed.result())
 
     def attach(self, connection: asyncssh.SSHClientConnection) -> None:
         """Own the SSH connection: it ends with the session."""
@@ -231,8 +233,6 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
         """Release everyone who waits, and the transport; called once, when the core is closed."""
         log.info("netconf-session-closed", peer=self._where, session=self.session_id, reason=reason)
         self._closed.set_result(reason)
-        if not self._opened.done():
-            self._opened.set_exception(ConnectFailed(self._where, reason))
         for answered in self._replies.values():
             if not answered.done():
                 answered.set_exception(SessionClosed(self._where, reason))

@@ -79,6 +79,7 @@ class VendorSession(Operations):
         self._callback: NotificationCallback | None = None
         self._slots = asyncio.Semaphore(MAX_OUTSTANDING)
         self._closed: asyncio.Future[str] = self._loop.create_future()
+        self._ending: asyncio.Task[None] | None = None
         self._parser = messages.MessageParser()
         self.may_read = threading.Event()
         self.may_read.set()
@@ -157,12 +158,17 @@ class VendorSession(Operations):
 
     async def close(self) -> None:
         """End the session in bounded time."""
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._close())
+        await asyncio.shield(self._ending)
+
+    async def _close(self) -> None:
         self.resume_reading()
         if not self._closed.done():
             # ncclient's own close_session can hang on a silent peer, so here it is an rpc like any other
             with contextlib.suppress(ReplyTimeout, SessionClosed, RpcError):
                 await self.rpc(_CLOSE_SESSION, timeout=_CLOSE_TIMEOUT)
-            self.lost("close-session answered")
+            self.lost("closed")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._loop.run_in_executor(vendorssh.executor, self._session.close)
@@ -189,6 +195,9 @@ class VendorSession(Operations):
         """End the session, once; whoever waits is told."""
         if self._closed.done():
             return
+        if self._ending is not None:
+            # the server may end the transport before its answer to close-session is handled here
+            reason = "closed"
         log.info("netconf-session-closed", peer=self._where, session=self.session_id, reason=reason)
         self._closed.set_result(reason)
         self.may_read.set()

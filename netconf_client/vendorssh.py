@@ -75,19 +75,15 @@ class Dialling:
 
     def run(self) -> CheckedSession:
         """Connect, check the host key, log in, exchange hellos. Raises ConnectFailed and its kinds."""
-        target = self._target
+        session: CheckedSession | None = None
         try:
-            self._connect_socket()
             session = self._make_session()
-        except ImportError:
-            reason = f"ncclient knows no device_params {target.device_params!r}"
-            raise ConnectFailed(target.where, reason) from None
-        except OSError as error:
-            raise ConnectFailed(target.where, f"cannot connect: {error}") from None
-        try:
-            session.connect(host=target.host, port=target.port, **self._parameters(session))
+            self._connect_socket()
+            session.connect(host=self._target.host, port=self._target.port, **self._parameters(session))
         except Exception as error:
-            session.close() if session.transport else self._close_socket()
+            if session is not None and session.transport is not None:
+                session.close()
+            self._close_socket()
             raise self._translate(error) from error
         return self._finish(session)
 
@@ -108,7 +104,11 @@ class Dialling:
 
     def _connect_socket(self) -> None:
         if self._sock is None:
-            self._sock = socket.create_connection((self._target.host, self._target.port), self._timeout)
+            address = (self._target.host, self._target.port)
+            try:
+                self._sock = socket.create_connection(address, self._timeout)
+            except OSError as error:
+                raise ConnectFailed(self._target.where, f"cannot connect: {error}") from None
         self._sock.setblocking(True)
         # paramiko's keepalives are never answered, so that a dead peer is found is TCP's part
         bound = int(self._target.keepalive_interval * (self._target.keepalive_count + 1) * 1000)
@@ -149,6 +149,8 @@ class Dialling:
         where = self._target.where
         if isinstance(error, ConnectFailed):
             return error
+        if isinstance(error, ImportError):
+            return ConnectFailed(where, f"ncclient knows no device_params {self._target.device_params!r}")
         if isinstance(error, AuthenticationError | paramiko.AuthenticationException):
             return AuthenticationFailed(where, f"login refused: {error}")
         if self._verifier.trusted and "no acceptable host key" in str(error):

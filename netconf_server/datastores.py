@@ -213,7 +213,7 @@ class Datastores:
         if len(data) == 0:
             return
         try:
-            self.schema.check_operational(data)
+            self.schema.check_values(data)
         except DataError as error:
             raise to_rpc_error(error, self.schema) from error
 

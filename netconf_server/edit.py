@@ -18,7 +18,7 @@ from netconf_server.listindex import ListIndex, key_of
 from netconf_server.place import Place
 from netconf_server.userorder import move, read_position, unexpected_attribute
 from netconf_server.values import key_tags, value_of
-from netconf_server.xmltree import detached_copy, value_prefixes
+from netconf_server.xmltree import append_copy, value_prefixes
 from rui.netconf import names
 from rui.netconf.errors import RpcError
 from rui.netconf.tags import ErrorType
@@ -172,7 +172,7 @@ class _Edit:
                 _set_leaf(found, None, leaf)
             self.index.add(target, node, key, found)
         if position is not None and operation is not Operation.NONE:
-            move(self.index, node, found, position, place)
+            found = move(self.index, node, found, position, place)
         self.children(source, found, node, operation, place)
 
     def _value(
@@ -276,32 +276,32 @@ def _remove(found: etree._Element | None, operation: Operation, place: Place) ->
 
 def _renewed(target: etree._Element, found: etree._Element | None, node: Node) -> etree._Element:
     """An empty element for the node: in the place of `found`, or as the last child."""
+    if found is None:
+        return etree.SubElement(target, node.tag, nsmap=names.nsmap(node.namespace))
     fresh = etree.Element(node.tag, nsmap=names.nsmap(node.namespace))
-    _put(target, found, fresh)
+    target.replace(found, fresh)
     return fresh
 
 
 def _set_leaf(target: etree._Element, found: etree._Element | None, source: etree._Element) -> etree._Element:
-    leaf = etree.Element(
-        source.tag, nsmap=names.nsmap(names.split(str(source.tag))[0] or "", value_prefixes(source))
+    prefixes = value_prefixes(source)
+    if found is not None and not prefixes and len(source) == 0:
+        found.text = source.text
+        return found
+    if found is not None:
+        target.remove(found)
+    leaf = etree.SubElement(
+        target, source.tag, nsmap=names.nsmap(names.split(str(source.tag))[0] or "", prefixes)
     )
     leaf.text = source.text
     for child in source.iterchildren(etree.Element):
         # Kept, so that validation refuses it with its place.
-        leaf.append(detached_copy(child))
-    _put(target, found, leaf)
+        append_copy(leaf, child)
     return leaf
 
 
 def _set_whole(target: etree._Element, found: etree._Element | None, source: etree._Element) -> None:
     """Set anydata or anyxml, which are replaced as a whole (RFC 7950 7.10.4, 7.11.4)."""
-    copy = detached_copy(source)
-    copy.attrib.pop(OPERATION, "")
-    _put(target, found, copy)
-
-
-def _put(target: etree._Element, found: etree._Element | None, fresh: etree._Element) -> None:
-    if found is None:
-        target.append(fresh)
-    else:
-        target.replace(found, fresh)
+    if found is not None:
+        target.remove(found)
+    append_copy(target, source).attrib.pop(OPERATION, "")

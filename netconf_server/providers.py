@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 from lxml import etree
 
-from netconf_server.xmltree import reparsed
+from netconf_server.xmltree import append_copy
 from rui.schema import Kind, Node, Schema
 
 Keys: TypeAlias = Mapping[str, Mapping[str, str]]
@@ -119,11 +119,12 @@ def combine(target: etree._Element, source: etree._Element, node: Node | None) -
         inner = node.children.get(str(child.tag)) if node is not None else None
         same = _counterpart(target, child, inner)
         if same is None:
-            target.append(reparsed(child))
+            append_copy(target, child)
         elif inner is not None and inner.kind in (Kind.CONTAINER, Kind.LIST):
             combine(same, child, inner)
         else:
-            target.replace(same, reparsed(child))
+            target.remove(same)
+            append_copy(target, child)
 
 
 def _counterpart(target: etree._Element, child: etree._Element, node: Node | None) -> etree._Element | None:

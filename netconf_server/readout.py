@@ -16,7 +16,7 @@ from netconf_server.providers import Providers, combine
 from netconf_server.pushdown import Filters
 from netconf_server.subtree import SubtreeFilter, apply_nodes
 from netconf_server.written import written
-from netconf_server.xmltree import reparsed, scope
+from netconf_server.xmltree import append_copy, reparsed, scope
 from rui.netconf import names
 from rui.schema import Schema
 
@@ -77,9 +77,10 @@ def _top(wanted: SubtreeFilter | None, tag: str) -> Filters:
 
 def _nested(tags: Sequence[str], element: etree._Element) -> etree._Element:
     """The element inside the containers above it."""
-    inner = reparsed(element)
-    for tag in reversed(tags[:-1]):
-        outer = etree.Element(tag, nsmap=names.nsmap(names.split(tag)[0] or ""))
-        outer.append(inner)
-        inner = outer
-    return inner
+    if len(tags) == 1:
+        return element
+    root = holder = etree.Element(tags[0], nsmap=names.nsmap(names.split(tags[0])[0] or ""))
+    for tag in tags[1:-1]:
+        holder = etree.SubElement(holder, tag, nsmap=names.nsmap(names.split(tag)[0] or ""))
+    append_copy(holder, element)
+    return root

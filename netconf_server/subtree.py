@@ -162,6 +162,13 @@ def _merge(selections: Iterable[_Selection]) -> _Selection:
 def _prune(element: etree._Element, selection: dict[int, _Selection], schema: Node | None) -> etree._Element:
     """A copy of the element with only the selected children, and the keys of a list entry."""
     pruned = etree.Element(element.tag, attrib=attributes(element), nsmap=scope(element))
+    _prune_into(pruned, element, selection, schema)
+    return pruned
+
+
+def _prune_into(
+    pruned: etree._Element, element: etree._Element, selection: dict[int, _Selection], schema: Node | None
+) -> None:
     keys = key_tags(schema) if schema is not None else ()
     for i, child in enumerate(element.iterchildren(etree.Element)):
         chosen = True if child.tag in keys else selection.get(i, False)
@@ -169,5 +176,5 @@ def _prune(element: etree._Element, selection: dict[int, _Selection], schema: No
             append_copy(pruned, child)
         elif isinstance(chosen, dict):
             inner = schema.children.get(str(child.tag)) if schema is not None else None
-            pruned.append(_prune(child, chosen, inner))
-    return pruned
+            part = etree.SubElement(pruned, child.tag, attrib=attributes(child), nsmap=scope(child))
+            _prune_into(part, child, chosen, inner)

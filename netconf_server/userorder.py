@@ -8,9 +8,10 @@ from typing import Final
 
 from lxml import etree
 
-from netconf_server.listindex import KeyValues, ListIndex
+from netconf_server.listindex import KeyValues, ListIndex, item_key
 from netconf_server.place import Place
 from netconf_server.values import key_tags, value_of_text
+from netconf_server.xmltree import refill, scope
 from rui.netconf.errors import ErrorType, RpcError
 from rui.schema import Node
 
@@ -76,28 +77,36 @@ def _read_key(text: str, source: etree._Element, node: Node) -> KeyValues:
     return tuple(value_of_text(found[tag], source.nsmap, node.children[tag]) for tag in key_tags(node))
 
 
-def move(index: ListIndex, node: Node, item: etree._Element, position: Position, place: Place) -> None:
-    """Put an entry or value of a list where `position` says, among its siblings.
+def move(
+    index: ListIndex, node: Node, item: etree._Element, position: Position, place: Place
+) -> etree._Element:
+    """Put an entry or value of a list where `position` says; return the element it is now.
 
     Raises RpcError `bad-attribute` with app-tag `missing-instance` when the neighbour does not exist.
     """
     target = item.getparent()
-    if target is None:
-        return
-    if position.anchor is None:
-        siblings = target.iterchildren(node.tag, reversed=position.where == "last")
-        anchor = next(siblings)
-    else:
-        found = index.find(target, node, position.anchor)
-        if found is None:
-            raise _no_anchor(item, node, place)
-        anchor = found
+    anchor = None if target is None else _anchor(index, target, node, position)
+    if anchor is None or target is None:
+        raise _no_anchor(item, node, place)
     if anchor is item:
-        return
+        return item
+    fresh = etree.Element(item.tag, nsmap=scope(item))
     if position.where in ("first", "before"):
-        anchor.addprevious(item)
+        anchor.addprevious(fresh)
     else:
-        anchor.addnext(item)
+        anchor.addnext(fresh)
+    refill(fresh, item)
+    target.remove(item)
+    index.add(target, node, item_key(fresh, node), fresh)
+    return fresh
+
+
+def _anchor(
+    index: ListIndex, target: etree._Element, node: Node, position: Position
+) -> etree._Element | None:
+    if position.anchor is not None:
+        return index.find(target, node, position.anchor)
+    return next(target.iterchildren(node.tag, reversed=position.where == "last"), None)
 
 
 def _no_anchor(item: etree._Element, node: Node, place: Place) -> RpcError:

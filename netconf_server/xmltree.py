@@ -1,4 +1,9 @@
-"""Copies and text of XML trees that keep the namespace prefixes which values (not only names) use."""
+"""Copies and text of XML trees that keep the namespace prefixes which values (not only names) use.
+
+lxml drops a prefix when an element is copied without the ancestor that declares it, and also when an element
+is appended below one that declares the same namespace by another prefix. Values of identityref and
+instance-identifier need their prefixes, so elements are rebuilt in place by SubElement, which keeps them.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +12,27 @@ from typing import cast
 from lxml import etree
 
 
-def detached_copy(element: etree._Element) -> etree._Element:
-    """Copy an element without its tail, comments and processing instructions, with every prefix that was in
-    scope.
-
-    lxml's own deepcopy drops prefixes declared further up, which `identityref` and instance-identifier
-    values need.
-    """
-    copy = etree.Element(element.tag, attrib=attributes(element), nsmap=scope(element))
-    _fill(copy, element)
-    return copy
-
-
 def append_copy(parent: etree._Element, element: etree._Element) -> etree._Element:
-    """Append a copy of `element` to `parent` and return it; as `detached_copy`."""
+    """Append a copy of `element`, without tail, comments and processing instructions, and return it."""
     copy = etree.SubElement(parent, element.tag, attrib=attributes(element), nsmap=scope(element))
     _fill(copy, element)
     return copy
 
 
 def _fill(copy: etree._Element, element: etree._Element) -> None:
-    children = False
     for child in element.iterchildren(etree.Element):
         append_copy(copy, child)
-        children = True
-    if not children:
+    if len(copy) == 0:
         copy.text = element.text
+
+
+def refill(fresh: etree._Element, element: etree._Element) -> None:
+    """Give an empty element that stands in its place already the content of another one."""
+    _fill(fresh, element)
+    for prefix, namespace in value_prefixes(element).items():
+        if fresh.nsmap.get(prefix) != namespace:
+            known = next(name for name, uri in fresh.nsmap.items() if uri == namespace)
+            fresh.text = (fresh.text or "").replace(f"{prefix}:", f"{known}:" if known else "")
 
 
 def value_prefixes(element: etree._Element) -> dict[str, str]:
@@ -51,7 +51,7 @@ def to_bytes(element: etree._Element) -> bytes:
 
 
 def reparsed(element: etree._Element) -> etree._Element:
-    """A copy of a whole element as `detached_copy` makes it, faster for large ones."""
+    """A copy of an element that stands alone, with every prefix that was in scope."""
     return etree.fromstring(to_bytes(element), _PARSER)
 
 

@@ -7,16 +7,15 @@ import random
 from collections.abc import Sequence
 
 import structlog
-from lxml import etree
 
 from netconf_client import ClientSession, NetconfClientError, connect
 from router.config import CloudEndpoint
 from router.group import Group
 from router.incoming import Inspector
 from rui.backoff import Backoff, BackoffPolicy
-from rui.backup import wire
 from rui.backup.messages import Result
-from rui.netconf import names
+from rui.backup.requests import Fetch, decode_fetched, encode_fetch
+from rui.backup.wire import WireError
 from rui.netconf.errors import RpcError
 
 log = structlog.get_logger(__name__)
@@ -95,23 +94,17 @@ class Downloader:
 
     async def _fetch(self, group: Group) -> bool:
         session = await self._connected()
-        reply = await session.rpc(self._question(group), timeout=_REPLY_WITHIN)
-        batch = wire.decode_batch(reply.element, reply.raw)
+        limit = group.config.max_records
+        question = Fetch(group.config.id, self._device, group.member.position, limit)
+        reply = await session.rpc(encode_fetch(question), timeout=_REPLY_WITHIN)
+        fetched = decode_fetched(reply.element, reply.raw)
+        batch = fetched.batch
         if batch.group != group.config.id:
-            raise wire.WireError(f"asked for group {group.config.id}, the cloud answered of {batch.group}")
+            raise WireError(f"asked for group {group.config.id}, the cloud answered of {batch.group}")
         receipt = await group.receive(batch, self._inspector.refused(batch))
         if receipt.result is not Result.STORED:
             raise _NotStoredError(f"a page was not stored: {receipt.result.value}, {receipt.reason}")
-        return reply.element.findtext(f"{{{wire.BACKUP}}}more") == "true"
-
-    def _question(self, group: Group) -> etree._Element:
-        operation = etree.Element(wire.FETCH, nsmap=names.nsmap(wire.BACKUP))
-        for name, text in (("group-id", group.config.id), ("device-id", self._device)):
-            etree.SubElement(operation, f"{{{wire.BACKUP}}}{name}").text = text
-        operation.extend(wire.position_children(group.member.position, wire.BACKUP))
-        limit = etree.SubElement(operation, f"{{{wire.BACKUP}}}max-records")
-        limit.text = str(group.config.max_records)
-        return operation
+        return fetched.more
 
     async def _connected(self) -> ClientSession:
         if self._idle is not None:

@@ -13,7 +13,7 @@ from router.download import Downloader
 from router.group import Group
 from router.incoming import Inspector
 from rui.backup import wire
-from rui.netconf import names
+from rui.backup.requests import decode_digest_request, decode_download, encode_digest
 from rui.netconf.errors import RpcError
 
 log = structlog.get_logger(__name__)
@@ -111,7 +111,7 @@ class Operations:
         return wire.receipt_children(receipt)
 
     async def _download(self, call: RpcCall) -> None:
-        name = call.operation.findtext(f"{{{wire.BACKUP}}}group-id") or ""
+        name = _read(lambda: decode_download(call.operation)).group
         group = self._group(name)
         if group.member.serving:
             raise RpcError.operation_failed(
@@ -124,23 +124,9 @@ class Operations:
         self._downloader.instruct(group)
 
     async def _digest(self, call: RpcCall) -> Sequence[etree._Element]:
-        name = call.operation.findtext(f"{{{wire.BACKUP}}}group-id") or ""
-        member = self._group(name).member
-        digest = member.digest()
-        body = [
-            _leaf("cursor", str(digest.cursor)),
-            _leaf("count", str(digest.count)),
-            _leaf("quarantined", str(digest.quarantined)),
-            _leaf("digest", digest.digest),
-        ]
-        if call.operation.find(f"{{{wire.BACKUP}}}buckets") is not None:
-            for number, value in enumerate(member.table.buckets):
-                if value:
-                    bucket = _leaf("bucket", None)
-                    bucket.append(_leaf("number", str(number)))
-                    bucket.append(_leaf("digest", f"{value:016x}"))
-                    body.append(bucket)
-        return body
+        request = _read(lambda: decode_digest_request(call.operation))
+        member = self._group(request.group).member
+        return encode_digest(member.digest(), member.table.buckets if request.buckets else None)
 
     def _group(self, name: str) -> Group:
         group = self._groups.get(name)
@@ -156,9 +142,3 @@ def _read(read: Callable[[], _T]) -> _T:
     except ValueError as error:
         # WireError and VersionError: the model's patterns let through what only the whole can tell
         raise RpcError.invalid_value(str(error)) from error
-
-
-def _leaf(name: str, text: str | None) -> etree._Element:
-    element = etree.Element(f"{{{wire.BACKUP}}}{name}", nsmap=names.nsmap(wire.BACKUP))
-    element.text = text
-    return element

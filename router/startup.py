@@ -198,11 +198,13 @@ def _source(entry: etree._Element) -> DhcpSource | SimulatedSource | None:
 
 
 def _dhcp(entry: etree._Element, dhcp: etree._Element) -> DhcpSource:
+    virtual = _optional(entry, "virtual-giaddr")
     giaddr = _optional(dhcp, "giaddr") or _text(entry, "virtual-giaddr")
     try:
         relay = RelayConfig(
             group_id=_text(entry, "id"),
             giaddr=IPv4Address(giaddr),
+            virtual_address=None if virtual is None else IPv4Address(virtual),
             servers=tuple(IPv4Address(server.text or "") for server in _all(dhcp, "server")),
             ports=tuple(
                 AccessPort(

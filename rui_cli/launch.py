@@ -161,6 +161,9 @@ class Launched:
             except ValueError:  # a line over the limit
                 log.write(b"a line on standard output is longer than the launcher takes; process ended\n")
                 process.kill()
+                # Until its pipe is read to the end, the process does not count as ended.
+                while await stdout.read(_LONGEST_LINE):
+                    pass
         code = await process.wait()
         if not ready.done():
             ready.set_exception(self._failure(f"ended with exit code {code} before it was ready"))

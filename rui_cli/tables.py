@@ -81,7 +81,8 @@ def canonical(user: etree._Element) -> bytes:
     parser = etree.XMLParser(remove_blank_text=True, resolve_entities=False)
     alone = etree.fromstring(etree.tostring(user, with_tail=False), parser)
     etree.cleanup_namespaces(alone)
-    return etree.tostring(alone, method="c14n2")
+    # C14N 2.0 is Python in lxml, and twenty times as slow
+    return etree.tostring(alone, method="c14n", exclusive=True)
 
 
 def compare(primary: Mapping[str, bytes], copy: Mapping[str, bytes]) -> Difference:

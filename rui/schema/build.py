@@ -114,31 +114,41 @@ class _Builder:
         spec = statement.i_type_spec
         members: tuple[TypeSpec, ...] = ()
         target = path = ""
-        patterns: list[str] = []
+        levels = list(_levels(statement))
         # Each restriction wraps the type it restricts: the outermost of a kind is the one that holds.
         while spec is not None:
             if isinstance(spec, types.EnumTypeSpec):
-                found.setdefault("enums", tuple(name for name, _ in spec.enums))
+                found.setdefault(
+                    "enums", tuple(name for name, _ in spec.enums if name not in _left_out(levels))
+                )
             elif isinstance(spec, types.BitTypeSpec):
-                found.setdefault("bits", tuple(name for name, _ in spec.bits))
+                found.setdefault(
+                    "bits", tuple(name for name, _ in spec.bits if name not in _left_out(levels))
+                )
             elif isinstance(spec, types.IdentityrefTypeSpec):
                 found.setdefault("identities", self._fitting(spec.idbases))
             elif isinstance(spec, types.RangeTypeSpec):
                 found.setdefault("ranges", _spans(spec.ranges))
             elif isinstance(spec, types.LengthTypeSpec):
                 found.setdefault("lengths", _spans(spec.lengths))
-            elif isinstance(spec, types.PatternTypeSpec):
-                patterns.extend(pattern.spec for pattern in spec.res)
             elif isinstance(spec, types.UnionTypeSpec):
                 members = tuple(self._type(member) for member in spec.types)
             elif isinstance(spec, types.PathTypeSpec):
                 path = spec.path_.arg if hasattr(spec.path_, "arg") else str(spec.path_)
                 target = _target_path(spec)
             base, spec = spec.name, getattr(spec, "base", None)
+        patterns = [
+            (level, pattern.arg, pattern.search_one("modifier", "invert-match") is not None)
+            for level, stated in enumerate(levels)
+            for pattern in stated.search("pattern")
+        ]
         return TypeSpec(
             name=statement.arg,
             base=base,
-            patterns=tuple(patterns),
+            patterns=tuple(text for _, text, inverted in patterns if not inverted),
+            pattern_levels=tuple(level for level, _, inverted in patterns if not inverted),
+            excluded=tuple(text for _, text, inverted in patterns if inverted),
+            typedefs=tuple(f"{_module_name(level.parent)}:{level.parent.arg}" for level in levels[1:]),
             path=path,
             target=target,
             members=members,
@@ -164,13 +174,29 @@ def _defaults(statement: statements.Statement) -> tuple[str, ...]:
     own = tuple(default.arg for default in statement.search("default"))
     if own or statement.search_one("mandatory", "true") is not None:
         return own
-    declared = statement.search_one("type")
-    while declared is not None and declared.i_typedef is not None:
-        default = declared.i_typedef.search_one("default")
+    for level in list(_levels(statement.search_one("type")))[1:]:
+        default = level.parent.search_one("default")
         if default is not None:
             return (default.arg,)
-        declared = declared.i_typedef.search_one("type")
     return ()
+
+
+def _levels(statement: statements.Statement) -> Iterator[statements.Statement]:
+    """Yield the type statements of a leaf and of the typedefs below it, outermost first."""
+    while statement is not None:
+        yield statement
+        typedef = statement.i_typedef
+        statement = None if typedef is None else typedef.search_one("type")
+
+
+def _left_out(levels: Iterable[statements.Statement]) -> set[str]:
+    """Return the enums and bits whose feature is not enabled."""
+    return {
+        name.arg
+        for level in levels
+        for name in (*level.search("enum"), *level.search("bit"))
+        if getattr(name, "i_not_implemented", False)
+    }
 
 
 def _spans(pairs: Iterable[tuple[object, object]]) -> tuple[tuple[str, str], ...]:
@@ -196,6 +222,8 @@ def _derived_identities(modules: Iterable[statements.Statement]) -> dict[str, fr
     parents: dict[str, set[str]] = {}
     for module in modules:
         for identity in module.i_identities.values():
+            if getattr(identity, "i_not_implemented", False):
+                continue
             parents[_qualified(identity)] = {_qualified(base.i_identity) for base in identity.search("base")}
     derived: dict[str, set[str]] = {}
     for name, bases in parents.items():

@@ -19,8 +19,9 @@ class Purpose(Enum):
     """What data is checked as; each holds libyang's options for parsing and for validating.
 
     CONFIG: a whole datastore, without state. OPERATIONAL: a part of the operational tree, whose constraints
-    may be open (RFC 8342 section 5.3). OPERATION: one request, reply or notification. RECORDS: state that
-    travelled and may hold nodes that we do not know, which are passed over.
+    may be open (RFC 8342 section 5.3). VALUES: a part of a configuration, which only has to be made of nodes
+    that exist, with keys and values of their types (RFC 7950 section 8.3.1). OPERATION: one request, reply or
+    notification. RECORDS: state that travelled and may hold nodes that we do not know, which are passed over.
     """
 
     CONFIG = (
@@ -30,6 +31,10 @@ class Purpose(Enum):
     OPERATIONAL = (
         ly.ParseOptions.Strict,
         ly.ValidationOptions.Present | ly.ValidationOptions.Operational,
+    )
+    VALUES = (
+        ly.ParseOptions.Strict | ly.ParseOptions.NoState | ly.ParseOptions.ParseOnly,
+        ly.ValidationOptions.NoState,
     )
     OPERATION = (ly.ParseOptions.Strict, ly.ValidationOptions.Present)
     RECORDS = (ly.ParseOptions(0), ly.ValidationOptions.Present)

@@ -1,17 +1,19 @@
 """Check many travelled list entries at once; each came as its own bytes.
 
-A batch that holds is one libyang parse. Only when it does not hold is each record tried alone, so that a
-poisoned one is named and the rest goes on. Nodes that this schema does not know are passed over: a receiver
+A record of the usual shape is taken at one match of an expression made from the schema. All others of a batch
+are one libyang parse; only when that does not hold is each of them tried alone, so that a poisoned one is
+named and the rest goes on. Nodes that this schema does not know are passed over: a receiver
 without an augment keeps them as bytes.
 """
 
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
 
+from rui.schema.acceptor import compile_acceptor
 from rui.schema.errors import UnknownNodeError
 from rui.schema.libyang import LibyangContext, Purpose
 from rui.schema.tree import Kind, Node
@@ -46,6 +48,8 @@ class RecordChecker:
         self._outer = tuple(ancestors[:-1])
         keys = [child for child in map(self._list.child, self._list.keys) if child is not None]
         self._key_tags = [child.tag for child in keys]
+        self._usual = compile_acceptor(ancestors)
+        self._sound_parents: tuple[str, ...] | None = None
         name, namespace = re.escape(self._list.name), re.escape(self._list.namespace)
         # The form that a record has when it was made here: key leaves first. Others go the longer way.
         leaves = rb"\s*".join(rb"<%s>([^<&]*)</%s>" % (2 * (re.escape(key.name).encode(),)) for key in keys)
@@ -72,23 +76,33 @@ class RecordChecker:
         well-formed element. `keys`: the key that each record is said to have; one that differs is an issue.
         A key may occur more than once in a batch.
         """
-        found = [self.key(record) for record in records]
         refused: list[RecordIssue] = []
-        sound: list[int] = []
-        for index, key in enumerate(found):
+        unusual: list[int] = []
+        found: dict[int, bytes | None] = {}
+        usual = self._usual if self._holds_parents(parents) else None
+        for index, record in enumerate(records):
+            match = usual.fullmatch(record) if usual is not None else None
+            key = self.key(record) if match is None else b"/".join(match.groups())
             if key is None:
-                refused.append(self._alone(parents, index, records[index]) or self._no_entry(index))
+                refused.append(self._alone(parents, index, record) or self._no_entry(index))
             elif keys is not None and key != keys[index]:
-                refused.append(
-                    RecordIssue(index, "", f"the record is of {_text(key)}, not of {_text(keys[index])}")
-                )
-            else:
-                sound.append(index)
-        for layer in _layers(sound, found):
+                reason = f"the record is of {_text(key)}, not of {_text(keys[index])}"
+                refused.append(RecordIssue(index, "", reason))
+            elif match is None:
+                unusual.append(index)
+                found[index] = key
+        for layer in _layers(unusual, found):
             if not self._together(parents, [records[index] for index in layer]):
                 issues = (self._alone(parents, index, records[index]) for index in layer)
                 refused.extend(issue for issue in issues if issue is not None)
         return sorted(refused, key=lambda issue: issue.index)
+
+    def _holds_parents(self, parents: Sequence[str]) -> bool:
+        """Say whether the values of the keys above are valid; the last good ones are remembered."""
+        values = tuple(parents)
+        if values != self._sound_parents and self._context.holds(self._wrap(values, b""), Purpose.RECORDS):
+            self._sound_parents = values
+        return values == self._sound_parents
 
     def _together(self, parents: Sequence[str], records: Sequence[bytes]) -> bool:
         body = b"".join(records)
@@ -132,7 +146,7 @@ def _parse(record: bytes) -> etree._Element | str:
     return element
 
 
-def _layers(indexes: Sequence[int], keys: Sequence[bytes | None]) -> Iterator[list[int]]:
+def _layers(indexes: Sequence[int], keys: Mapping[int, bytes | None]) -> Iterator[list[int]]:
     """Deal records into sets in which no key occurs twice: a list takes each key once."""
     pending = list(indexes)
     while pending:

@@ -124,6 +124,13 @@ class Schema:
         """Check a whole configuration datastore; raise DataError with every issue."""
         self._hold(self._data, data, Purpose.CONFIG, Tag.DATA_MISSING, source)
 
+    def check_values(self, data: Document, source: str = "configuration") -> None:
+        """Check a part of a configuration as it comes in an edit: nodes, keys and types, no constraints.
+
+        Raises DataError.
+        """
+        self._hold(self._data, data, Purpose.VALUES, Tag.MISSING_ELEMENT, source)
+
     def complete_config(
         self, data: Document, mode: Defaults = Defaults.REPORT_ALL, source: str = "configuration"
     ) -> etree._Element:

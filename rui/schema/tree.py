@@ -41,7 +41,9 @@ class TypeSpec:
     `name` is as written (`rt:group-id`), `base` the built-in type below it. What does not apply is empty:
     `enums` and `bits` in the order of the model, `identities` as `module:name` of everything that fits,
     `ranges` and `lengths` as inclusive (low, high) texts, `patterns`, `path` of a leafref with its `target`
-    schema path, `members` of a union.
+    schema path, `members` of a union. `typedefs` are the type's definitions as `module:name`, outermost
+    first; `pattern_levels` says for each pattern who states it, 0 the leaf and n the n-th typedef. `excluded`
+    are the patterns that must not match.
     """
 
     name: str
@@ -52,6 +54,9 @@ class TypeSpec:
     ranges: tuple[tuple[str, str], ...] = ()
     lengths: tuple[tuple[str, str], ...] = ()
     patterns: tuple[str, ...] = ()
+    pattern_levels: tuple[int, ...] = ()
+    excluded: tuple[str, ...] = ()
+    typedefs: tuple[str, ...] = ()
     path: str = ""
     target: str = ""
     members: tuple["TypeSpec", ...] = ()

@@ -18,7 +18,7 @@ def lab() -> None:
 @run.command()
 def dhcp(
     json: Annotated[Path | None, typer.Option(help="Write the summary to this file.")] = None,
-    leases: Annotated[int, typer.Option(min=1, max=20_000, help="Leases that perfdhcp puts through.")] = 2000,
+    leases: Annotated[int, typer.Option(min=1, max=20_000, help="Leases that perfdhcp puts through.")] = 3000,
     rate: Annotated[int, typer.Option(min=1, max=10_000, help="Leases a second.")] = 300,
     keep: Annotated[bool, typer.Option(help="Keep the folder with all files and logs.")] = False,
 ) -> None:

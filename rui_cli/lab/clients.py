@@ -108,10 +108,29 @@ class Udhcpc(Client):
             self._namespaces.stop(self._process)
 
 
+_FOREIGN_LEASE = """lease {
+  interface "%s";
+  fixed-address 10.200.0.9;
+  option subnet-mask 255.255.0.0;
+  option dhcp-lease-time 3600;
+  renew 4 2037/01/01 00:00:00; rebind 4 2037/01/01 00:00:00; expire 4 2037/01/01 00:00:00;
+}
+"""
+
+
 class Dhclient(Client):
     """ISC's client."""
 
     _bound_events = frozenset({"BOUND", "RENEW", "REBIND", "REBOOT"})
+
+    def remember_foreign_lease(self) -> None:
+        """Make the client ask for an address of another network first, as one that was moved does."""
+        (self._folder / f"{self.name}.leases").write_text(_FOREIGN_LEASE % INTERFACE)
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether the server said NAK."""
+        return "DHCPNAK" in (self._folder / f"{self.name}.log").read_text()
 
     def __init__(
         self, namespaces: Namespaces, name: str, mac: str, folder: Path, network: IPv4Network

@@ -17,6 +17,8 @@ from rui_cli.lab.dhcp import DhcpLab, Result, Step
 from rui_cli.lab.namespaces import Namespaces
 from rui_cli.lab.topology import Topology
 
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 
 def run_dhcp(summary: Path | None, *, leases: int, rate: int, keep: bool) -> ExitCode:
     """Run the DHCP lab and return the exit code. Raises LabUnavailableError where it cannot run."""
@@ -27,7 +29,12 @@ def run_dhcp(summary: Path | None, *, leases: int, rate: int, keep: bool) -> Exi
     worth_keeping = True
     try:
         with Namespaces(str(os.getpid())) as namespaces:
-            result = asyncio.run(_run(namespaces, folder, leases=leases, rate=rate))
+            try:
+                result = asyncio.run(_run(namespaces, folder, leases=leases, rate=rate))
+            finally:
+                # The removal that follows takes a moment, and must come to its end
+                for number in _ENDING:
+                    signal.signal(number, signal.SIG_IGN)
         worth_keeping = keep or bool(result.mismatches)
     except asyncio.CancelledError:
         worth_keeping = keep
@@ -49,7 +56,7 @@ async def _run(namespaces: Namespaces, folder: Path, *, leases: int, rate: int) 
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
     if task is not None:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in _ENDING:
             loop.add_signal_handler(number, task.cancel)
     topology = Topology(namespaces, folder)
     await asyncio.to_thread(topology.build)

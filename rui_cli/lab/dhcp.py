@@ -81,7 +81,7 @@ class DhcpLab:
             await self._step("processes come up", partial(self._start, stack))
             try:
                 await self._story()
-            except (StepFailedError, NetconfClientError, RpcError) as error:
+            except (StepFailedError, NetconfClientError, RpcError, TimeoutError) as error:
                 self.result.mismatches.append(f"{self.result.steps[-1].name}: {error}")
             else:
                 await self._step("primary, cloud and secondary equal Kea", self._compare)
@@ -125,6 +125,8 @@ class DhcpLab:
             await session.close()
 
     async def _get_online(self, clients: list[Client]) -> None:
+        moved = self._topology.moved
+        moved.remember_foreign_lease()
         for client in clients:
             client.start()
         for client in clients:
@@ -138,6 +140,8 @@ class DhcpLab:
                 raise StepFailedError(f"{client.name} took {binding.ipv4}, Kea gave {given}")
             if binding.server != VIRTUAL:
                 raise StepFailedError(f"{client.name} takes {binding.server} for its server, not {VIRTUAL}")
+        if not moved.was_refused:
+            raise StepFailedError(f"{moved.name} heard no NAK for its address from elsewhere")
         await self._require_equal()
 
     async def _renew(self) -> None:
@@ -167,9 +171,8 @@ class DhcpLab:
         await self._settle(absent=sorted(macs))
 
     async def _load(self) -> None:
-        put = await asyncio.to_thread(
-            load.run, self._topology.namespaces, "load", LOAD, VIRTUAL, leases=self._leases, rate=self._rate
-        )
+        spaces = self._topology.namespaces
+        put = await load.run(spaces, "load", LOAD, VIRTUAL, leases=self._leases, rate=self._rate)
         self.result.perfdhcp = {
             "asked": self._leases,
             "offered": put.offered,

@@ -87,6 +87,8 @@ class Kea:
                 "name": str(self._directory / "leases.csv"),
                 "lfc-interval": 0,
             },
+            # Say NAK to a client that comes with an address from elsewhere, rather than nothing
+            "authoritative": True,
             "valid-lifetime": pool.lease_time,
             "min-valid-lifetime": pool.shortest_lease_time,
             "max-valid-lifetime": pool.lease_time,

@@ -2,7 +2,7 @@
 
 ::
 
-    sub1 .. sub5   load            the subscribers and perfdhcp            10.64.0.0/16
+    sub1 .. sub6   load            the subscribers and perfdhcp            10.64.0.0/16
         |           |
      ---+----- access ------+---   a bridge
                 |           |
@@ -55,6 +55,7 @@ class Topology:
         self.kea = Kea(namespaces, "kea", folder / "kea")
         self.site = Site(folder / "site", [_group()], _DEVICES)
         self.short_lived = Udhcpc(namespaces, "sub5", "02:00:00:00:00:05", folder, SHORT_LEASE)
+        self.moved = Dhclient(namespaces, "sub6", "02:00:00:00:00:06", folder, ACCESS)
         self.staying: list[Client] = [
             Udhcpc(namespaces, "sub1", "02:00:00:00:00:01", folder),
             Dhclient(namespaces, "sub2", "02:00:00:00:00:02", folder, ACCESS),
@@ -67,7 +68,7 @@ class Topology:
     @property
     def clients(self) -> list[Client]:
         """All real clients."""
-        return [*self.staying, *self.leaving, self.short_lived]
+        return [*self.staying, *self.leaving, self.short_lived, self.moved]
 
     def build(self) -> None:
         """Make namespaces and links, and write all configuration."""

@@ -11,8 +11,7 @@ from typing import Protocol
 
 from lxml import etree
 
-from rui.backup import cloud as clouds
-from rui.backup import delivery, wire
+from rui.backup import cloud_outputs, wire
 from rui.backup.cloud import Cloud, CloudOptions
 from rui.backup.delivery import DeliveryMode
 from rui.backup.identity import Role, StorageEntry
@@ -141,7 +140,7 @@ class CloudNode:
             case "first-identity" | "second-identity":
                 step.attrib.pop("from")
                 self._schema.check_notification(step)
-                cloud.identify(device, wire.decode_identity(step), now, 0.0)
+                cloud.identify(device, wire.decode_identity(step), 0.0)
             case "user-info-upload":
                 step.attrib.pop("from")
                 self._schema.check_notification(step)
@@ -152,7 +151,7 @@ class CloudNode:
                 cloud.claimed(receipt, now)
             case "kept":
                 (entry,) = (entry for entry in self._kept if entry.device == step.get("device"))
-                cloud.kept(entry, now)
+                cloud.kept(entry)
             case "applied":
                 receipt = _receipt(step)
                 cloud.moved(receipt.position, _version(step, "floor"))
@@ -173,50 +172,50 @@ class CloudNode:
             case other:
                 raise AssertionError(f"the cloud takes no {other}")
         outputs = cloud.outputs(now)
-        self._kept = [output.entry for output in outputs if isinstance(output, clouds.Keep)]
+        self._kept = [output.entry for output in outputs if isinstance(output, cloud_outputs.Keep)]
         return [self._write(output) for output in outputs]
 
-    def _write(self, output: clouds.Output) -> etree._Element:
+    def _write(self, output: cloud_outputs.Output) -> etree._Element:
         match output:
-            case clouds.Claim(epoch):
+            case cloud_outputs.Claim(epoch):
                 return _element("claim", {"epoch": str(epoch)})
-            case clouds.Keep(entry):
+            case cloud_outputs.Keep(entry):
                 what = {"device": entry.device, "address": entry.address, "role": entry.role.value}
                 return _element("keep", {**what, "epoch": str(entry.epoch), "reason": entry.reason})
-            case clouds.Apply(device, ticket, batch, _):
+            case cloud_outputs.Apply(device, ticket, batch, _):
                 return _element(
                     "apply", {"device": device, "ticket": str(ticket)}, [_batch(batch, wire.UPLOAD)]
                 )
-            case clouds.Identify(device, result):
+            case cloud_outputs.Identify(device, result):
                 element = wire.encode_identity_result(result)
                 self._schema.check_rpc(element)
                 return _element("send", {"device": device}, [element])
-            case clouds.Acknowledge(device, receipt):
+            case cloud_outputs.Acknowledge(device, receipt):
                 element = wire.encode_receipt(receipt)
                 self._schema.check_rpc(element)
                 return _element("send", {"device": device}, [element])
-            case delivery.Read(device, ticket, want, _):
+            case cloud_outputs.Read(device, ticket, want, _):
                 where = (
                     {"first-bucket": str(want.first)}
                     if isinstance(want, WantPage)
                     else {"after": str(want.after)}
                 )
                 return _element("read", {"device": device, "ticket": str(ticket), **where})
-            case delivery.Deliver(device, ticket, batch):
+            case cloud_outputs.Deliver(device, ticket, batch):
                 element = _batch(batch, wire.DELIVER)
                 self._schema.check_rpc(element)
                 return _element("send", {"device": device, "ticket": str(ticket)}, [element])
-            case delivery.Instruct(device, last):
+            case cloud_outputs.Instruct(device, last):
                 element = _element(f"{{{wire.BACKUP}}}download-user-info", {})
                 for name, text in (("group-id", GROUP), ("last", str(last))):
                     etree.SubElement(element, f"{{{wire.BACKUP}}}{name}").text = text
                 self._schema.check_rpc(element)
                 return _element("send", {"device": device}, [element])
-            case delivery.Delivered(device, cursor):
+            case cloud_outputs.Delivered(device, cursor):
                 return _element("note-delivered", {"device": device, "cursor": str(cursor)})
-            case delivery.GiveUp(device, reason):
+            case cloud_outputs.GiveUp(device, reason):
                 return _element("give-up", {"device": device, "reason": reason})
-            case clouds.Report(event, device, reason, count):
+            case cloud_outputs.Report(event, device, reason, count):
                 return _element(
                     "report", {"event": event, "device": device, "reason": reason, "count": str(count)}
                 )

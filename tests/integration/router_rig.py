@@ -37,13 +37,30 @@ def make_site(
     users = {"arrivals": "0", "mean-hold-time": "0", "lease-time": "4000000", **(simulated or {})}
     group = Group(GROUP, PRIMARY, (SECONDARY,), simulated=users, router_leaves=router_leaves or {})
     site = Site(folder, [group])
+    site.ports.update(dict.fromkeys(site.routers, 0))
     site.write()
     return site
 
 
-def process(site: Site, name: str) -> Launched:
+class RouterProcess(Launched):
+    """A router that takes a free port at every start; its site is told which."""
+
+    def __init__(self, site: Site, name: str) -> None:
+        super().__init__(name, site.words(name), site.folder / f"{name}.log")
+        self._site = site
+
+    async def start(self, within: float = 30.0) -> dict[str, object]:
+        """Start it; return its ready line's facts."""
+        facts = await super().start(within)
+        where = facts["netconf"]
+        assert isinstance(where, list)
+        self._site.ports[self.name] = where[1]
+        return facts
+
+
+def process(site: Site, name: str) -> RouterProcess:
     """Return a router's process, not started yet."""
-    return Launched(name, site.words(name), site.folder / f"{name}.log")
+    return RouterProcess(site, name)
 
 
 @asynccontextmanager

@@ -27,7 +27,9 @@ def missing() -> str | None:
 
 
 MISSING = missing()
-needs_lab = pytest.mark.skipif(MISSING is not None and "CI" not in os.environ, reason=str(MISSING))
+# A CI that runs as root has installed the programs: there a missing one is a failure
+EXCUSED = MISSING is not None and not ("CI" in os.environ and os.geteuid() == 0)
+needs_lab = pytest.mark.skipif(EXCUSED, reason=str(MISSING))
 
 
 def namespaces_of(pid: int) -> list[str]:
@@ -68,9 +70,10 @@ def test_real_clients_are_online_everywhere_and_gone_everywhere(
     assert process.returncode == ExitCode.OK, (result, said.decode())
     assert time.monotonic() - began < LONGEST
     assert result["mismatches"] == []
-    assert result["clients"] == 5
-    # two real clients stay to the end, besides those of perfdhcp
-    assert result["leases"] == result["perfdhcp"]["acknowledged"] + 2
+    assert result["clients"] == 6
+    # Three real clients stay to the end, besides those of perfdhcp, which counts no answer that comes late
+    assert result["perfdhcp"]["acknowledged"] + 3 <= result["leases"] <= 503
+    assert result["perfdhcp"]["acknowledged"] > 0
     assert set(result["records"].values()) == {result["leases"]}
     assert all(step["ok"] for step in result["steps"])
     assert namespaces_of(process.pid) == []
@@ -79,15 +82,15 @@ def test_real_clients_are_online_everywhere_and_gone_everywhere(
 @pytest.mark.root
 @pytest.mark.peer
 @needs_lab
-def test_a_lab_that_is_ended_leaves_nothing_behind(lab: list[subprocess.Popen[bytes]]) -> None:
+@pytest.mark.parametrize("moment", ["processes come up", "released addresses leave every book"])
+def test_a_lab_that_is_ended_leaves_nothing_behind(lab: list[subprocess.Popen[bytes]], moment: str) -> None:
     process = start(lab)
-    end = time.monotonic() + 20
-    while len(namespaces_of(process.pid)) < 5 and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.05)
+    assert process.stderr is not None
+    assert any(moment in line.decode() for line in process.stderr)
     assert namespaces_of(process.pid)
 
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=20)
 
     assert process.returncode == ExitCode.INTERRUPTED
     assert namespaces_of(process.pid) == []

@@ -12,16 +12,9 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from rui.backup.cloud import (
-    Acknowledge,
-    Apply,
-    Claim,
-    Cloud,
-    CloudOptions,
-    Identify,
-    Keep,
-)
-from rui.backup.delivery import Deliver, Forgotten, GiveUp, Read
+from rui.backup.cloud import Cloud, CloudOptions
+from rui.backup.cloud_outputs import Acknowledge, Apply, Claim, Deliver, GiveUp, Identify, Keep, Read
+from rui.backup.delivery import Forgotten
 from rui.backup.identity import IdentityNotification, IdentityResult, Role, StorageEntry
 from rui.backup.journal import Frame, decode, encode
 from rui.backup.member import Answer, Append, Member, MemberOptions, Notify
@@ -332,7 +325,7 @@ class World:
     def identify(self, name: str, notification: IdentityNotification) -> Callable[[], None]:
         def arrive() -> None:
             if self.cloud is not None:
-                self.cloud.identify(name, notification, self.clock.now, 0.0)
+                self.cloud.identify(name, notification, 0.0)
                 self.run_cloud()
 
         return arrive
@@ -358,7 +351,7 @@ class World:
                     self.commit(lambda: self.moved().claimed(self.receipt(), self.clock.now))
                 case Keep(entry):
                     self.store.entries[entry.device] = entry
-                    self.commit(lambda entry=entry: self.moved().kept(entry, self.clock.now))  # type: ignore[misc]
+                    self.commit(lambda entry=entry: self.moved().kept(entry))  # type: ignore[misc]
                 case Apply(device, ticket, batch, _):
                     receipt = self.store.apply(batch)
                     self.commit(

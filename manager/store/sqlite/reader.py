@@ -25,11 +25,13 @@ _R = TypeVar("_R")
 _LIVE = "SELECT key, version, val FROM session WHERE grp = ? AND val IS NOT NULL"
 _KEYS_AT_ONCE = 200
 
-# Halves of the hashes: the sum of signed 64-bit numbers would overflow.
+# Halves of the hashes: the sum of signed 64-bit numbers would overflow. All buckets are one row (codec.py).
 _DIGEST = (
-    "SELECT bucket, sum(hash >> 32), sum(hash & 0xffffffff), count(*), count(quarantined) "
-    "FROM session WHERE grp = ? AND val IS NOT NULL GROUP BY bucket"
+    "SELECT group_concat(bucket || ' ' || high || ' ' || low || ' ' || records, ' ') FROM ("
+    "SELECT bucket, sum(hash >> 32) AS high, sum(hash & 0xffffffff) AS low, count(*) AS records "
+    "FROM session INDEXED BY session_version WHERE grp = ? AND hash IS NOT NULL GROUP BY bucket)"
 )
+_SET_ASIDE = "SELECT count(*) FROM session WHERE grp = ? AND quarantined IS NOT NULL"
 
 
 class Readers:
@@ -195,9 +197,10 @@ def _head(connection: sqlite3.Connection, number: int) -> tuple[Position, Versio
 def _digest(connection: sqlite3.Connection, number: int) -> TableDigest:
     position, _ = _head(connection, number)
     buckets = empty_buckets()
-    count = bad = 0
-    for bucket, high, low, records, quarantined in connection.execute(_DIGEST, (number,)):
+    count = 0
+    sums = map(int, (connection.execute(_DIGEST, (number,)).fetchone()[0] or "").split())
+    for bucket, high, low, records in zip(sums, sums, sums, sums, strict=True):
         buckets[bucket] = ((high << 32) + low) % MODULUS
         count += records
-        bad += quarantined
+    bad = connection.execute(_SET_ASIDE, (number,)).fetchone()[0]
     return TableDigest(Digest(position.live, count, bad, combine(buckets)), buckets)

@@ -19,7 +19,7 @@ _UPSERT = (
     "ON CONFLICT (grp, bucket, key) DO UPDATE SET version = excluded.version, hash = excluded.hash, "
     "quarantined = NULL, val = excluded.val WHERE excluded.version > session.version"
 )
-_ROWS_A_STATEMENT = (256, 64, 16, 4, 1)
+_ROWS_A_STATEMENT = (1000, 500, 200, 100, 50, 20, 10, 5, 2, 1)
 _UPSERTS = tuple(
     (rows, _UPSERT.format(rows=", ".join(["(?, ?, ?, ?, ?, ?)"] * rows))) for rows in _ROWS_A_STATEMENT
 )

@@ -1,0 +1,112 @@
+"""`python -m netconf_server`: serve any YANG modules from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from netconf_server.accounts import Account, AccountError, Accounts, hash_password
+from netconf_server.capabilities import load_schema
+from netconf_server.datastores import Datastores
+from netconf_server.hostkey import HostKeyError
+from netconf_server.persist import StartupError
+from netconf_server.server import NetconfServer
+from rui.schema import SchemaError
+
+
+class UsageError(Exception):
+    """What was asked for on the command line cannot be done; the text says why."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; return the exit status, 2 when it cannot start (stderr says why)."""
+    options = _parser().parse_args(arguments)
+    try:
+        asyncio.run(_serve(options))
+    except (UsageError, SchemaError, StartupError, AccountError, HostKeyError, OSError) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a command's own words
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m netconf_server", description="A NETCONF server for any YANG model."
+    )
+    parser.add_argument(
+        "--yang", type=Path, action="append", default=[], metavar="DIR", help="folder of modules"
+    )
+    parser.add_argument("--module", action="append", default=[], metavar="NAME", help="module to implement")
+    parser.add_argument(
+        "--feature", action="append", default=[], metavar="MODULE:FEATURE", help="feature to enable"
+    )
+    parser.add_argument("--startup", type=Path, metavar="FILE", help="configuration to start with")
+    parser.add_argument(
+        "--running", type=Path, metavar="FILE", help="where running is kept (default: --startup)"
+    )
+    parser.add_argument("--listen", default="127.0.0.1:830", metavar="HOST:PORT", help="default %(default)s")
+    parser.add_argument("--user", default=os.environ.get("USER", "admin"), metavar="NAME")
+    parser.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password")
+    parser.add_argument("--authorized-keys", type=Path, metavar="FILE", help="public keys, one a line")
+    parser.add_argument(
+        "--host-key", type=Path, default=Path("netconf_host_key"), metavar="FILE", help="made if missing"
+    )
+    return parser
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    if not options.module:
+        raise UsageError("no --module: name at least one module to serve")
+    schema = load_schema(options.module, options.yang, features=_features(options.feature))
+    datastores = Datastores.load(schema, options.startup, file=options.running or options.startup)
+    accounts = Accounts([_account(options.user, options.password_file, options.authorized_keys)])
+    server = NetconfServer(schema, datastores, accounts, host_key_file=options.host_key)
+    host, port = _endpoint(options.listen)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    bound = await server.listen(host, port)
+    print(f"netconf on {host}:{bound}, host key {server.host_key}", flush=True)  # noqa: T201
+    await stop.wait()
+    await server.close()
+
+
+def _features(texts: list[str]) -> dict[str, list[str]]:
+    features: dict[str, list[str]] = {}
+    for text in texts:
+        module, _, feature = text.partition(":")
+        if not feature:
+            raise UsageError(f"--feature {text}: give MODULE:FEATURE")
+        features.setdefault(module, []).append(feature)
+    return features
+
+
+def _account(user: str, password_file: Path | None, keys_file: Path | None) -> Account:
+    if password_file is None and keys_file is None:
+        raise UsageError("nobody could log in: give --password-file or --authorized-keys")
+    hashed = None
+    if password_file is not None:
+        lines = password_file.read_text(encoding="utf-8").splitlines()
+        if not lines or not lines[0]:
+            raise UsageError(f"{password_file}: the first line is empty; put the password there")
+        hashed = hash_password(lines[0])
+    keys: tuple[str, ...] = ()
+    if keys_file is not None:
+        text = keys_file.read_text(encoding="utf-8")
+        keys = tuple(line for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    return Account(user, hashed, keys)
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise UsageError(f"--listen {text}: give HOST:PORT, such as 127.0.0.1:830")
+    return host.strip("[]"), int(port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
