@@ -17,7 +17,7 @@ from rui.backup.identity import IdentityNotification, IdentityResult, Role
 from rui.backup.journal import Frame
 from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt, Result
 from rui.backup.replica import Judgement, judge
-from rui.backup.source import Source, SourceOptions, WantPage
+from rui.backup.source import Source, SourceOptions, SourceState, WantPage
 from rui.backup.table import Table
 from rui.backup.version import NO_EPOCH, Epoch, Version
 
@@ -129,6 +129,9 @@ class Member:
         self.durable = self.position.live
         self.quarantined: dict[bytes, Quarantined] = {}
         self.source = Source(group, cloud or SourceOptions())
+        self.locals: dict[str, Source] = {}
+        self.uploads = True
+        self.obtains = True
         self.cloud_connected = False
         self.failure = ""
         self._outputs: deque[Output] = deque()
@@ -166,8 +169,16 @@ class Member:
 
     # The replica side
 
-    def receive(self, batch: Batch, quarantined: tuple[Quarantined, ...], tag: object) -> None:
-        """Take a batch from the cloud or the primary (S504); an Answer with ``tag`` follows, in order."""
+    def receive(
+        self, batch: Batch, quarantined: tuple[Quarantined, ...], tag: object, *, local: bool = False
+    ) -> None:
+        """Take a batch from the cloud (S504) or, ``local``, from the primary (S603a); an Answer follows.
+
+        While local backup is active nothing is obtained from the cloud [0158].
+        """
+        if not local and not self.obtains:
+            self._answer(tag, Result.DISCARDED, "local backup is active: the cloud is told when it ends")
+            return
         if len(self._incoming) >= self.options.pending_batches:
             self._answer(tag, Result.FAILED, "too many batches wait for the disk")
             return
@@ -209,12 +220,54 @@ class Member:
 
     def next_upload(self, now: float) -> Batch | None:
         """Return the next batch for the cloud, None if nothing may go out now (S502)."""
-        want = self.source.want(self.durable, self.table.floor, now)
+        return self._next(self.source, now) if self.uploads else None
+
+    def _next(self, source: Source, now: float) -> Batch | None:
+        want = source.want(self.durable, self.table.floor, now)
         if want is None:
             return None
         if isinstance(want, WantPage):
-            return self.source.take(self.table.page(want.first, want.limit, self.durable), now)
-        return self.source.take(self.table.since(want.after, want.limit, self.durable), now)
+            return source.take(self.table.page(want.first, want.limit, self.durable), now)
+        return source.take(self.table.since(want.after, want.limit, self.durable), now)
+
+    # Local backup over the RBS channel
+
+    def start_local(self, peer: str, position: Position, options: SourceOptions) -> None:
+        """Begin to send to a secondary directly, behind its own cursor: second user-info (S603a)."""
+        source = self.locals.setdefault(peer, Source(self.group, options))
+        source.connect(position, self.epoch, self.durable, self.table.floor)
+
+    def stop_local(self, peer: str) -> None:
+        """Local backup to a secondary has ended, or its channel is gone."""
+        self.locals.pop(peer, None)
+
+    def next_local(self, peer: str, now: float) -> Batch | None:
+        """Return the next batch for a secondary, None if nothing may go out now."""
+        source = self.locals.get(peer)
+        return None if source is None else self._next(source, now)
+
+    def local_receipt(self, peer: str, receipt: Receipt, now: float) -> None:
+        """Take a secondary's receipt for a batch that went to it directly."""
+        source = self.locals.get(peer)
+        if source is not None:
+            source.receive(receipt, self.durable, self.table.floor, self.table.complete_from, now)
+
+    def obtain(self, yes: bool) -> None:
+        """Whether this secondary obtains from the cloud; beginning again tells it the cursor (S402)."""
+        again = yes and not self.obtains
+        self.obtains = yes
+        if again and self.cloud_connected:
+            self._notify()
+
+    @property
+    def protected(self) -> Version:
+        """All changes up to here are durable at one replica besides this primary."""
+        return max([self.source.protected, *(source.protected for source in self.locals.values())])
+
+    @property
+    def cloud_has_all(self) -> bool:
+        """Whether the cloud holds all that is durable here, so that local backup may end."""
+        return self.source.state is SourceState.STREAMING and self.source.protected >= self.durable
 
     # Time and the disk
 
@@ -264,12 +317,14 @@ class Member:
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at = None
             self._outputs.append(Append(self._writing))
-        self.source.handle_timer(self.durable, self.table.floor, now)
+        for source in (self.source, *self.locals.values()):
+            source.handle_timer(self.durable, self.table.floor, now)
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`handle_timer` and :meth:`next_upload` are due next, None for never."""
-        times = [time for time in (self._retry_at, self.source.next_deadline()) if time is not None]
-        return min(times) if times else None
+        sources = (self.source, *self.locals.values())
+        times = (self._retry_at, *(source.next_deadline() for source in sources))
+        return min((time for time in times if time is not None), default=None)
 
     def digest(self) -> Digest:
         """Return the digest of what this device holds now."""
