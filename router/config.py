@@ -14,7 +14,9 @@ from netconf_server.accounts import Account
 from netconf_server.limits import Limits
 from router.dhcp.values import RelayConfig
 from rui.backoff import BackoffPolicy
+from rui.backup.failover import FailoverOptions
 from rui.backup.identity import Role
+from rui.backup.links import LinkOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,25 @@ class PortConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class FailoverConfig:
+    """Which end initiates local backup, by which evidence and policies (FIG. 6 to FIG. 9)."""
+
+    initiator: Role
+    options: FailoverOptions
+    link: LinkOptions
+
+
+@dataclass(frozen=True, slots=True)
+class RbsChannel:
+    """The direct channel to one other router (S404)."""
+
+    peer: str
+    target: Target
+    reconnect: BackoffPolicy
+    interval: float
+
+
+@dataclass(frozen=True, slots=True)
 class GroupConfig:
     """One backup group. ``upload_interval`` is 0 in real-time mode [0137]."""
 
@@ -125,6 +146,7 @@ class GroupConfig:
     acknowledgement: Acknowledgement
     link_timeout: float
     digest_interval: float
+    failover: FailoverConfig
     source: DhcpSource | SimulatedSource | None
 
 
@@ -136,4 +158,5 @@ class RouterConfig:
     address: str
     server: ServerConfig
     cloud: tuple[CloudEndpoint, ...]
+    channels: tuple[RbsChannel, ...]
     groups: tuple[GroupConfig, ...]

@@ -89,6 +89,8 @@ class Group:
         self._compaction: asyncio.Task[None] | None = None
         self._compaction_after = 0.0
         self._stopping = False
+        self._attached: Callable[[], None] | None = None
+        self._telling = False
 
     def start(self) -> None:
         """Begin in the configured role."""
@@ -199,12 +201,30 @@ class Group:
 
     # --- the replica side
 
-    async def receive(self, batch: Batch, quarantined: tuple[Quarantined, ...]) -> Receipt:
-        """Take a batch (S504); return the receipt once it is durable, or why it is not."""
+    async def receive(
+        self, batch: Batch, quarantined: tuple[Quarantined, ...], *, local: bool = False
+    ) -> Receipt:
+        """Take a batch of the cloud (S504) or, ``local``, of the primary; return the receipt once durable."""
         answer: asyncio.Future[Receipt] = self._loop.create_future()
-        self.member.receive(batch, quarantined, answer)
+        self.member.receive(batch, quarantined, answer, local=local)
         self._perform()
         return await answer
+
+    def obtain(self, yes: bool) -> None:
+        """Whether this secondary obtains from the cloud [0158]."""
+        self.member.obtain(yes)
+        self._perform()
+
+    # --- local backup
+
+    def attach(self, perform: Callable[[], None]) -> None:
+        """Have ``perform`` called in a turn of its own after something has changed here."""
+        self._attached = perform
+
+    def local_receipt(self, peer: str, receipt: Receipt) -> None:
+        """Take the receipt of a secondary that is backed up directly."""
+        self.member.local_receipt(peer, receipt, self._loop.time())
+        self._perform()
 
     # --- what operators see
 
@@ -253,9 +273,17 @@ class Group:
         now = self._loop.time()
         self._drain()
         self._upload(now)
-        self.parking.settle(self.member.durable, self.member.source.protected, now)
+        self.parking.settle(self.member.durable, self.member.protected, now)
         self._note_changes()
         self._rearm(now)
+        if self._attached is not None and not self._telling:
+            self._telling = True
+            self._loop.call_soon(self._tell)
+
+    def _tell(self) -> None:
+        self._telling = False
+        if self._attached is not None and not self._stopping:
+            self._attached()
 
     def _drain(self) -> None:
         for output in self.member.outputs():

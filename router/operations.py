@@ -12,6 +12,7 @@ from netconf_server import NetconfServer, RpcCall, Subscription
 from router.download import Downloader
 from router.group import Group
 from router.incoming import Inspector
+from router.rbs import Switch
 from rui.backup import wire
 from rui.backup.requests import decode_digest_request, decode_download, encode_digest
 from rui.netconf.errors import RpcError
@@ -55,15 +56,16 @@ class Operations:
         self,
         server: NetconfServer,
         groups: Mapping[str, Group],
-        device: str,
         inspector: Inspector,
         downloader: Downloader,
+        switch: Switch,
     ) -> None:
         self._server = server
         self._groups = groups
-        self._device = device
+        self._device = switch.device
         self._inspector = inspector
         self._downloader = downloader
+        self._switch = switch
 
     def register(self) -> None:
         """Take the place of these operations and this stream at the server."""
@@ -99,6 +101,9 @@ class Operations:
 
     async def _acknowledge(self, call: RpcCall) -> None:
         receipt = _read(lambda: wire.decode_receipt(call.operation))
+        if self._local(receipt.group, call.session.user):
+            self._switch.group(receipt.group).receipt(call.session.user, receipt)
+            return
         if not self._group(receipt.group).acknowledge(call.session.id, receipt):
             raise RpcError.operation_failed(
                 f"no upload of group {receipt.group} went to this session: send identity-result first (S403)"
@@ -107,7 +112,8 @@ class Operations:
     async def _deliver(self, call: RpcCall) -> Sequence[etree._Element]:
         batch = _read(lambda: wire.decode_batch(call.operation, call.raw))
         group = self._group(batch.group)
-        receipt = await group.receive(batch, self._inspector.refused(batch))
+        local = self._local(batch.group, call.session.user)
+        receipt = await group.receive(batch, self._inspector.refused(batch), local=local)
         return wire.receipt_children(receipt)
 
     async def _download(self, call: RpcCall) -> None:
@@ -127,6 +133,11 @@ class Operations:
         request = _read(lambda: decode_digest_request(call.operation))
         member = self._group(request.group).member
         return encode_digest(member.digest(), member.table.buckets if request.buckets else None)
+
+    def _local(self, group: str, user: str) -> bool:
+        """Whether this comes from the other router of the group instead of the cloud."""
+        failover = self._switch.groups.get(group)
+        return failover is not None and failover.delivers(user)
 
     def _group(self, name: str) -> Group:
         group = self._groups.get(name)

@@ -30,6 +30,7 @@ from router.incoming import Inspector
 from router.journal import DataDirectory, DataDirectoryError, GroupJournal
 from router.operational import CloudLink, IdentityTree, LinkStatusTree, UserInfoTree, Users
 from router.operations import STREAM, Operations
+from router.rbs import RbsOperations, Switch
 from router.startup import ConfigError, read_config
 from router.subscribers.dhcp import DhcpSubscribers
 from router.subscribers.simulated import SimulatedSubscribers
@@ -67,6 +68,7 @@ class Router:
         self._directory: DataDirectory | None = None
         self._server: NetconfServer | None = None
         self._downloader: Downloader | None = None
+        self._switch: Switch | None = None
 
     async def start(self) -> Mapping[str, object]:
         """Start all parts; return what the ready line says. Raises RouterStartError, with all stopped."""
@@ -88,6 +90,8 @@ class Router:
             await source.close()
         if self._downloader is not None:
             await self._downloader.close()
+        if self._switch is not None:
+            await self._switch.close()
         if self._server is not None:
             await self._server.close()
         for group in self.groups.values():
@@ -118,6 +122,8 @@ class Router:
         )
         for group in self.groups.values():
             group.start()
+        if self._switch is not None:
+            self._switch.start()
         facts = {"ready": True, "device": config.device, "netconf": await self._listen(server, config)}
         for entry in config.groups:
             await self._start_source(entry)
@@ -149,7 +155,11 @@ class Router:
     def _serve(self, server: NetconfServer, schema: Schema, config: RouterConfig) -> None:
         inspector = Inspector(schema)
         self._downloader = Downloader(config.cloud, config.device, inspector)
-        Operations(server, self.groups, config.device, inspector, self._downloader).register()
+        events, stream = server.stream("NETCONF"), server.stream(STREAM)
+        switch = Switch(config, self.groups, inspector, asyncio.get_running_loop().time, lambda *_: None)
+        self._switch = switch
+        Operations(server, self.groups, inspector, self._downloader, switch).register()
+        RbsOperations(server, switch).register()
         server.register_tree(
             "/rui-identity:identity", IdentityTree(self.groups, config.device, config.address)
         )
@@ -159,10 +169,12 @@ class Router:
             "/rui-user-info:user-info/group/user",
             Users(self.groups),
         )
-        events, stream = server.stream("NETCONF"), server.stream(STREAM)
 
         def subscribed(subscription: Subscription) -> None:
             session = subscription.session
+            if session.user in switch.channels:
+                return
+            switch.cloud_heard()
             previous = self.link.state
             if self.link.opened(session.id, f"{session.user} from {session.peer} has subscribed"):
                 events.publish(self.link.notification(config.device, previous))
@@ -171,6 +183,7 @@ class Router:
             previous = self.link.state
             if self.link.closed(subscription.session.id, "the session is gone"):
                 events.publish(self.link.notification(config.device, previous))
+                switch.cloud_cut()
 
         stream.on_subscribed(subscribed)
         stream.on_ended(ended)

@@ -24,8 +24,10 @@ from router.config import (
     CloudEndpoint,
     DhcpSource,
     Endpoint,
+    FailoverConfig,
     GroupConfig,
     PortConfig,
+    RbsChannel,
     RouterConfig,
     ServerConfig,
     SimulatedSource,
@@ -39,7 +41,10 @@ from router.dhcp.values import (
     RelayConfigError,
 )
 from rui.backoff import BackoffPolicy
+from rui.backup.decision import Policy
+from rui.backup.failover import FailoverOptions
 from rui.backup.identity import Role
+from rui.backup.links import LinkOptions
 from rui.schema import Schema
 
 NAMESPACE = "urn:rui-cloud:yang:device"
@@ -67,9 +72,12 @@ def read_config(schema: Schema, running: etree._Element, folder: Path) -> Router
         address=_optional(device, "address") or _own_address(server),
         server=_server(server),
         cloud=tuple(
-            CloudEndpoint(_text(entry, "name"), _target(entry, folder))
+            CloudEndpoint(
+                _text(entry, "name"), _target(entry, folder, f"cloud-endpoint[name='{_text(entry, 'name')}']")
+            )
             for entry in _all(device, "cloud-endpoint")
         ),
+        channels=_channels(device, folder),
         groups=tuple(_group(entry) for entry in _all(device, "group")),
     )
 
@@ -112,8 +120,54 @@ def _server(server: etree._Element) -> ServerConfig:
     )
 
 
-def _target(entry: etree._Element, folder: Path) -> Target:
-    where = f"/rui-device:device/cloud-endpoint[name='{_text(entry, 'name')}']"
+def _channels(device: etree._Element, folder: Path) -> tuple[RbsChannel, ...]:
+    """Return the channels, each probed as often as the most impatient group on it wants."""
+    channels = []
+    for entry in _all(device, "rbs-channel"):
+        peer = _text(entry, "peer")
+        intervals = [
+            _link(group).interval
+            for group in _all(device, "group")
+            if any(_text(member, "device-id") == peer for member in _all(group, "member"))
+        ]
+        target = _target(entry, folder, f"rbs-channel[peer='{peer}']")
+        channels.append(RbsChannel(peer, target, _reconnect(entry), min(intervals, default=1.0)))
+    return tuple(channels)
+
+
+def _link(group: etree._Element) -> LinkOptions:
+    timers, degraded = _child(group, "timers"), _child(group, "degraded")
+    interval = _optional(timers, "probe-interval")
+    return LinkOptions(
+        timeout=_seconds(timers, "link-timeout"),
+        hold=_seconds(timers, "hold-time"),
+        window=_seconds(degraded, "window"),
+        enter_rtt=_seconds(degraded, "enter-rtt"),
+        enter_loss=float(_text(degraded, "enter-loss")) / 100,
+        leave_rtt=_seconds(degraded, "leave-rtt"),
+        leave_loss=float(_text(degraded, "leave-loss")) / 100,
+        probe_interval=float(interval) / 1000 if interval else None,
+    )
+
+
+def _failover(group: etree._Element) -> FailoverConfig:
+    timers = _child(group, "timers")
+    return FailoverConfig(
+        initiator=Role(_text(group, "initiator")),
+        options=FailoverOptions(
+            fault_policy=Policy(_text(group, "fault-policy")),
+            degraded_policy=Policy(_text(group, "degraded-policy")),
+            max_wait=_seconds(timers, "max-wait"),
+            hold=_seconds(timers, "hold-time"),
+            query_tries=int(_text(timers, "query-tries")),
+            query_timeout=_seconds(timers, "query-timeout"),
+        ),
+        link=_link(group),
+    )
+
+
+def _target(entry: etree._Element, folder: Path, name: str) -> Target:
+    where = f"/rui-device:device/{name}"
     keepalive = _child(entry, "keepalive")
     key = _optional(entry, "private-key-file")
     return Target(
@@ -186,6 +240,7 @@ def _group(entry: etree._Element) -> GroupConfig:
         ),
         link_timeout=_seconds(timers, "link-timeout"),
         digest_interval=float(_text(timers, "digest-interval")),
+        failover=_failover(entry),
         source=_source(entry),
     )
 

@@ -68,11 +68,12 @@ class LinkOptions:
     leave_loss: float = 0.01
     flaps: int = 3
     flap_window: float = 60.0
+    probe_interval: float | None = None
 
     @property
     def interval(self) -> float:
-        """How often to probe: a fifth of the timeout."""
-        return self.timeout / 5
+        """How often to probe: a fifth of the timeout unless told otherwise."""
+        return self.timeout / 5 if self.probe_interval is None else self.probe_interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,107 @@
+"""The RPCs and the stream of the RBS channel at a router's NETCONF server (``rui-failover``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import structlog
+from lxml import etree
+
+from netconf_server import NetconfServer, RpcCall, Subscription
+from router.rbs.switch import Switch
+from rui.backup import rbs
+from rui.backup.wire import WireError
+from rui.netconf.errors import RpcError
+
+log = structlog.get_logger(__name__)
+
+Elements = Sequence[etree._Element]
+_T = TypeVar("_T")
+
+
+class PeerSession:
+    """A :class:`router.rbs.failover.Caller`: the peer's subscription to the stream of the channel."""
+
+    def __init__(self, server: NetconfServer, subscription: Subscription) -> None:
+        self._server = server
+        self._subscription = subscription
+
+    @property
+    def id(self) -> int:
+        """The session-id."""
+        return self._subscription.session.id
+
+    def notify(self, content: etree._Element | list[bytes]) -> None:
+        """Send one notification; user-info is made of records that were checked when they were made."""
+        self._subscription.notify(content, validate=isinstance(content, etree._Element))
+
+    def close(self, reason: str) -> None:
+        """End the session."""
+        self._server.end_session(self.id, reason)
+
+
+class RbsOperations:
+    """Answers the RPCs. A peer logs in with the account that is named as its device-id."""
+
+    def __init__(self, server: NetconfServer, switch: Switch) -> None:
+        self._server = server
+        self._switch = switch
+
+    def register(self) -> None:
+        """Take the place of these operations and this stream at the server."""
+        register = self._server.register_rpc
+        register(rbs.PROBE, self._probe)
+        for name in rbs.QUERIES.values():
+            register(name, self._query)
+        for name in rbs.WAITS.values():
+            register(name, self._wait)
+        register(rbs.START, self._start)
+        register(rbs.CHANGE, self._change)
+        stream = self._server.stream(
+            rbs.STREAM, "Local backup and the peer's link to the cloud (FIG. 6 to 9)"
+        )
+        stream.on_subscribed(self._subscribed)
+        stream.on_ended(self._unsubscribed)
+
+    def _subscribed(self, subscription: Subscription) -> None:
+        peer = subscription.session.user
+        if peer not in self._switch.channels:
+            log.warning("rbs-subscriber-unknown", user=peer, remedy="configure an rbs-channel to it")
+            return
+        log.info("rbs-called", peer=peer, session=subscription.session.id)
+        session = PeerSession(self._server, subscription)
+        for group in self._switch.groups.values():
+            group.called(peer, session)
+
+    def _unsubscribed(self, subscription: Subscription) -> None:
+        for group in self._switch.groups.values():
+            group.hung_up(subscription.session.user, subscription.session.id)
+
+    async def _probe(self, call: RpcCall) -> None:
+        probe = _decoded(lambda: rbs.decode_probe(call.operation))
+        if call.session.user in self._switch.channels:
+            self._switch.probed(call.session.user, probe)
+        else:
+            self._switch.cloud_heard(probe)
+
+    async def _query(self, call: RpcCall) -> Elements:
+        return self._switch.group(rbs.decode_group(call.operation)).query(call.session.user)
+
+    async def _wait(self, call: RpcCall) -> None:
+        self._switch.group(rbs.decode_group(call.operation)).wait(call.session.user)
+
+    async def _start(self, call: RpcCall) -> Elements | None:
+        start = _decoded(lambda: rbs.decode_start(call.operation))
+        return self._switch.group(start.group).start(call.session.user, start) or None
+
+    async def _change(self, call: RpcCall) -> Elements:
+        name, path = _decoded(lambda: rbs.decode_change(call.operation))
+        return self._switch.group(name).change(call.session.user, path)
+
+
+def _decoded(read: Callable[[], _T]) -> _T:
+    try:
+        return read()
+    except WireError as error:
+        raise RpcError.invalid_value(str(error)) from error
