@@ -119,8 +119,10 @@ def test_secrets_are_denied_to_everybody_by_default(router: Schema, manager: Sch
 def test_the_stream_of_a_subscription_is_checked(router: Schema) -> None:
     subscribe = "urn:ietf:params:xml:ns:netconf:notification:1.0"
     router.check_rpc(
-        f'<create-subscription xmlns="{subscribe}"><stream>rui-backup</stream><filter type="xpath" select="/a"/>'
-        "</create-subscription>".encode()
+        (
+            f'<create-subscription xmlns="{subscribe}"><stream>rui-backup</stream>'
+            '<filter type="xpath" select="/a"/></create-subscription>'
+        ).encode()
     )
     element = etree.Element("{urn:ietf:params:xml:ns:netmod:notification}notificationComplete")
     router.check_notification(element)
