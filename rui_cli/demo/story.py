@@ -183,7 +183,7 @@ class Story:
                 return holdings
             await asyncio.sleep(0.05)
 
-    def _judge(self, holdings: dict[str, Holding], records: Mapping[str, Mapping[str, object]]) -> None:
+    def _judge(self, holdings: dict[str, Holding], records: Mapping[str, Mapping[str, bytes]]) -> None:
         truth = records[PRIMARY]
         differences = [compare(truth, records[name]) for name in records if name != PRIMARY]
         outcome = self.outcome
