@@ -37,6 +37,7 @@ from rui.backup.identity import IdentityNotification
 from rui.backup.messages import Batch, Position, Quarantined
 from rui.backup.source import WantPage
 from rui.backup.table import Page, Slice
+from rui.backup.trace import Milestone, Trace
 from rui.netconf.errors import RpcError
 
 log = structlog.get_logger()
@@ -77,8 +78,10 @@ class Group:
         *,
         now: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        trace: Trace | None = None,
     ) -> None:
         self.cloud = cloud
+        self._trace = trace
         self._store = store
         self._links = links
         self._report = report
@@ -151,6 +154,8 @@ class Group:
                 self._read(output)
             case Delivered():
                 self._store.delivered(self.name, output.device, output.cursor)
+                if self._trace is not None:
+                    self._trace(self.name, Milestone.DELIVERED, output.cursor)
             case Report():
                 self._report(self.name, output)
             case Claim():
@@ -168,6 +173,8 @@ class Group:
 
     async def _apply(self, output: Apply) -> None:
         receipt = await self._store.apply(output.batch, output.quarantined)
+        if self._trace is not None:
+            self._trace(self.name, Milestone.DURABLE, receipt.position.live)
         head = await self._store.head(self.name)
         self.cloud.moved(head.position, head.floor)
         self.cloud.applied(output.device, output.ticket, receipt)

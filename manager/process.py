@@ -27,6 +27,7 @@ from netconf_server import (
     StartupError,
     load_schema,
 )
+from rui.backup.trace import Trace
 from rui.schema import Schema, SchemaError
 
 log = structlog.get_logger()
@@ -45,15 +46,15 @@ class StartError(Exception):
         self.remedy = remedy
 
 
-async def run(startup: Path, data: Path, ready: Ready) -> None:
-    """Run until SIGTERM or SIGINT. Raises StartError."""
+async def run(startup: Path, data: Path, ready: Ready, trace: Trace | None = None) -> None:
+    """Run until SIGTERM or SIGINT; ``trace`` is told what becomes of changes. Raises StartError."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
         async with AsyncExitStack() as stack:
-            facts = await _start(startup, data, stack)
+            facts = await _start(startup, data, stack, trace)
             ready({"ready": True, **facts})
             log.info("manager-ready", **facts)
             await stop.wait()
@@ -63,7 +64,7 @@ async def run(startup: Path, data: Path, ready: Ready) -> None:
             loop.remove_signal_handler(number)
 
 
-async def _start(startup: Path, data: Path, stack: AsyncExitStack) -> dict[str, object]:
+async def _start(startup: Path, data: Path, stack: AsyncExitStack, trace: Trace | None) -> dict[str, object]:
     """Start all parts in order, each undone by the stack; return where the manager is reached."""
     schema = _load_schema()
     datastores = _load_datastores(schema, startup)
@@ -72,7 +73,8 @@ async def _start(startup: Path, data: Path, stack: AsyncExitStack) -> dict[str, 
     store = await _open_store(data / STORE_FILE, config)
     stack.push_async_callback(store.close)
     events = Events()
-    service = Service(config, schema, store, random.Random(), events.tell)  # noqa: S311 - spreads retries
+    rng = random.Random()  # noqa: S311 - spreads retries
+    service = Service(config, schema, store, rng, events.tell, trace=trace)
     server = _make_server(schema, datastores, config)
     events.attach(server.stream("NETCONF"))
     Northbound(service).register(server)

@@ -17,6 +17,7 @@ from manager.store import Store
 from netconf_client import ClientSession, SessionClosed
 from rui.backup.cloud import Cloud
 from rui.backup.cloud_outputs import Report
+from rui.backup.trace import Trace
 from rui.netconf.events import NotificationReceived
 from rui.schema import Schema
 
@@ -49,9 +50,17 @@ class Service:
     """Owns the links and the groups. All methods belong to the event loop."""
 
     def __init__(
-        self, config: ManagerConfig, schema: Schema, store: Store, rng: random.Random, tell: EventSink
+        self,
+        config: ManagerConfig,
+        schema: Schema,
+        store: Store,
+        rng: random.Random,
+        tell: EventSink,
+        *,
+        trace: Trace | None = None,
     ) -> None:
         self.config = config
+        self._trace = trace
         self.store = store
         self.groups: dict[str, Group] = {}
         self.links: dict[str, DeviceLink] = {}
@@ -184,7 +193,7 @@ class Service:
         )
 
     def _add(self, cloud: Cloud) -> Group:
-        group = self.groups[cloud.group] = Group(cloud, self.store, self, self._reported)
+        group = self.groups[cloud.group] = Group(cloud, self.store, self, self._reported, trace=self._trace)
         return group
 
     def _reported(self, group: str, report: Report) -> None:

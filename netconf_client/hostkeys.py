@@ -118,12 +118,12 @@ class HostKeyVerifier:
         line = f"{known_hosts_name(self._host, self._port)} {public_line(key)}\n"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                os.write(descriptor, line.encode("ascii"))
+            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+            with os.fdopen(descriptor, "r+b", buffering=0) as file:
+                end = file.seek(0, os.SEEK_END)
+                before = b"\n" if end and os.pread(descriptor, 1, end - 1) != b"\n" else b""
+                file.write(before + line.encode("ascii"))
                 os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
         except OSError as error:
             reason = f"its host key cannot be remembered in {path}: {error}"
             raise HostKeyRejected(self._where, reason) from None

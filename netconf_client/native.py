@@ -42,6 +42,7 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
         self._callback: NotificationCallback | None = None
         self._replies: dict[str, asyncio.Future[events.ReplyReceived]] = {}
         self._slots = asyncio.Semaphore(limits.max_outstanding)
+        self._slots_taken = 0
         self._writable = asyncio.Event()
         self._writable.set()
         self._opened: asyncio.Future[None] = self._loop.create_future()
@@ -70,8 +71,7 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
     async def rpc(self, operation: messages.Body, *, timeout: float = DEFAULT_TIMEOUT) -> Reply:
         """Send one operation and return its reply. See ClientSession."""
         try:
-            async with asyncio.timeout(timeout), self._slots:
-                await self._writable.wait()
+            async with asyncio.timeout(timeout):
                 reply = await self._exchange(operation)
         except TimeoutError:
             self._end_if_mute()
@@ -79,9 +79,7 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
         return make_reply(reply.reply, reply.raw)
 
     async def _exchange(self, operation: messages.Body) -> events.ReplyReceived:
-        if self._core.state is not State.OPEN:
-            raise SessionClosed(self._where, self.closed_reason or "it is being closed")
-        message_id = self._core.send_rpc(operation)
+        message_id = await self._send(operation)
         answered: asyncio.Future[events.ReplyReceived] = self._loop.create_future()
         self._replies[message_id] = answered
         try:
@@ -90,6 +88,28 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
         finally:
             self._replies.pop(message_id, None)
             self._core.abandon(message_id)
+
+    async def _send(self, operation: messages.Body) -> str:
+        """Send an rpc when one more may be under way and the transport takes it; return its message-id.
+
+        Its slot is free again when the reply comes, also one that nobody waits for any more.
+        """
+        await self._slots.acquire()
+        try:
+            await self._writable.wait()
+            if self._core.state is not State.OPEN:
+                raise SessionClosed(self._where, self.closed_reason or "it is being closed")
+            message_id = self._core.send_rpc(operation)
+        except BaseException:
+            self._slots.release()
+            raise
+        self._slots_taken += 1
+        return message_id
+
+    def _free_slots(self, outstanding: int) -> None:
+        while self._slots_taken > outstanding:
+            self._slots_taken -= 1
+            self._slots.release()
 
     def _end_if_mute(self) -> None:
         """End a session whose server owes as many replies as may be under way: no further rpc can be sent."""
@@ -194,6 +214,7 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
                     )
                 case events.SessionFailed() | events.SessionClosed():
                     self._end(event.reason)
+        self._free_slots(0 if self._closed.done() else self._core.outstanding)
         self._rearm()
 
     def _notify(self, event: events.NotificationReceived) -> None:

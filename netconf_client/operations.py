@@ -1,5 +1,6 @@
 """The standard operations of RFC 6241, 5277 and 6022 on top of a driver's `rpc`."""
 
+import re
 from abc import ABC, abstractmethod
 
 from lxml import etree
@@ -7,6 +8,8 @@ from lxml import etree
 from netconf_client.api import DEFAULT_TIMEOUT, Reply
 from rui.netconf import messages, names
 from rui.netconf.errors import RpcError, first_error
+
+_NAME = re.compile(rb"<(?:[A-Za-z0-9._-]+:)?([A-Za-z_][A-Za-z0-9._-]*)")
 
 
 class Operations(ABC):
@@ -160,8 +163,8 @@ def operation_name(operation: messages.Body) -> str:
     """Return the operation's name for messages to people, without parsing bytes."""
     if isinstance(operation, etree._Element):
         return names.split(str(operation.tag))[1]
-    head = messages.to_pieces(operation)[:1]
-    return head[0][:60].decode("ascii", "replace").lstrip("<").split(">")[0].split()[0] if head else "nothing"
+    found = _NAME.search(b"".join(messages.to_pieces(operation)[:1])[:200])
+    return found[1].decode("ascii") if found else "nothing"
 
 
 def make_reply(element: etree._Element, raw: bytes) -> Reply:

@@ -78,6 +78,7 @@ class VendorSession(Operations):
         self._loop = asyncio.get_running_loop()
         self._callback: NotificationCallback | None = None
         self._slots = asyncio.Semaphore(MAX_OUTSTANDING)
+        self._unanswered: set[asyncio.Future[str]] = set()
         self._closed: asyncio.Future[str] = self._loop.create_future()
         self._ending: asyncio.Task[None] | None = None
         self._parser = messages.MessageParser()
@@ -110,9 +111,11 @@ class VendorSession(Operations):
     async def rpc(self, operation: messages.Body, *, timeout: float = DEFAULT_TIMEOUT) -> Reply:
         """Send one operation and return its reply. ncclient sends text, so bytes are parsed first."""
         try:
-            async with asyncio.timeout(timeout), self._slots:
+            async with asyncio.timeout(timeout):
                 raw = (await self._exchange(as_element(operation))).encode()
         except TimeoutError:
+            if len(self._unanswered) == MAX_OUTSTANDING and all(rpc.cancelled() for rpc in self._unanswered):
+                self.lost(f"{MAX_OUTSTANDING} rpcs in a row were never answered")
             raise ReplyTimeout(self._where, operation_name(operation), timeout) from None
         try:
             return make_reply(self._parser.parse(raw), raw)
@@ -120,21 +123,35 @@ class VendorSession(Operations):
             raise RpcError.operation_failed(f"the server's reply cannot be read: {error}") from None
 
     async def _exchange(self, operation: etree._Element) -> str:
+        await self._slots.acquire()
         if self._closed.done():
+            self._slots.release()
             raise SessionClosed(self._where, self._closed.result())
         answered: asyncio.Future[str] = self._loop.create_future()
+        self._unanswered.add(answered)
         request = _Request(self._session, self._session.device_handler, async_mode=True)
         request.deliver = partial(self.from_thread, self._settle, answered)
         try:
             request.request(operation)
         except TransportError as error:
+            self._release(answered)
             raise SessionClosed(self._where, f"transport lost: {error}") from None
-        await asyncio.wait((answered, self._closed), return_when=asyncio.FIRST_COMPLETED)
-        if not answered.done():
+        try:
+            await asyncio.wait((answered, self._closed), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            abandoned = answered.cancel()
+        if abandoned:
             raise SessionClosed(self._where, self._closed.result())
         return answered.result()
 
+    def _release(self, answered: "asyncio.Future[str]") -> None:
+        """Free the slot of an rpc; it is kept until the reply comes, even if nobody waits for it any more."""
+        if answered in self._unanswered:
+            self._unanswered.remove(answered)
+            self._slots.release()
+
     def _settle(self, answered: "asyncio.Future[str]", reply: str | BaseException) -> None:
+        self._release(answered)
         if not isinstance(reply, str):
             self.lost(f"transport lost: {reply or type(reply).__name__}")
         elif not answered.done():
@@ -201,6 +218,8 @@ class VendorSession(Operations):
         log.info("netconf-session-closed", peer=self._where, session=self.session_id, reason=reason)
         self._closed.set_result(reason)
         self.may_read.set()
+        for answered in list(self._unanswered):
+            self._release(answered)
         vendorssh.executor.submit(self._session.close)
 
 

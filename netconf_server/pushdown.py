@@ -33,17 +33,24 @@ def below(filters: Filters, tag: str) -> Filters:
     return [other for node in filters for other in node.others if other.names(tag)]
 
 
-def key_plans(nodes: Sequence[Node], filters: Filters) -> list[Keys]:
-    """The reads to make of a list provider: key predicates for the lists of `nodes`, the path from the top
-    to its list.
+def key_plans(nodes: Sequence[Node], filters: Filters, *, inside_list: bool = False) -> list[Keys]:
+    """The reads to make of a list provider: key predicates for the lists of `nodes`, the path to its list.
 
     Where every filter node pins all keys of a list there is one read for each distinct entry, else one read
-    with the keys that they all pin. Different plans never give one entry twice. No plan means: there is
-    nothing to read.
+    with the keys that they all pin. Different plans never give one entry twice. No plan: nothing is to be read.
+    But entries of an outer list are known by those inside them, so once such an outer entry is selected
+    (`inside_list`) its inner ones are read even if none of them is shown.
     """
-    if filters is not None and not filters and not any(node.kind is Kind.LIST for node in nodes[:-1]):
-        return []
-    return _plans(nodes, filters)
+    if filters is not None and not filters:
+        return [{}] if inside_list else []
+    node, rest = nodes[0], nodes[1:]
+    if node.kind is not Kind.LIST:
+        return key_plans(rest, below(filters, rest[0].tag), inside_list=inside_list)
+    plans: list[Keys] = []
+    for keys, group in _combinations(node, filters):
+        inner = key_plans(rest, below(group, rest[0].tag), inside_list=True) if rest else [{}]
+        plans += [{node.name: keys, **plan} if keys else plan for plan in inner]
+    return plans
 
 
 def covers(plan: Keys, node: Node, filter_node: FilterNode) -> bool:
@@ -57,19 +64,6 @@ def covers(plan: Keys, node: Node, filter_node: FilterNode) -> bool:
             for content in filter_node.content
         )
     )
-
-
-def _plans(nodes: Sequence[Node], filters: Filters) -> list[Keys]:
-    if not nodes or (filters is not None and not filters):
-        return [{}]
-    node, rest = nodes[0], nodes[1:]
-    if node.kind is not Kind.LIST:
-        return _plans(rest, below(filters, rest[0].tag)) if rest else [{}]
-    plans: list[Keys] = []
-    for keys, group in _combinations(node, filters):
-        inner = _plans(rest, below(group, rest[0].tag)) if rest else [{}]
-        plans += [{node.name: keys, **plan} if keys else plan for plan in inner]
-    return plans
 
 
 def _combinations(node: Node, filters: Filters) -> list[tuple[dict[str, str], Filters]]:

@@ -19,6 +19,7 @@ from rui.backup.identity import IdentityResult
 from rui.backup.member import CLOUD, Answer, Append, JournalFullError, Member, Notify
 from rui.backup.messages import Batch, Quarantined, Receipt
 from rui.backup.source import SourceOptions, SourceState
+from rui.backup.trace import Milestone, Trace
 from rui.backup.version import NO_EPOCH, Version
 from rui.backup.wire import encode_batch, encode_identity
 
@@ -51,9 +52,17 @@ class Group:
     """
 
     def __init__(
-        self, config: GroupConfig, device: str, address: str, journal: GroupJournal, recovered: Recovered
+        self,
+        config: GroupConfig,
+        device: str,
+        address: str,
+        journal: GroupJournal,
+        recovered: Recovered,
+        *,
+        trace: Trace | None = None,
     ) -> None:
         self.config = config
+        self._trace = trace
         self.journal = journal
         self.member = Member(
             config.id,
@@ -128,6 +137,8 @@ class Group:
             self.parking.park(version, release, self._loop.time())
         if self._refused_by_cloud:
             self._refused_by_cloud.pop(key, None)
+        if self._trace is not None:
+            self._trace(self.config.id, Milestone.TAKEN, version)
         self._schedule()
         return version
 
@@ -135,6 +146,8 @@ class Group:
         """Take a logoff; None if nothing was held of the key. Raises as :meth:`put`."""
         version = self.member.delete(key)
         self._refused_by_cloud.pop(key, None)
+        if version is not None and self._trace is not None:
+            self._trace(self.config.id, Milestone.TAKEN, version)
         self._schedule()
         return version
 
@@ -315,6 +328,8 @@ class Group:
             if self.member.failure:
                 log.info("journal-writable-again", group=self.config.id)
             self.member.stored()
+            if self._trace is not None:
+                self._trace(self.config.id, Milestone.DURABLE, self.member.durable)
             if self.member.serving:
                 self._lag.durable(self.member.durable, now)
             self._compact_if_due(now)

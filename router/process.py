@@ -34,6 +34,7 @@ from router.rbs import RbsOperations, Switch
 from router.startup import ConfigError, read_config
 from router.subscribers.dhcp import DhcpSubscribers
 from router.subscribers.simulated import SimulatedSubscribers
+from rui.backup.trace import Trace
 from rui.netconf.errors import RpcError
 from rui.schema import Schema, SchemaError, router_schema
 
@@ -56,11 +57,12 @@ class RouterStartError(Exception):
 
 
 class Router:
-    """One router. ``start`` once, then ``stop``."""
+    """One router. ``start`` once, then ``stop``; ``trace`` is told what becomes of changes."""
 
-    def __init__(self, startup: Path, data: Path) -> None:
+    def __init__(self, startup: Path, data: Path, *, trace: Trace | None = None) -> None:
         self._startup = startup
         self._data = data
+        self._trace = trace
         self.groups: dict[str, Group] = {}
         self.link = CloudLink()
         self._sources: dict[str, SimulatedSubscribers | DhcpSubscribers] = {}
@@ -138,7 +140,9 @@ class Router:
             journal, recovered = GroupJournal.open(directory.group(group.id))
             for cut in recovered.cuts:
                 log.warning("journal-cut", file=str(cut.path), octet=cut.octet, dropped=cut.dropped)
-            self.groups[group.id] = Group(group, config.device, config.address, journal, recovered)
+            self.groups[group.id] = Group(
+                group, config.device, config.address, journal, recovered, trace=self._trace
+            )
             log.info(
                 "journal-recovered",
                 group=group.id,

@@ -1,6 +1,7 @@
 """`rui manager`: run the cloud device."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from manager.process import StartError, run
 from rui_cli import logs
 from rui_cli.errors import CliError
 from rui_cli.launch import announce_ready
+from rui_cli.trace import TraceFile
 
 app = typer.Typer()
 
@@ -19,6 +21,7 @@ def manager(
     startup: Annotated[Path, typer.Option(help="Configuration, as XML of module rui-cloud.", metavar="FILE")],
     data_dir: Annotated[Path, typer.Option(help="Folder for the store and the host key.", metavar="DIR")],
     verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
+    trace: Annotated[Path | None, typer.Option(help="Write to FILE when each change got where.")] = None,
 ) -> None:
     """Run the cloud device until SIGTERM or Ctrl-C.
 
@@ -27,6 +30,8 @@ def manager(
     """
     logs.configure(verbose=verbose)
     try:
-        asyncio.run(run(startup, data_dir, announce_ready))
+        with contextlib.ExitStack() as stack:
+            traced = stack.enter_context(TraceFile(trace)) if trace is not None else None
+            asyncio.run(run(startup, data_dir, announce_ready, traced))
     except StartError as error:
         raise CliError(str(error), remedy=error.remedy) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from router.process import Router, RouterStartError
 from rui_cli import logs
 from rui_cli.errors import CliError
 from rui_cli.launch import announce_ready
+from rui_cli.trace import TraceFile
 
 log = structlog.get_logger(__name__)
 
@@ -25,21 +27,24 @@ def router(
     startup: Annotated[Path, typer.Option(help="The startup configuration (YANG module rui-device), XML.")],
     data_dir: Annotated[Path, typer.Option(help="Folder of the journal and the host key; made if missing.")],
     verbose: Annotated[bool, typer.Option("--verbose", help="Log details too.")] = False,
+    trace: Annotated[Path | None, typer.Option(help="Write to FILE when each change got where.")] = None,
 ) -> None:
     """Run one router from its startup file until SIGTERM or Ctrl-C."""
     logs.configure(verbose=verbose)
     try:
-        asyncio.run(_run(startup, data_dir))
+        with contextlib.ExitStack() as stack:
+            traced = stack.enter_context(TraceFile(trace)) if trace is not None else None
+            asyncio.run(_run(startup, data_dir, traced))
     except RouterStartError as error:
         raise CliError(f"the router cannot start: {error.reason}", remedy=error.remedy) from error
 
 
-async def _run(startup: Path, data_dir: Path) -> None:
+async def _run(startup: Path, data_dir: Path, trace: TraceFile | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    instance = Router(startup, data_dir)
+    instance = Router(startup, data_dir, trace=trace)
     announce_ready(await instance.start())
     await stop.wait()
     log.info("router-stopping")

@@ -87,7 +87,7 @@ class Compactor:
 
     async def _copy(self, writer: SegmentWriter) -> int:
         member = self._member
-        keys = member.table.keys()
+        keys = member.table.held_keys()
         unsynced = 0
         copied = 0
         for start in range(0, len(keys), SLICE):

@@ -102,7 +102,9 @@ def _recover(directory: Path) -> tuple[Recovered, SegmentWriter]:
         recovered.table.complete_from = recovered.table.head
     logs = [number for number in listing.logs if number >= first]
     if not logs and not listing.bases:
-        return recovered, _first_log(directory)
+        writer = _first_log(directory)
+        recovered.octets = writer.size
+        return recovered, writer
     expected = list(range(first, first + len(logs)))
     if not logs or logs != expected:
         missing = next((number for number in expected if number not in logs), first)

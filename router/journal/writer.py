@@ -11,7 +11,7 @@ from pathlib import Path
 from router.journal.directory import sync_directory
 from router.journal.recovery import Recovered, count_changes, recover
 from router.journal.segment import SegmentWriter, encode_block, log_path
-from rui.backup.journal import Frame
+from rui.backup.journal import MAGIC, Frame
 
 Written = Callable[[str | None], None]
 """Called on the loop when an append is durable (None) or has failed (the reason)."""
@@ -66,6 +66,7 @@ class GroupJournal:
         """Begin the next log segment behind all appends so far; return its number. Raises OSError."""
         number = await asyncio.wrap_future(self._thread.submit(self._rotate))
         self._older_changes = self.changes
+        self.octets += len(MAGIC)
         return number
 
     def replaced(self, changes: int, octets: int, freed: int) -> None:

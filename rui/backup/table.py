@@ -91,7 +91,7 @@ class Table:
         """Return the keys of all live records, a copy that later changes leave alone."""
         return [key for key, value in self._values.items() if len(value) > _PREFIX]
 
-    def keys(self) -> list[bytes]:
+    def held_keys(self) -> list[bytes]:
         """Return the keys of all that is held, tombstones too, a copy that later changes leave alone."""
         return list(self._values)
 

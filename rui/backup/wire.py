@@ -41,11 +41,9 @@ SECOND_IDENTITY = f"{{{IDENTITY}}}second-identity"
 IDENTITY_RESULT = f"{{{IDENTITY}}}identity-result"
 
 # What encode_batch writes. Anything else that is valid XML goes the slower way through the parsed tree.
-_CHANGE = re.compile(
-    rb'<change(?: xmlns="[^"<]*")?><key>([^<]*)</key><version>([^<]*)</version>'
-    rb"(?:<record>(.+?)</record>|<deleted/>)</change>",
-    re.DOTALL,
-)
+_OPENINGS = (b"<change><key>", b'<change xmlns="%s"><key>' % BACKUP.encode())
+_FRONT = re.compile(rb"([^<&]*)</key><version>([^<&]*)</version>(?:<record>|(<deleted/></change>))")
+_RECORD_END = b"</record></change>"
 
 
 class WireError(ValueError):
@@ -258,11 +256,36 @@ def _progress(progress: SnapshotProgress, namespace: str) -> etree._Element:
 
 def _changes(element: etree._Element, raw: bytes) -> Iterable[Change]:
     expected = sum(1 for _ in element.iterchildren(f"{{{BACKUP}}}change"))
-    cut = _CHANGE.findall(raw)
-    if len(cut) != expected:
-        return _changes_of_tree(element)
-    versions: dict[bytes, Epoch] = {}
-    return [Change(key, _version(version, versions), record or None) for key, version, record in cut]
+    cut = _cut(raw)
+    return cut if cut is not None and len(cut) == expected else _changes_of_tree(element)
+
+
+def _cut(raw: bytes) -> list[Change] | None:
+    """Cut the changes out of the bytes of a message; None where they are not as encode_batch writes them."""
+    if b"<!" in raw:
+        # Comments and CDATA: what looks like markup may be none.
+        return None
+    pieces = next((found for opening in _OPENINGS if len(found := raw.split(opening)) > 1), [raw])
+    last = len(pieces) - 1
+    epochs: dict[bytes, Epoch] = {}
+    changes = []
+    for number in range(1, len(pieces)):
+        piece = pieces[number]
+        front = _FRONT.match(piece)
+        if front is None:
+            return None
+        key, version, deleted = front.groups()
+        start = after = front.end()
+        record = None
+        if not deleted:
+            end = piece.rfind(_RECORD_END)
+            if end <= start:
+                return None
+            record, after = piece[start:end], end + len(_RECORD_END)
+        if after != len(piece) and number != last:
+            return None
+        changes.append(Change(key, _version(version, epochs), record))
+    return changes
 
 
 def _version(text: bytes, epochs: dict[bytes, Epoch]) -> Version:

@@ -14,6 +14,7 @@ from rui.schema.errors import DataError, Issue, Tag, UnknownNodeError
 from rui.schema.files import find_modules, installed_directories, yang_directory
 from rui.schema.library import ModuleInfo, SubmoduleInfo, describe_modules
 from rui.schema.libyang import Defaults, LibyangContext, Purpose
+from rui.schema.locate import line_of
 from rui.schema.modelset import ModelSet
 from rui.schema.operations import Direction, write_operations
 from rui.schema.records import RecordChecker
@@ -30,7 +31,7 @@ _PREDICATE = re.compile(r"\[(?:[^]'\"]|'[^']*'|\"[^\"]*\")*\]")
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, remove_comments=True)
 
 Document = etree._Element | bytes
-"""XML as an element or as UTF-8 bytes; data stands in NETCONF's `config` or `data`, or as bare siblings."""
+"""XML as an element or as UTF-8 bytes of one element; data may stand in NETCONF's `config` or `data`."""
 
 
 class Schema:
@@ -121,8 +122,16 @@ class Schema:
     # --- what is valid
 
     def check_config(self, data: Document, source: str = "configuration") -> None:
-        """Check a whole configuration datastore; raise DataError with every issue."""
-        self._hold(self._data, data, Purpose.CONFIG, Tag.DATA_MISSING, source)
+        """Check a whole configuration datastore; raise DataError with every issue and its line."""
+        if isinstance(data, bytes):
+            data = _parse(data, source)
+        try:
+            self._hold(self._data, data, Purpose.CONFIG, Tag.DATA_MISSING, source)
+        except DataError as error:
+            # libyang counts lines from the element that it was handed, and knows none for constraints.
+            tops = list(data) if data.tag in _WRAPPERS else [data]
+            issues = (replace(issue, line=line_of(issue.path, tops)) for issue in error.issues)
+            raise DataError(tuple(issues), source) from None
 
     def check_values(self, data: Document, source: str = "configuration") -> None:
         """Check a part of a configuration as it comes in an edit: nodes, keys and types, no constraints.
@@ -138,6 +147,8 @@ class Schema:
 
         `mode` is a with-defaults mode of RFC 6243. Raises DataError.
         """
+        if isinstance(data, bytes):
+            data = _parse(data, source)
         self.check_config(data, source)
         body = self._data.render(_body(data), Purpose.CONFIG, mode)
         return etree.fromstring(b'<config xmlns="' + NETCONF_NAMESPACE.encode() + b'">' + body + b"</config>")

@@ -24,8 +24,8 @@ _COMMON = (
 )
 _ROUTER_ONLY = frozenset({"rui-device"})
 _MANAGER_ONLY = frozenset({"rui-cloud"})
-_IMPORT = re.compile(r"^\s*import\s+\"?([\w.-]+)", re.MULTILINE)
-_SUBMODULE = re.compile(r"^\s*submodule\s", re.MULTILINE)
+_IMPORT = re.compile(r"\bimport\s+\"?([\w.-]+)\"?\s*\{")
+_SUBMODULE = re.compile(r"\bsubmodule\s+\"?[\w.-]+\"?\s*\{")
 
 
 def router_schema(extra: Sequence[Path] = ()) -> Schema:

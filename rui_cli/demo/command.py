@@ -16,7 +16,7 @@ from rui_cli import logs
 from rui_cli.demo.picture import conclude, show
 from rui_cli.demo.story import Options, Outcome, Story, demo_group
 from rui_cli.demo.watch import Watcher
-from rui_cli.errors import ExitCode
+from rui_cli.errors import CliError, ExitCode
 from rui_cli.launch import Fleet
 from rui_cli.site import Site
 
@@ -30,7 +30,7 @@ app = typer.Typer()
 def demo(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result to this file.")] = None,
     seconds: Annotated[float, typer.Option(min=4, max=600, help="How long users come and go.")] = 20.0,
-    users: Annotated[int, typer.Option(min=10, max=20_000, help="At most so many users at once.")] = 1000,
+    users: Annotated[int, typer.Option(min=10, max=5000, help="At most so many users at once.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same users.")] = 1,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the folder with startup files and logs.")
@@ -42,6 +42,8 @@ def demo(
     the end digests and records of cloud, primary and secondary are compared over NETCONF. Exits with 0 when
     nothing was lost and all agree, else with 1.
     """
+    if json_file is not None and not json_file.parent.is_dir():
+        raise CliError(f"--json {json_file}: there is no such folder", remedy=f"mkdir -p {json_file.parent}")
     console = Console(soft_wrap=True)
     folder = Path(tempfile.mkdtemp(prefix="rui-demo-"))
     good = False

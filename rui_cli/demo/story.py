@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass, field
 
 from lxml import etree
@@ -26,6 +26,7 @@ _DOWN = 0.15
 _START_SECONDS = 20.0
 _CATCH_UP_SECONDS = 15.0
 _COMPARE_TRIES = 20
+_TEN_YEARS = 10 * 365 * 86_400
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,9 @@ class Story:
             self.outcome.steps.append(Step(name, done, round(time.monotonic() - begun, 3)))
 
     async def _close_the_doors(self) -> None:
-        """Nobody comes or goes any more, so that three tables can be read at one version."""
-        still: Content = {"group": [{"id": GROUP, "simulated": {"arrivals": "0", "mean-hold-time": "0"}}]}
+        """Nobody comes, goes or renews any more, so that three tables can be read at one version."""
+        nobody = {"arrivals": "0", "mean-hold-time": "0", "lease-time": str(_TEN_YEARS)}
+        still: Content = {"group": [{"id": GROUP, "simulated": nobody}]}
         async with self._session(PRIMARY) as session:
             edit = configuration(DEVICE_NAMESPACE, "device", still)
             await session.edit_config(etree.tostring(edit[0]))
@@ -181,7 +183,7 @@ class Story:
                 return holdings
             await asyncio.sleep(0.05)
 
-    def _judge(self, holdings: dict[str, Holding], records: dict[str, dict[str, bytes]]) -> None:
+    def _judge(self, holdings: dict[str, Holding], records: Mapping[str, Mapping[str, bytes]]) -> None:
         truth = records[PRIMARY]
         differences = [compare(truth, records[name]) for name in records if name != PRIMARY]
         outcome = self.outcome

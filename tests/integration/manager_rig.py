@@ -7,12 +7,14 @@ import functools
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from lxml import etree
 
 from manager.inbox import RECORDS
+from manager.process import run
 from netconf_client import ClientSession, PinnedKey, Target, connect
 from netconf_server import (
     Account,
@@ -24,12 +26,14 @@ from netconf_server import (
     hash_password,
     load_schema,
 )
+from netconf_server.hostkey import load_or_create_host_key
 from rui.backup import requests, wire
 from rui.backup.identity import IdentityResult, Role
 from rui.backup.member import Answer, Append, Digest, Member, MemberOptions, Notify
 from rui.backup.messages import Batch, Quarantined, Receipt
 from rui.backup.record import UserInfo
 from rui.backup.source import SourceOptions
+from rui.netconf import names
 from rui.schema import Schema
 
 PASSWORD = "a password for tests"
@@ -225,7 +229,8 @@ class FakeRouter:
             Quarantined(puts[issue.index].key, puts[issue.index].version, issue.message) for issue in issues
         )
         tag = object()
-        answer = self._answers[tag] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._answers[tag] = answer
         group.member.receive(batch, bad, tag)
         self._drain(group)
         return await answer
@@ -273,12 +278,112 @@ class FakeRouter:
                 self.subscription.notify(wire.encode_batch(batch), validate=False)
 
 
-@asynccontextmanager
-async def operator(port: int, host_key: str) -> AsyncIterator[ClientSession]:
-    """An operator's session with the manager."""
-    session = await connect(
-        Target("127.0.0.1", "operator", PinnedKey(host_key), port=port, password=PASSWORD)
+def startup(routers: Sequence[FakeRouter], *, group: str = "", server: str = "", port: int = 0) -> str:
+    """The manager's startup file for these routers; ``group`` and ``server`` are added as they are."""
+    account = "<account><name>{}</name><password-hash>{}</password-hash></account>"
+    accounts = "".join(account.format(name, HASH) for name in ("operator", *(r.device for r in routers)))
+    devices = "".join(
+        f"<device><device-id>{router.device}</device-id>"
+        + (f"<address>127.0.0.1</address><port>{router.port}</port>" if router.port else "<call-home/>")
+        + "<username>cloud</username><password-file>password</password-file>"
+        f"<host-key>{router.server.host_key}</host-key>"
+        "<reconnect><first-wait>50</first-wait><longest-wait>500</longest-wait></reconnect></device>"
+        for router in routers
     )
+    return (
+        f'<config xmlns="{names.BASE}"><cloud xmlns="urn:rui-cloud:yang:cloud"><netconf-server><listen>'
+        f"<address>127.0.0.1</address><port>{port}</port></listen>{accounts}{server}</netconf-server>"
+        f"{devices}{group}</cloud></config>"
+    )
+
+
+@dataclass
+class Managed:
+    """A manager that runs in this process."""
+
+    folder: Path
+    facts: dict[str, Any]
+
+    @property
+    def target(self) -> Target:
+        """Its NETCONF server, for an operator."""
+        key = load_or_create_host_key(self.folder / "data" / "host-key").export_public_key().decode()
+        return Target(
+            "127.0.0.1",
+            "operator",
+            PinnedKey(key.strip()),
+            port=self.facts["netconf"][1],
+            password=PASSWORD,
+        )
+
+    def target_of(self, user: str) -> Target:
+        """Its NETCONF server, for somebody else."""
+        return replace(self.target, username=user)
+
+    async def digest(self, group: str = "g1") -> Digest:
+        """What it holds, as an operator is told."""
+        async with operator(self.target) as session:
+            question = requests.encode_digest_request(requests.DigestRequest(group))
+            return requests.decode_digest((await session.rpc(question)).element)
+
+    async def state(self) -> etree._Element:
+        """Its state tree."""
+        async with operator(self.target) as session:
+            wanted = etree.Element("{urn:rui-cloud:yang:cloud}cloud-state")
+            return (await session.get(wanted)).data[0]
+
+
+@asynccontextmanager
+async def managed(folder: Path, text: str) -> AsyncIterator[Managed]:
+    """Run a manager from this startup file."""
+    (folder / "password").write_text(PASSWORD + "\n")
+    (folder / "startup.xml").write_text(text)
+    ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+    running = asyncio.create_task(
+        run(folder / "startup.xml", folder / "data", lambda facts: ready.set_result(dict(facts)))
+    )
+    try:
+        both: list[asyncio.Future[Any]] = [running, ready]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        yield Managed(folder, ready.result())
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def routers_of(
+    folder: Path, *roles: tuple[str, dict[str, Role]], listen: bool = True
+) -> AsyncIterator[list[FakeRouter]]:
+    """Routers that serve, by name and role in each group."""
+    made = [FakeRouter(name, of, folder) for name, of in roles]
+    try:
+        for router in made:
+            await router.start(listen=listen)
+        yield made
+    finally:
+        for router in made:
+            await router.stop()
+
+
+@asynccontextmanager
+async def site(
+    folder: Path, first: tuple[str, dict[str, Role]], second: tuple[str, dict[str, Role]], *, known: int = 2
+) -> AsyncIterator[tuple[Managed, FakeRouter, FakeRouter]]:
+    """A manager and two routers, of which it knows the first ``known``."""
+    async with (
+        routers_of(folder, first, second) as (a, b),
+        managed(folder, startup([a, b][:known])) as manager,
+    ):
+        yield manager, a, b
+
+
+@asynccontextmanager
+async def operator(target: Target) -> AsyncIterator[ClientSession]:
+    """A session that is closed in the end."""
+    session = await connect(target)
     try:
         yield session
     finally:

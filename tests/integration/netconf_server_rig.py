@@ -138,7 +138,7 @@ class Raw:
         """The next whole message; raises asyncio.IncompleteReadError when the server closes."""
         if not self.chunked:
             return (await self.reader.readuntil(b"]]>]]>"))[:-6]
-        pieces = []
+        pieces: list[bytes] = []
         while True:
             await self.reader.readuntil(b"\n#")
             size = (await self.reader.readuntil(b"\n"))[:-1]

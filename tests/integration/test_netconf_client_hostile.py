@@ -136,12 +136,15 @@ async def test_rpcs_beyond_the_bound_wait_their_turn() -> None:
 
     async with scripted(script) as target:
         session = await connect_native(target, limits=Limits(max_outstanding=2, close_timeout=0.2))
-        results = await asyncio.gather(
-            *(session.rpc(GET, timeout=0.3) for _ in range(5)), return_exceptions=True
-        )
-        assert all(isinstance(result, ReplyTimeout) for result in results)
+        under_way = [asyncio.create_task(session.rpc(GET)) for _ in range(2)]
+        waiting = [asyncio.create_task(session.rpc(GET, timeout=0.2)) for _ in range(3)]
+        for result in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(result, ReplyTimeout)
         assert len(asked) == 2
+        assert session.closed_reason is None
         await session.close()
+        for result in await asyncio.gather(*under_way, return_exceptions=True):
+            assert isinstance(result, SessionClosed)
 
 
 async def test_a_server_that_takes_nothing_holds_up_the_writer_and_not_the_memory() -> None:

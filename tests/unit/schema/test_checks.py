@@ -92,6 +92,26 @@ def test_a_group_that_cannot_work_is_refused_with_a_remedy(
     ]
 
 
+def test_every_issue_of_a_file_says_its_line(router: Schema) -> None:
+    file = (
+        f'<?xml version="1.0"?>\n<!-- startup -->\n<config xmlns="{NETCONF}">\n'
+        '<device xmlns="urn:rui-cloud:yang:device">\n<device-id>a</device-id>\n'
+        "<group>\n<id>g1</id>\n<static-role>primary</static-role>\n</group>\n"
+        "<group>\n<id>g2</id>\n<static-role>secondary</static-role>\n"
+        "<timers>\n<probe-interval>2000</probe-interval>\n</timers>\n<dhcp>\n"
+        "<server>192.0.2.1</server>\n</dhcp>\n</group>\n</device>\n</config>\n"
+    )
+    found = {
+        issue.path.rpartition("/")[2]: issue.line for issue in issues_of(router.check_config, file.encode())
+    }
+    assert found == {"timers": 13, "dhcp": 16}
+    wrong = file.replace("<static-role>secondary", "<static-role>third")
+    (issue,) = issues_of(router.check_config, etree.fromstring(wrong.encode()))
+    assert issue.line == 12
+    (issue,) = issues_of(router.check_config, file.replace("</timers>", "").encode())
+    assert issue.line > 13
+
+
 def test_defaults_are_filled_in(router: Schema) -> None:
     place = "{*}device/{*}group/{*}timers/{*}link-timeout"
     complete = router.complete_config(GROUP.format("<simulated/>").encode())

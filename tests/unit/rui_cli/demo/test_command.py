@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from rui_cli.demo import command
 from rui_cli.demo.story import Options, Outcome, Step
+from rui_cli.errors import CliError
 from rui_cli.main import build
 
 GOOD = Outcome(users=5, converged=True, digests={"cloud": "0f"}, steps=[Step("start", ok=True, seconds=1.0)])
@@ -71,3 +72,12 @@ def test_ctrl_c_exits_with_130(monkeypatch: pytest.MonkeyPatch, scratch: Path) -
 
 def test_options_out_of_range_are_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, GOOD, "--users", "0") == 2
+
+
+def test_a_json_file_that_cannot_be_written_is_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nowhere = tmp_path / "nowhere" / "out.json"
+    result = CliRunner().invoke(build(["demo"]), ["demo", "--json", str(nowhere)])
+    assert isinstance(result.exception, CliError)
+    assert "no such folder" in str(result.exception)
