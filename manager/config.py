@@ -69,6 +69,7 @@ class Profile:
 
     options: CloudOptions = field(default_factory=CloudOptions)
     tombstones: int = 100_000
+    link_timeout: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,12 @@ class ManagerConfig:
     def profile(self, group: str) -> Profile:
         """Return a group's profile: its own, or the defaults."""
         return self.groups.get(group, self.default_profile)
+
+    @property
+    def probe_interval(self) -> float:
+        """How often devices are probed: a fifth of the shortest disconnection timeout, in seconds."""
+        profiles = (self.default_profile, *self.groups.values())
+        return min(profile.link_timeout for profile in profiles) / 5
 
 
 def read_config(schema: Schema, running: etree._Element, folder: Path, data: Path) -> ManagerConfig:
@@ -230,7 +237,9 @@ def _profile(entry: etree._Element) -> Profile:
         receipt_timeout=_seconds(timers, "delivery-timeout"),
     )
     options = CloudOptions(mode=DeliveryMode(_text(entry, "delivery-mode")), source=source)
-    return Profile(options, int(_text(_child(entry, "retention"), "tombstones")))
+    return Profile(
+        options, int(_text(_child(entry, "retention"), "tombstones")), _seconds(timers, "link-timeout")
+    )
 
 
 def _endpoint(element: etree._Element | None) -> Endpoint | None:

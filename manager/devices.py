@@ -39,6 +39,10 @@ class LinkState(Enum):
 class Owner(Protocol):
     """What a link tells."""
 
+    @property
+    def probe_interval(self) -> float:
+        """Seconds between two probes of a session; 0 for none."""
+
     def notified(self, device: str, notification: NotificationReceived) -> None:
         """The device has sent this."""
 
@@ -158,6 +162,7 @@ class DeviceLink:
             session,
             lambda notification: self._owner.notified(self.device, notification),
             lambda: self._owner.busy(self.device),
+            self._owner.probe_interval,
         )
         self._conversation = conversation
         up = False

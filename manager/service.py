@@ -146,6 +146,11 @@ class Service:
 
     # What devices tell
 
+    @property
+    def probe_interval(self) -> float:
+        """Seconds between two probes of a session."""
+        return self.config.probe_interval
+
     def notified(self, device: str, notification: NotificationReceived) -> None:
         """Take a notification; one that cannot be used ends the session: its sender waits for an answer."""
         try:

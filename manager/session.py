@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from lxml import etree
 
+from manager.probing import probe_forever
 from netconf_client import ClientSession, ReplyTimeout, SessionClosed
 from rui.netconf.events import NotificationReceived
 
@@ -35,10 +36,12 @@ class Conversation:
         session: ClientSession,
         handle: Callable[[NotificationReceived], None],
         busy: Callable[[], bool],
+        probe_interval: float = 0.0,
     ) -> None:
         self.session = session
         self._handle = handle
         self._busy = busy
+        self._probe_interval = probe_interval
         self._queue: deque[NotificationReceived] = deque()
         self._queued = 0
         self._wake = asyncio.Event()
@@ -53,18 +56,21 @@ class Conversation:
         Raises RpcError or NetconfClientError if the device refuses the subscription; the session is
         closed then too.
         """
-        worker: asyncio.Task[None] | None = None
+        workers: list[asyncio.Task[None]] = []
         try:
             self.session.on_notification(self._take)
             await self.session.create_subscription(STREAM)
             subscribed()
-            worker = asyncio.get_running_loop().create_task(self._work())
+            loop = asyncio.get_running_loop()
+            workers.append(loop.create_task(self._work()))
+            if self._probe_interval:
+                workers.append(loop.create_task(probe_forever(self.session, self._probe_interval)))
             reason = await self.session.wait_closed()
             return self._end_reason or reason
         finally:
-            if worker is not None:
+            for worker in workers:
                 worker.cancel()
-                await asyncio.gather(worker, return_exceptions=True)
+            await asyncio.gather(*workers, return_exceptions=True)
             await self.session.close()
 
     async def rpc(self, operation: etree._Element | Sequence[bytes]) -> etree._Element:

@@ -167,11 +167,20 @@ class Site:
         device: dict[str, Content] = {
             "device-id": name,
             "address": self._addresses[name],
-            "netconf-server": self._server(name, [MANAGER]),
+            "netconf-server": self._server(name, [MANAGER, *self._peers(name)]),
             "cloud-endpoint": [{"name": MANAGER, **self._client(name, MANAGER)}],
+            "rbs-channel": [{"peer": peer, **self._client(name, peer)} for peer in self._peers(name)],
             "group": [self._group(name, group) for group in self.groups if name in group.members],
         }
         return configuration(DEVICE_NAMESPACE, "device", device)
+
+    def _peers(self, name: str) -> list[str]:
+        """The other routers that share a group with this one."""
+        return [
+            other
+            for other in self.routers
+            if other != name and any({name, other} <= set(group.members) for group in self.groups)
+        ]
 
     def _group(self, name: str, group: Group) -> dict[str, Content]:
         simulated: dict[str, Content] = {} if group.simulated is None else {"simulated": group.simulated}

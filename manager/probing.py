@@ -1,0 +1,66 @@
+"""Signs of life on a session with a device: both ends judge the link by them (``link-probe``)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from netconf_client import ClientSession, NetconfClientError, ReplyTimeout
+from rui.backup import rbs
+from rui.netconf.errors import RpcError
+
+log = structlog.get_logger()
+
+_UNDER_WAY = 16
+_NOT_UNDERSTOOD = 3
+
+
+async def probe_forever(session: ClientSession, interval: float) -> None:
+    """Probe every ``interval`` seconds until cancelled; a device that does not know probes is left alone."""
+    prober = _Prober(session, interval)
+    try:
+        await prober.run()
+    finally:
+        prober.cancel()
+
+
+class _Prober:
+    def __init__(self, session: ClientSession, interval: float) -> None:
+        self._session = session
+        self._interval = interval
+        self._sequence = 0
+        self._rtt: float | None = None
+        self._lost = 0
+        self._refused = 0
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._refused < _NOT_UNDERSTOOD:
+            if len(self._under_way) < _UNDER_WAY:
+                task = loop.create_task(self._probe(loop.time()))
+                self._under_way.add(task)
+                task.add_done_callback(self._under_way.discard)
+            await asyncio.sleep(self._interval)
+        log.info("probes-not-understood", where=self._session.where)
+
+    def cancel(self) -> None:
+        for task in self._under_way:
+            task.cancel()
+
+    async def _probe(self, began: float) -> None:
+        self._sequence += 1
+        probe = rbs.Probe(self._sequence, self._rtt, self._lost)
+        self._lost = 0
+        try:
+            await self._session.rpc(rbs.encode_probe(probe), timeout=max(2 * self._interval, 0.1))
+        except ReplyTimeout:
+            self._lost += 1
+        except RpcError:
+            self._refused += 1
+        except NetconfClientError as error:
+            log.debug("probe-failed", where=self._session.where, reason=str(error))
+        else:
+            self._refused = 0
+            self._rtt = asyncio.get_running_loop().time() - began
