@@ -10,7 +10,10 @@ from lxml import etree
 from netconf_server import Entry, Keys
 from router.group import Group
 from router.history import Identity
+from router.rbs import Switch
+from router.rbs.failover import Peer
 from rui.backup import wire
+from rui.backup.links import Link
 from rui.backup.member import CLOUD
 from rui.backup.record import subscriber_key
 from rui.backup.source import SourceState
@@ -53,22 +56,65 @@ class IdentityTree:
 
 
 class LinkStatusTree:
-    """Gives ``/rui-link-status:link-status``."""
+    """Gives ``/rui-link-status:link-status``.
 
-    def __init__(self, groups: Groups, link: CloudLink) -> None:
+    Where there is an RBS channel the links are judged by evidence; without one the cloud is up while it has a
+    session.
+    """
+
+    def __init__(self, groups: Groups, link: CloudLink, switch: Switch) -> None:
         self._groups = groups
         self._link = link
+        self._switch = switch
 
     def read(self) -> etree._Element:
         """Return links and replicas."""
         tree = _Builder("link-status", LINK_STATUS)
-        self._link.fill(tree.child("link"))
+        links = self._switch.links()
+        if not links:
+            self._link.fill(tree.child("link"))
+        for far_end, link in links.items():
+            evidence(tree.child("link").leaf("far-end", far_end), link, self._switch.wall(link.since))
         for name, group in self._groups.items():
             entry = tree.child("group").leaf("group-id", name)
+            failover = self._switch.groups.get(name)
             if group.member.serving:
-                entry.leaf("communication-status", "normal" if group.uplink_up else "abnormal")
+                normal = failover.normal if failover else group.uplink_up
+                entry.leaf("communication-status", "normal" if normal else "abnormal")
+            for peer in failover.peers.values() if failover else ():
+                self._path(entry.child("path"), group, peer)
+            if group.member.serving:
                 _replica(entry.child("replica"), group)
         return tree.element
+
+    def _path(self, entry: _Builder, group: Group, peer: Peer) -> None:
+        secondary = peer.name if group.member.serving else self._switch.device
+        entry.leaf("secondary", secondary).leaf("in-use", peer.path.in_use)
+        decider = peer.decider
+        if decider is None:
+            entry.leaf("reason", "said by the initiator")
+            return
+        entry.leaf("reason", f"{decider.step} {decider.reason}".strip())
+        entry.leaf("since", _time(self._switch.wall(decider.since)))
+        if decider.waiting_for:
+            entry.leaf("waiting-for", decider.waiting_for)
+
+
+def change_notification(device: str, far_end: str, link: Link, previous: str, at: datetime) -> etree._Element:
+    """Return ``link-status-change`` for a link that is judged by evidence."""
+    change = _Builder("link-status-change", LINK_STATUS).leaf("device-id", device)
+    change.leaf("far-end", far_end).leaf("previous-state", previous)
+    evidence(change, link, at)
+    return change.element
+
+
+def evidence(entry: _Builder, link: Link, since: datetime) -> None:
+    """Write the leaves of grouping ``link``."""
+    entry.leaf("state", link.state.value)
+    if link.rtt is not None:
+        entry.leaf("rtt", f"{link.rtt * 1000:.3f}")
+    entry.leaf("loss", f"{link.loss * 100:.2f}").leaf("last-change", _time(since))
+    entry.leaf("flaps", link.flaps).leaf("reason", link.reason)
 
 
 class UserInfoTree:

@@ -28,12 +28,20 @@ from router.download import Downloader
 from router.group import Group
 from router.incoming import Inspector
 from router.journal import DataDirectory, DataDirectoryError, GroupJournal
-from router.operational import CloudLink, IdentityTree, LinkStatusTree, UserInfoTree, Users
+from router.operational import (
+    CloudLink,
+    IdentityTree,
+    LinkStatusTree,
+    UserInfoTree,
+    Users,
+    change_notification,
+)
 from router.operations import STREAM, Operations
 from router.rbs import RbsOperations, Switch
 from router.startup import ConfigError, read_config
 from router.subscribers.dhcp import DhcpSubscribers
 from router.subscribers.simulated import SimulatedSubscribers
+from rui.backup.links import Link
 from rui.backup.trace import Trace
 from rui.netconf.errors import RpcError
 from rui.schema import Schema, SchemaError, router_schema
@@ -160,14 +168,21 @@ class Router:
         inspector = Inspector(schema)
         self._downloader = Downloader(config.cloud, config.device, inspector)
         events, stream = server.stream("NETCONF"), server.stream(STREAM)
-        switch = Switch(config, self.groups, inspector, asyncio.get_running_loop().time, lambda *_: None)
+
+        def link_changed(far_end: str, link: Link, previous: str) -> None:
+            # Groups with other timeouts see a link change at other moments; operators hear of the first.
+            if switch.links().get(far_end) is link:
+                at = switch.wall(link.since)
+                events.publish(change_notification(config.device, far_end, link, previous, at))
+
+        switch = Switch(config, self.groups, inspector, asyncio.get_running_loop().time, link_changed)
         self._switch = switch
         Operations(server, self.groups, inspector, self._downloader, switch).register()
         RbsOperations(server, switch).register()
         server.register_tree(
             "/rui-identity:identity", IdentityTree(self.groups, config.device, config.address)
         )
-        server.register_tree("/rui-link-status:link-status", LinkStatusTree(self.groups, self.link))
+        server.register_tree("/rui-link-status:link-status", LinkStatusTree(self.groups, self.link, switch))
         server.register_tree("/rui-user-info:user-info", UserInfoTree(self.groups))
         server.register_list(
             "/rui-user-info:user-info/group/user",
@@ -180,13 +195,15 @@ class Router:
                 return
             switch.cloud_heard()
             previous = self.link.state
-            if self.link.opened(session.id, f"{session.user} from {session.peer} has subscribed"):
+            opened = self.link.opened(session.id, f"{session.user} from {session.peer} has subscribed")
+            if opened and not switch.groups:
                 events.publish(self.link.notification(config.device, previous))
 
         def ended(subscription: Subscription) -> None:
             previous = self.link.state
             if self.link.closed(subscription.session.id, "the session is gone"):
-                events.publish(self.link.notification(config.device, previous))
+                if not switch.groups:
+                    events.publish(self.link.notification(config.device, previous))
                 switch.cloud_cut()
 
         stream.on_subscribed(subscribed)

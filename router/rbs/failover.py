@@ -16,11 +16,12 @@ from router.config import FailoverConfig
 from router.group import Group
 from router.rbs.channel import Channel
 from rui.backup import rbs, wire
-from rui.backup.decision import Path
+from rui.backup.decision import Links, Path, communication_status
 from rui.backup.failover import (
     Ask,
     Decider,
     Informant,
+    Output,
     PathChanged,
     StartLocal,
     StopLocal,
@@ -37,7 +38,6 @@ log = structlog.get_logger(__name__)
 
 _HISTORY = 64
 _POLL = 1.0
-_TASKS = 64
 _FAULTS = (RpcError, NetconfClientError, ConnectionError, ValueError)
 
 
@@ -50,9 +50,6 @@ class Caller(Protocol):
 
     def notify(self, content: etree._Element | list[bytes]) -> None:
         """Send one notification."""
-
-    def close(self, reason: str) -> None:
-        """End the session."""
 
 
 @dataclass
@@ -67,7 +64,6 @@ class Peer:
     caller: Caller | None = None
     told_path: Path = Path.CLOUD
     """What the initiator last said, where this end is not the initiator."""
-    pumping: int = 0
     polled_at: float = 0.0
 
     @property
@@ -86,8 +82,8 @@ class GroupFailover:
     channels: Mapping[str, Channel]
     inspect: Callable[[Batch], tuple[Quarantined, ...]]
     now: Callable[[], float]
-    changed: Callable[[str, str, LinkChange], None]
-    """Told of every change of a link: group, far end, change."""
+    changed: Callable[[str, Link, str], None]
+    """Told of every change of a link: far end, link, previous state."""
     peers: dict[str, Peer] = field(default_factory=dict)
     history: deque[PathChanged] = field(default_factory=lambda: deque(maxlen=_HISTORY))
 
@@ -114,6 +110,15 @@ class GroupFailover:
     def role(self) -> Role:
         """This device's identity in the group."""
         return self.group.member.role
+
+    @property
+    def normal(self) -> bool:
+        """The primary's verdict on the cloud, over all its secondaries."""
+        ends = [
+            Links(self.cloud.state, peer.decider.theirs if peer.decider else LinkState.UP, peer.link.state)
+            for peer in self.peers.values()
+        ]
+        return all(communication_status(links) == "normal" for links in ends)
 
     async def close(self) -> None:
         """Stop what is under way."""
@@ -225,8 +230,6 @@ class GroupFailover:
     def receipt(self, name: str, receipt: Receipt) -> None:
         """Take a secondary's acknowledgement of what was streamed to it. Raises RpcError."""
         self._informant(name)
-        peer = self.peers[name]
-        peer.pumping = max(0, peer.pumping - 1)
         self.group.local_receipt(name, receipt)
 
     def delivers(self, name: str) -> bool:
@@ -271,11 +274,12 @@ class GroupFailover:
             elif peer.path is Path.BOTH and now - peer.polled_at >= _POLL:
                 peer.polled_at = now
                 self._spawn(self._tell_path(peer, Path.BOTH))
-        for output in (peer.decider or peer.informant or Informant(self.role)).outputs():
-            self._do(peer, output, now)
+        for core in (peer.decider, peer.informant):
+            for output in core.outputs() if core else ():
+                self._do(peer, output)
         self._pump(peer, now)
 
-    def _do(self, peer: Peer, output: object, now: float) -> None:
+    def _do(self, peer: Peer, output: Output) -> None:
         group = self.group.config.id
         match output:
             case Ask(step):
@@ -310,7 +314,6 @@ class GroupFailover:
                 )
                 if peer.decider is not None and peer.decider.local and path.local:
                     self._spawn(self._tell_path(peer, path))
-                del now
 
     # --- the initiator's requests
 
@@ -373,7 +376,6 @@ class GroupFailover:
         options = SourceOptions(
             batch_records=self.group.config.max_records, receipt_timeout=3 * self.config.link.timeout
         )
-        peer.pumping = 0
         self.group.member.start_local(peer.name, position, options)
 
     def _pump(self, peer: Peer, now: float) -> None:
@@ -450,14 +452,13 @@ class GroupFailover:
             new=change.state.value,
             reason=change.reason,
         )
-        self.changed(self.group.config.id, far_end, change)
+        link = self.cloud if far_end == "cloud" else self.peers[far_end].link
+        self.changed(far_end, link, change.previous.value)
 
     def _spawn(self, work: Awaitable[object]) -> None:
         async def run() -> None:
             await work
 
-        if len(self._tasks) >= _TASKS:
-            log.error("rbs-busy", group=self.group.config.id, count=len(self._tasks))
         task = asyncio.get_running_loop().create_task(run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

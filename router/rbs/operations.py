@@ -23,8 +23,7 @@ _T = TypeVar("_T")
 class PeerSession:
     """A :class:`router.rbs.failover.Caller`: the peer's subscription to the stream of the channel."""
 
-    def __init__(self, server: NetconfServer, subscription: Subscription) -> None:
-        self._server = server
+    def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
 
     @property
@@ -35,10 +34,6 @@ class PeerSession:
     def notify(self, content: etree._Element | list[bytes]) -> None:
         """Send one notification; user-info is made of records that were checked when they were made."""
         self._subscription.notify(content, validate=isinstance(content, etree._Element))
-
-    def close(self, reason: str) -> None:
-        """End the session."""
-        self._server.end_session(self.id, reason)
 
 
 class RbsOperations:
@@ -70,7 +65,7 @@ class RbsOperations:
             log.warning("rbs-subscriber-unknown", user=peer, remedy="configure an rbs-channel to it")
             return
         log.info("rbs-called", peer=peer, session=subscription.session.id)
-        session = PeerSession(self._server, subscription)
+        session = PeerSession(subscription)
         for group in self._switch.groups.values():
             group.called(peer, session)
 

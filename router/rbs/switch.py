@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -13,7 +14,7 @@ from router.incoming import Inspector
 from router.rbs.channel import Channel
 from router.rbs.failover import GroupFailover
 from rui.backup import rbs
-from rui.backup.links import LinkChange
+from rui.backup.links import Link
 from rui.backup.wire import WireError
 from rui.netconf.errors import RpcError
 from rui.netconf.events import NotificationReceived
@@ -30,9 +31,10 @@ class Switch:
         groups: Mapping[str, Group],
         inspector: Inspector,
         now: Callable[[], float],
-        changed: Callable[[str, str, LinkChange], None],
+        changed: Callable[[str, Link, str], None],
     ) -> None:
         self.device = config.device
+        self._now = now
         rng = random.Random()  # noqa: S311 - spreads retries, guards no secret
         self.channels = {
             channel.peer: Channel(channel, rng, self._told, self._changed) for channel in config.channels
@@ -70,6 +72,20 @@ class Switch:
         if found is None:
             raise RpcError.invalid_value(f"{self.device} has no RBS channel for group {name!r}")
         return found
+
+    def links(self) -> dict[str, Link]:
+        """Return the links by far end, each as the group with the shortest timeout sees it."""
+        groups = sorted(self.groups.values(), key=lambda group: group.config.link.timeout)
+        found: dict[str, Link] = {}
+        for group in groups:
+            found.setdefault("cloud", group.cloud)
+            for name, peer in group.peers.items():
+                found.setdefault(name, peer.link)
+        return found
+
+    def wall(self, at: float) -> datetime:
+        """Return the wall-clock time of a moment of the loop's clock, for people."""
+        return datetime.now(UTC) - timedelta(seconds=self._now() - at)
 
     def cloud_heard(self, probe: rbs.Probe | None = None) -> None:
         """A sign of life of the cloud, for all groups."""

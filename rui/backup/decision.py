@@ -36,6 +36,11 @@ class Path(Enum):
     """Neither the cloud nor the secondary can be reached: journalled, alarmed, the primary yields [0245]."""
 
     @property
+    def in_use(self) -> str:
+        """The way that user-info takes meanwhile, in the words of the model: none, cloud, local or both."""
+        return _IN_USE.get(self, self.value)
+
+    @property
     def local(self) -> bool:
         """Whether local backup is active."""
         return self in (Path.LOCAL, Path.BOTH)
@@ -44,6 +49,9 @@ class Path(Enum):
     def uploads(self) -> bool:
         """Whether the primary sends to the cloud."""
         return self in (Path.CLOUD, Path.BOTH, Path.WAITING)
+
+
+_IN_USE = {Path.WAITING: "cloud", Path.REESTABLISHING: "none", Path.HOLD: "none"}
 
 
 class Links(NamedTuple):

@@ -139,7 +139,7 @@ def encode_start(start: Start) -> etree._Element:
     element = etree.Element(START)
     _leaf(element, "group-id", start.group)
     _leaf(element, "initiator", start.initiator.value)
-    _leaf(element, "path", start.path.value)
+    _leaf(element, "path", start.path.in_use)
     if start.position is not None:
         element.extend(encode_started(start.position))
     return element
@@ -151,7 +151,7 @@ def decode_start(element: etree._Element) -> Start:
         return Start(
             _text(element, "group-id"),
             Role(_text(element, "initiator")),
-            Path(_text(element, "path")),
+            _path(element),
             decode_started(element),
         )
     except ValueError as error:
@@ -181,14 +181,14 @@ def decode_started(element: etree._Element) -> Position | None:
 def encode_change(group: str, path: Path) -> etree._Element:
     """Return the RPC ``change-path``."""
     element = encode_group(CHANGE, group)
-    _leaf(element, "path", path.value)
+    _leaf(element, "path", path.in_use)
     return element
 
 
 def decode_change(element: etree._Element) -> tuple[str, Path]:
     """Read the RPC ``change-path``; raises WireError."""
     try:
-        return _text(element, "group-id"), Path(_text(element, "path"))
+        return _text(element, "group-id"), _path(element)
     except ValueError as error:
         raise WireError(f"change-path: {error}") from error
 
@@ -203,6 +203,11 @@ def encode_changed(caught_up: bool) -> list[etree._Element]:
 def decode_changed(element: etree._Element) -> bool:
     """Read the output of ``change-path``: whether the cloud has everything, as far as the sender knows."""
     return (element.findtext(_tag("caught-up")) or "").strip() == "true"
+
+
+def _path(element: etree._Element) -> Path:
+    text = _text(element, "path")
+    return Path.HOLD if text == "none" else Path(text)
 
 
 def _cloud_link(parent: etree._Element, link: CloudLink) -> None:

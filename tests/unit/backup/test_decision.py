@@ -60,5 +60,7 @@ def test_the_verdict_on_the_cloud(a: LinkState, b: LinkState, verdict: str) -> N
 
 
 def test_what_a_path_means() -> None:
+    assert {path.in_use for path in Path} == {"none", "cloud", "local", "cloud-and-local"}
+    assert Path.WAITING.in_use == "cloud"
     assert {path for path in Path if path.local} == {Path.LOCAL, Path.BOTH}
     assert {path for path in Path if path.uploads} == {Path.CLOUD, Path.BOTH, Path.WAITING}
