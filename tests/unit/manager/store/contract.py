@@ -23,6 +23,7 @@ from rui.backup.messages import (
     Stream,
     bucket_of,
 )
+from rui.backup.replica import supersedes
 from rui.backup.table import Page, Slice, Table
 from rui.backup.version import NO_EPOCH, ZERO, Epoch, Version
 from tests.unit.backup.histories import GROUP, A, applied, contents, gone, key, put, stream, version
@@ -133,6 +134,16 @@ class StoreContract:
         await store.apply(stream(1, 3, put(1, 3), put(2, 2)))
         assert await held(store) == contents(applied([put(1, 5), put(2, 2)]))
 
+    @pytest.mark.parametrize("seq", [4, 5, 6])
+    async def test_what_is_held_is_replaced_where_the_replica_core_says_so(
+        self, store: Store, seq: int
+    ) -> None:
+        await store.apply(stream(0, 1, put(1, 5)))
+        change = Change(key(1), version(seq), b"another record")
+        await store.apply(stream(1, 9, change))
+        newest = change if supersedes(change.version, version(5)) else put(1, 5)
+        assert await held(store) == contents(applied([newest]))
+
     async def test_a_batch_that_is_held_is_acknowledged_again_and_changes_nothing(self, store: Store) -> None:
         await store.apply(stream(0, 2, put(1, 1), gone(1, 2)))
         receipt = await store.apply(stream(0, 1, put(1, 1)))
@@ -213,6 +224,18 @@ class StoreContract:
         await store.apply(stream(2, 9, put(1, 9)))
         assert await store.since(GROUP, version(2), 5) == Slice((put(1, 9),), version(9), False)
 
+    async def test_more_that_came_early_than_a_slice_holds_follows_when_the_cursor_passes_it(
+        self, store: Store
+    ) -> None:
+        early = [put(n, 10 + n) for n in range(5)]
+        await store.apply(stream(0, 2, put(8, 1), put(9, 2), *early))
+        assert await store.since(GROUP, ZERO, 4) == Slice(
+            (put(8, 1), put(9, 2), *early[:2]), version(2), False
+        )
+        assert await store.since(GROUP, ZERO, 2) == Slice((put(8, 1), put(9, 2)), version(2), False)
+        await store.apply(stream(2, 14, *early))
+        assert await all_since(store, version(2), 4) == early
+
     async def test_epochs_are_ordered_by_number_then_device(self, store: Store) -> None:
         epochs = [Epoch(2, "z"), Epoch(10, "a"), Epoch(10, "ab"), Epoch(10, "b"), Epoch(300, "a")]
         changes = [put(n, 1, epoch) for n, epoch in enumerate(epochs)]
@@ -243,6 +266,18 @@ class StoreContract:
             assert store.recent(GROUP, version(7), 9) == Slice((put(2, 8), put(0, 9)), version(9), False)
             assert store.recent(GROUP, version(3), 2) == Slice((put(1, 4), put(2, 5)), version(5), True)
             assert await store.since(GROUP, version(8), 9) == Slice((put(0, 9),), version(9), False)
+
+    async def test_memory_gives_nothing_on_while_a_snapshot_is_unfinished(
+        self, engine: Engine, tmp_path: Path
+    ) -> None:
+        async with engine.open(tmp_path, recent_bytes=1 << 20) as store:
+            await store.apply(stream(0, 3, put(1, 1)))
+            await store.apply(snapshot_page(6, 0, 100))
+            await store.apply(stream(6, 8, put(2, 7)))
+            assert store.recent(GROUP, version(6), 9) is None
+            assert await store.since(GROUP, version(6), 9) == Slice((), version(6), False)
+            await store.apply(snapshot_page(6, 101, LAST_BUCKET))
+            assert await store.since(GROUP, version(6), 9) == Slice((put(2, 7),), version(8), False)
 
     # Taking a snapshot
 
