@@ -39,6 +39,7 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
         self._connection: asyncssh.SSHClientConnection | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: float | None = None
+        self._flushing: asyncio.Handle | None = None
         self._callback: NotificationCallback | None = None
         self._replies: dict[str, asyncio.Future[events.ReplyReceived]] = {}
         self._slots = asyncio.Semaphore(limits.max_outstanding)
@@ -229,6 +230,19 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
             self._handle(self._core.fail(f"a notification could not be handled: {error!r}"))
 
     def _transmit(self) -> None:
+        """Send soon: small messages of one turn of the event loop share SSH packets, which are what costs.
+
+        Large ones go at once, so that a full transport stops the next rpc.
+        """
+        if self._core.backlog >= _PACKET:
+            self._flush()
+        elif self._flushing is None:
+            self._flushing = self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
         data = self._core.data_to_send()
         if not data or self._channel is None:
             return
