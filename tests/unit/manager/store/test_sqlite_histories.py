@@ -114,19 +114,19 @@ def check(history: list[Change], chance: random.Random, *, snapshot: bool) -> No
     asyncio.run(run())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(changes(), st.integers(0, 2**32))
 def test_any_order_repetition_and_cutting_gives_the_same_table(history: list[Change], seed: int) -> None:
     check(history, random.Random(seed), snapshot=False)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(changes(keys=20), st.integers(0, 2**32))
 def test_a_snapshot_among_live_changes_gives_the_same_table(history: list[Change], seed: int) -> None:
     check(history, random.Random(seed), snapshot=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(changes(keys=20), st.integers(1, 9), st.sampled_from([0, 600, 1500, 4000]), st.integers(0, 2**32))
 def test_a_replica_fed_from_the_store_equals_it(
     history: list[Change], limit: int, memory: int, seed: int
