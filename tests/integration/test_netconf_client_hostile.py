@@ -9,7 +9,7 @@ import asyncssh
 import pytest
 
 from netconf_client import ConnectFailed, PinnedKey, ReplyTimeout, SessionClosed, Target, connect
-from netconf_client.native import connect_native
+from netconf_client.dialling import connect_native
 from rui.netconf import names
 from rui.netconf.session import Limits
 from tests.integration.netconf_client_links import HELLO, Proxy, scripted, silent_after_hello
