@@ -29,6 +29,11 @@ class _TargetCheck:
         return self._credentials
 
 
+def limits_of(target: Target) -> Limits:
+    """Return the bounds of a session with `target`."""
+    return Limits(max_message=target.max_message)
+
+
 async def connect_native(
     target: Target, *, timeout: float = DEFAULT_TIMEOUT, limits: Limits | None = None
 ) -> NativeSession:
@@ -41,7 +46,7 @@ async def connect_native(
     try:
         async with asyncio.timeout(timeout):
             connection = await asyncssh.connect(target.host, target.port, options=options)
-            return await open_session(connection, target.where, limits)
+            return await open_session(connection, target.where, limits or limits_of(target))
     except (OSError, asyncssh.Error, ConnectFailed) as error:
         raise translate(target.where, client, error) from error
 
@@ -56,11 +61,9 @@ async def run_client(
         raise translate(where, client, error) from error
 
 
-async def open_session(
-    connection: asyncssh.SSHClientConnection, where: str, limits: Limits | None = None
-) -> NativeSession:
+async def open_session(connection: asyncssh.SSHClientConnection, where: str, limits: Limits) -> NativeSession:
     """Start NETCONF on an SSH connection, which belongs to the session from here on, even if this fails."""
-    session = NativeSession(where, limits or Limits())
+    session = NativeSession(where, limits)
     session.attach(connection)
     try:
         await connection.create_session(

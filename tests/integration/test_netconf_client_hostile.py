@@ -115,6 +115,18 @@ async def test_a_reply_in_wrong_framing_ends_the_session_and_the_rpc() -> None:
             await session.rpc(GET)
 
 
+async def test_a_reply_larger_than_the_bound_ends_the_session_before_it_is_read() -> None:
+    def script(channel: asyncssh.SSHServerChannel[bytes], data: bytes) -> None:
+        channel.write(HELLO if not data else b"")
+        if b"<get" in data:
+            channel.write(b"\n#4000000000\n")
+
+    async with scripted(script) as target:
+        session = await connect(replace(target, max_message=1_000_000))
+        with pytest.raises(SessionClosed, match="larger than 1000000 octets"):
+            await session.rpc(GET)
+
+
 async def test_a_server_that_answers_nothing_is_given_up_after_as_many_rpcs_as_may_be_under_way() -> None:
     async with scripted(silent_after_hello) as target:
         session = await connect_native(target, limits=Limits(max_outstanding=3))
