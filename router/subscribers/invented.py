@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_base64, unhexlify
-from dataclasses import dataclass
-from ipaddress import IPv4Address
+from socket import inet_ntoa
+from typing import NamedTuple
 
 from router.config import AddressPool, PortConfig, SimulatedSource
-from rui.backup.record import UserInfo, date_and_time, subscriber_key
+from rui.backup.record import UserInfo, date_and_time
 
 LIMIT = 10_000_000
 """More users than this the model does not let a group invent."""
@@ -19,13 +19,12 @@ _EXPIRY = re.compile(rb"(<lease-expiry>)[^<]*(</lease-expiry>)")
 _DELEGATIONS = 1 << 23
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """Where an invented user is behind: VLANs and the name of the port."""
 
     outer_vlan: int
     inner_vlan: int
-    port: str
+    port: bytes
 
 
 class Inventor:
@@ -40,10 +39,9 @@ class Inventor:
     ) -> None:
         self._name = group.encode()
         self._source = source
-        self._ports = ports
+        self._ports = [Access(port.outer_vlan, port.inner_vlan, port.logical_port.encode()) for port in ports]
         self._first = int(source.first_ipv4_address)
-        self._mac = f"02:{source.seed & 0xFF:02x}"
-        self._front = f"{self._mac}:".encode()
+        self._front = b"02:%02x" % (source.seed & 0xFF)
         pool = next((pool.name for pool in pools if source.first_ipv4_address in pool.network), None)
         self._template = _template(source, pool or f"{group}-pool")
         self._leased = (0.0, b"", b"")
@@ -51,28 +49,28 @@ class Inventor:
     def key(self, number: int) -> bytes:
         """Return the key of user ``number``, 0 and up."""
         access = self._access(number)
-        return subscriber_key(self._mac_of(number), access.outer_vlan, access.inner_vlan)
+        return b"%s/%d/%d" % (self._mac(number), access.outer_vlan, access.inner_vlan)
 
     def number(self, key: bytes) -> int | None:
         """Return the number of the user with this key, None if it is none of ours."""
         mac, _, _ = key.partition(b"/")
-        if not mac.startswith(self._front):
+        if not mac.startswith(self._front + b":"):
             return None
         number = int(mac[len(self._front) :].replace(b":", b""), 16)
         return number if number < LIMIT and self.key(number) == key else None
 
     def record(self, number: int, now: float) -> bytes:
         """Return the record of a user who gets online ``now``, in seconds since 1970."""
-        access = self._access(number)
-        mac = self._mac_of(number).encode()
-        circuit = b"%s/%s:%d.%d" % (self._name, access.port.encode(), access.outer_vlan, access.inner_vlan)
+        outer, inner, port = self._access(number)
+        mac = self._mac(number)
+        circuit = b"%s/%s:%d.%d" % (self._name, port, outer, inner)
         option_82 = b"\x01%c%s\x02%c%s" % (len(circuit), circuit, len(mac), mac)
         start, expiry = self._lease(now)
         return self._template % {
             b"mac": mac,
-            b"outer": b"%d" % access.outer_vlan,
-            b"inner": b"%d" % access.inner_vlan,
-            b"ipv4": str(IPv4Address((self._first + number) & 0xFFFFFFFF)).encode(),
+            b"outer": b"%d" % outer,
+            b"inner": b"%d" % inner,
+            b"ipv4": inet_ntoa((self._first + number & 0xFFFFFFFF).to_bytes(4, "big")).encode(),
             b"ipv6": _ipv6(number),
             b"delegated": _delegated(number),
             b"start": start,
@@ -80,7 +78,7 @@ class Inventor:
             b"client": b2a_base64(b"\x01" + unhexlify(mac.replace(b":", b"")), newline=False),
             b"option-82": b2a_base64(option_82, newline=False),
             b"circuit": circuit,
-            b"port": access.port.encode(),
+            b"port": port,
         }
 
     def renewed(self, record: bytes, now: float) -> bytes:
@@ -95,15 +93,15 @@ class Inventor:
             self._leased = (now, date_and_time(now).encode(), date_and_time(now + term).encode())
         return self._leased[1:]
 
-    def _mac_of(self, number: int) -> str:
-        digits = f"{number:08x}"
-        return f"{self._mac}:{digits[:2]}:{digits[2:4]}:{digits[4:6]}:{digits[6:]}"
+    def _mac(self, number: int) -> bytes:
+        digits = b"%08x" % number
+        return b"%s:%s:%s:%s:%s" % (self._front, digits[:2], digits[2:4], digits[4:6], digits[6:])
 
     def _access(self, number: int) -> Access:
         if self._ports:
-            port = self._ports[number % len(self._ports)]
-            return Access(port.outer_vlan, port.inner_vlan, port.logical_port)
-        return Access(100 + number // 4000 % 3900, 1 + number % 4000, f"port-{1 + number // 4000 % 48}")
+            return self._ports[number % len(self._ports)]
+        line, inner = divmod(number, 4000)
+        return Access(100 + line % 3900, 1 + inner, b"port-%d" % (1 + line % 48))
 
 
 def _ipv6(number: int) -> bytes:
