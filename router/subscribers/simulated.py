@@ -106,7 +106,7 @@ class SimulatedSubscribers:
             taken += 1
 
     def _happen(self, population: Population, event: Event, now: float) -> bool:
-        """Tell the group, ``now`` in seconds since 1970; False where it cannot take it: nothing has happened."""
+        """Tell the group, ``now`` in seconds since 1970; where it cannot take it: False, nothing happened."""
         group, inventor = self._group, self._inventor
         key = inventor.key(event.number)
         try:
