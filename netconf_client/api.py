@@ -11,6 +11,7 @@ from netconf_client.hostkeys import HostKeyPolicy
 from rui.netconf import messages, names
 from rui.netconf.errors import RpcError
 from rui.netconf.events import NotificationReceived
+from rui.netconf.framing import DEFAULT_MAX_MESSAGE
 
 DEFAULT_TIMEOUT: Final = 30.0
 """Seconds that a request or the set-up of a session may take, unless told otherwise."""
@@ -24,7 +25,8 @@ class Target:
 
     `client_keys` are private key files, tried before the password. After `keepalive_interval` seconds of
     silence a probe is sent; when `keepalive_count` of them stay unanswered the session is declared lost.
-    `device_params` is ncclient's name of the kind of device, for the vendor driver only.
+    `device_params` is ncclient's name of the kind of device, for the vendor driver only. A message of more
+    than `max_message` octets ends the session; ncclient knows no such bound.
     """
 
     host: str
@@ -36,6 +38,7 @@ class Target:
     keepalive_interval: float = 10.0
     keepalive_count: int = 3
     device_params: str = "default"
+    max_message: int = DEFAULT_MAX_MESSAGE
 
     @property
     def where(self) -> str:

@@ -14,9 +14,9 @@ import asyncssh
 import structlog
 
 from netconf_client.api import ClientSession, Target
+from netconf_client.dialling import limits_of, open_session, run_client
 from netconf_client.errors import ConnectFailed, HostKeyRejected
 from netconf_client.hostkeys import ALGORITHMS, PinnedKey, fingerprint
-from netconf_client.native import open_session, run_client
 from netconf_client.sshclient import CheckingClient, Credentials, load_credentials, ssh_options
 from netconf_client.vendor import connect_vendor
 
@@ -164,7 +164,7 @@ class CallHomeListener:
         if check.device is None:
             connection.abort()
             raise ConnectFailed(where, "no host key was checked")
-        return check.device, await open_session(connection, where)
+        return check.device, await open_session(connection, where, limits_of(check.device.target))
 
 
 class _DeviceCheck:

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from netconf_client.api import DEFAULT_TIMEOUT, ClientSession, Target
-from netconf_client.native import connect_native
+from netconf_client.dialling import connect_native
 from netconf_client.vendor import connect_vendor
 
 

@@ -1,17 +1,14 @@
 """The native driver: the sans-IO session core on an asyncssh channel in binary mode."""
 
 import asyncio
-import socket
 from typing import Final
 
 import asyncssh
 import structlog
 
-from netconf_client.api import DEFAULT_TIMEOUT, NotificationCallback, Reply, Target
+from netconf_client.api import DEFAULT_TIMEOUT, NotificationCallback, Reply
 from netconf_client.errors import ConnectFailed, ReplyTimeout, SessionClosed
-from netconf_client.hostkeys import HostKeyVerifier
 from netconf_client.operations import Operations, make_reply, operation_name
-from netconf_client.sshclient import CheckingClient, Credentials, load_credentials, ssh_options, translate
 from rui.netconf import events, messages
 from rui.netconf.session import ClientSession as Core
 from rui.netconf.session import Limits
@@ -21,12 +18,12 @@ log = structlog.get_logger()
 
 _TRANSPORT_CLOSE_TIMEOUT: Final = 2.0
 # larger than asyncssh's 32 KiB: every packet costs it some 40 microseconds, whatever its size
-_PACKET: Final = 128 * 1024
-_WINDOW: Final = 4 * 1024 * 1024
+PACKET: Final = 128 * 1024
+WINDOW: Final = 4 * 1024 * 1024
 
 
 class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
-    """A ClientSession on asyncssh. `connect` makes it; all methods belong to the event loop it was made in.
+    """A ClientSession on asyncssh. `open_session` makes it; its methods belong to one event loop.
 
     asyncssh calls `connection_made` to `connection_lost`; everything else is ClientSession's.
     """
@@ -39,6 +36,7 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
         self._connection: asyncssh.SSHClientConnection | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: float | None = None
+        self._flushing: asyncio.Handle | None = None
         self._callback: NotificationCallback | None = None
         self._replies: dict[str, asyncio.Future[events.ReplyReceived]] = {}
         self._slots = asyncio.Semaphore(limits.max_outstanding)
@@ -229,6 +227,19 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
             self._handle(self._core.fail(f"a notification could not be handled: {error!r}"))
 
     def _transmit(self) -> None:
+        """Send soon: small messages of one turn of the event loop share SSH packets, which are what costs.
+
+        Large ones go at once, so that a full transport stops the next rpc.
+        """
+        if self._core.backlog >= PACKET:
+            self._flush()
+        elif self._flushing is None:
+            self._flushing = self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
         data = self._core.data_to_send()
         if not data or self._channel is None:
             return
@@ -272,61 +283,3 @@ async def close_connection(connection: asyncssh.SSHClientConnection | None) -> N
             await connection.wait_closed()
     except TimeoutError:
         connection.abort()
-
-
-class _TargetCheck:
-    """Checks a server that we dialled ourselves."""
-
-    def __init__(self, verifier: HostKeyVerifier, credentials: Credentials) -> None:
-        self._verifier = verifier
-        self._credentials = credentials
-
-    def check(self, key: asyncssh.SSHKey) -> Credentials:
-        """Return the target's credentials. Raises HostKeyRejected."""
-        self._verifier.check(key)
-        return self._credentials
-
-
-async def connect_native(
-    target: Target, *, timeout: float = DEFAULT_TIMEOUT, limits: Limits | None = None
-) -> NativeSession:
-    """Dial `target` and return the open session. Raises ConnectFailed and its kinds."""
-    verifier = HostKeyVerifier(target.host_key, target.host, target.port)
-    client = CheckingClient(_TargetCheck(verifier, load_credentials(target)))
-    options = ssh_options(
-        client, verifier.algorithms, target.keepalive_interval, target.keepalive_count, timeout
-    )
-    try:
-        async with asyncio.timeout(timeout):
-            connection = await asyncssh.connect(target.host, target.port, options=options)
-            return await open_session(connection, target.where, limits)
-    except (OSError, asyncssh.Error, ConnectFailed) as error:
-        raise translate(target.where, client, error) from error
-
-
-async def run_client(
-    sock: socket.socket, client: CheckingClient, options: asyncssh.SSHClientConnectionOptions, where: str
-) -> asyncssh.SSHClientConnection:
-    """Be the SSH client on a socket that the server dialled (RFC 8071). Raises ConnectFailed."""
-    try:
-        return await asyncssh.run_client(sock, options=options)
-    except (OSError, asyncssh.Error) as error:
-        raise translate(where, client, error) from error
-
-
-async def open_session(
-    connection: asyncssh.SSHClientConnection, where: str, limits: Limits | None = None
-) -> NativeSession:
-    """Start NETCONF on an SSH connection, which belongs to the session from here on, even if this fails."""
-    session = NativeSession(where, limits or Limits())
-    session.attach(connection)
-    try:
-        await connection.create_session(
-            lambda: session, subsystem="netconf", encoding=None, window=_WINDOW, max_pktsize=_PACKET
-        )
-        await session.opened()
-    except BaseException:
-        connection.abort()
-        raise
-    log.info("netconf-session-opened", peer=where, session=session.session_id, driver="native")
-    return session

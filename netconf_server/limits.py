@@ -22,7 +22,7 @@ class Limits:
     login_attempts: int = 3
     """Failed passwords on one connection before it is closed."""
     hello_timeout: float = 30.0
-    """From the start of the subsystem to the client's <hello>."""
+    """From the login to the start of the subsystem, and from there to the client's <hello>."""
     idle_timeout: float | None = None
     """Silence after which a session without subscription and running rpc is closed; None means never."""
     keepalive_interval: float = 15.0

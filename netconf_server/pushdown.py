@@ -37,7 +37,7 @@ def key_plans(nodes: Sequence[Node], filters: Filters, *, inside_list: bool = Fa
     """The reads to make of a list provider: key predicates for the lists of `nodes`, the path to its list.
 
     Where every filter node pins all keys of a list there is one read for each distinct entry, else one read
-    with the keys that they all pin. Different plans never give one entry twice. No plan: nothing is to be read.
+    with the keys that they all pin. Different plans never give one entry twice. No plan: nothing is read.
     But entries of an outer list are known by those inside them, so once such an outer entry is selected
     (`inside_list`) its inner ones are read even if none of them is shown.
     """

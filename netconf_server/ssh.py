@@ -106,6 +106,7 @@ class Connection(asyncssh.SSHServer):
         self._connection: asyncssh.SSHServerConnection | None = None
         self._failures = 0
         self._channels = 0
+        self._unused: asyncio.TimerHandle | None = None
         self.user = ""
         self.peer = ""
 
@@ -125,6 +126,7 @@ class Connection(asyncssh.SSHServer):
         """Forget the connection."""
         self._gate.pending.discard(self)
         self._gate.connections.discard(self)
+        self._use()
         if not self.user:
             log.info("connection-without-login", peer=self.peer, reason=str(exc or "closed by the peer"))
 
@@ -138,6 +140,8 @@ class Connection(asyncssh.SSHServer):
         if self._connection is not None:
             self.user = str(self._connection.get_extra_info("username"))
         log.info("login", user=self.user, peer=self.peer)
+        timeout = self._gate.limits.hello_timeout
+        self._unused = asyncio.get_running_loop().call_later(timeout, self._end_unused)
 
     def public_key_auth_supported(self) -> bool:
         """Keys are always worth a try."""
@@ -178,6 +182,16 @@ class Connection(asyncssh.SSHServer):
     def channel_opened(self) -> None:
         """Count a channel in."""
         self._channels += 1
+        self._use()
+
+    def _use(self) -> None:
+        if self._unused is not None:
+            self._unused.cancel()
+            self._unused = None
+
+    def _end_unused(self) -> None:
+        log.info("login-unused", user=self.user, peer=self.peer, seconds=self._gate.limits.hello_timeout)
+        self.abort()
 
     def channel_closed(self) -> None:
         """Count a channel out; the connection ends with its last one."""

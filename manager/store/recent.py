@@ -9,7 +9,7 @@ from rui.backup.table import Slice
 from rui.backup.version import Version
 
 _OVERHEAD = 250
-"""Octets of Python objects that hold one change, beside its key and record."""
+"""Octets of Python objects that hold one change or one batch, beside keys and records."""
 
 
 class RecentBatches:
@@ -26,7 +26,9 @@ class RecentBatches:
         part = batch.part
         if not isinstance(part, Stream) or part.last <= before:
             return
-        size = sum(len(change.key) + len(change.record or b"") + _OVERHEAD for change in batch.changes)
+        size = _OVERHEAD + sum(
+            len(change.key) + len(change.record or b"") + _OVERHEAD for change in batch.changes
+        )
         self._groups.setdefault(batch.group, deque()).append((part, batch.changes))
         self._order.append((batch.group, size))
         self._bytes += size

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from binascii import b2a_base64, unhexlify
+from socket import inet_ntoa
+from typing import NamedTuple
 
 from router.config import AddressPool, PortConfig, SimulatedSource
-from rui.backup.record import UserInfo, date_and_time, subscriber_key
+from rui.backup.record import UserInfo, date_and_time
 
 LIMIT = 10_000_000
 """More users than this the model does not let a group invent."""
-_PREFIX_56 = 72
 _SERVER = "192.0.2.67"
 _START = re.compile(rb"(<lease-start>)[^<]*(</lease-start>)")
 _EXPIRY = re.compile(rb"(<lease-expiry>)[^<]*(</lease-expiry>)")
-_IPV6_NETWORK = int(IPv6Address("2001:db8::"))
-_DELEGATED = int(IPv6Address("2001:db8:8000::"))
-# 2001:db8:8000::/33 holds 2**23 prefixes of /56
+# 2001:db8:8000::/33 holds so many prefixes of /56
 _DELEGATIONS = 1 << 23
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """Where an invented user is behind: VLANs and the name of the port."""
 
     outer_vlan: int
     inner_vlan: int
-    port: str
+    port: bytes
 
 
 class Inventor:
@@ -40,72 +37,127 @@ class Inventor:
         ports: tuple[PortConfig, ...] = (),
         pools: tuple[AddressPool, ...] = (),
     ) -> None:
-        self._group = group
+        self._name = group.encode()
         self._source = source
-        self._ports = ports
+        self._ports = [Access(port.outer_vlan, port.inner_vlan, port.logical_port.encode()) for port in ports]
         self._first = int(source.first_ipv4_address)
-        self._mac = f"02:{source.seed & 0xFF:02x}"
-        self._front = f"{self._mac}:".encode()
+        self._front = b"02:%02x" % (source.seed & 0xFF)
         pool = next((pool.name for pool in pools if source.first_ipv4_address in pool.network), None)
-        self._pool = pool or f"{group}-pool"
+        self._template = _template(source, pool or f"{group}-pool")
+        self._leased = (0.0, b"", b"")
 
     def key(self, number: int) -> bytes:
         """Return the key of user ``number``, 0 and up."""
         access = self._access(number)
-        return subscriber_key(self._mac_of(number), access.outer_vlan, access.inner_vlan)
+        return b"%s/%d/%d" % (self._mac(number), access.outer_vlan, access.inner_vlan)
 
     def number(self, key: bytes) -> int | None:
         """Return the number of the user with this key, None if it is none of ours."""
         mac, _, _ = key.partition(b"/")
-        if not mac.startswith(self._front):
+        if not mac.startswith(self._front + b":"):
             return None
         number = int(mac[len(self._front) :].replace(b":", b""), 16)
         return number if number < LIMIT and self.key(number) == key else None
 
     def record(self, number: int, now: float) -> bytes:
         """Return the record of a user who gets online ``now``, in seconds since 1970."""
-        access = self._access(number)
-        mac = self._mac_of(number)
-        circuit = f"{self._group}/{access.port}:{access.outer_vlan}.{access.inner_vlan}".encode()
-        remote = mac.encode()
-        option_82 = b"\x01" + bytes((len(circuit),)) + circuit + b"\x02" + bytes((len(remote),)) + remote
-        lease = self._source.lease_time
-        ipv6 = self._source.ipv6
-        return UserInfo(
-            mac_address=mac,
-            outer_vlan=access.outer_vlan,
-            inner_vlan=access.inner_vlan,
-            ipv4_address=str(IPv4Address((self._first + number) & 0xFFFFFFFF)),
-            ipv6_address=str(IPv6Address(_IPV6_NETWORK + number + 1)) if ipv6 else "",
-            ipv6_delegated_prefix=_delegated(number) if ipv6 else "",
-            address_pool=self._pool,
-            dhcp_server=_SERVER,
-            lease_start=now,
-            lease_time=lease,
-            lease_expiry=now + lease,
-            client_id=b"\x01" + bytes.fromhex(mac.replace(":", "")),
-            option_82=option_82,
-            circuit_id=circuit,
-            remote_id=remote,
-            logical_port=access.port,
-            online_since=now,
-        ).encode()
+        outer, inner, port = self._access(number)
+        mac = self._mac(number)
+        circuit = b"%s/%s:%d.%d" % (self._name, port, outer, inner)
+        option_82 = b"\x01%c%s\x02%c%s" % (len(circuit), circuit, len(mac), mac)
+        start, expiry = self._lease(now)
+        return self._template % {
+            b"mac": mac,
+            b"outer": b"%d" % outer,
+            b"inner": b"%d" % inner,
+            b"ipv4": inet_ntoa((self._first + number & 0xFFFFFFFF).to_bytes(4, "big")).encode(),
+            b"ipv6": _ipv6(number),
+            b"delegated": _delegated(number),
+            b"start": start,
+            b"expiry": expiry,
+            b"client": b2a_base64(b"\x01" + unhexlify(mac.replace(b":", b"")), newline=False),
+            b"option-82": b2a_base64(option_82, newline=False),
+            b"circuit": circuit,
+            b"port": port,
+        }
 
     def renewed(self, record: bytes, now: float) -> bytes:
         """Return a record with its lease begun anew ``now``; all else, augments' nodes too, stays."""
-        start, expiry = date_and_time(now).encode(), date_and_time(now + self._source.lease_time).encode()
+        start, expiry = self._lease(now)
         return _EXPIRY.sub(rb"\g<1>%s\g<2>" % expiry, _START.sub(rb"\g<1>%s\g<2>" % start, record))
 
-    def _mac_of(self, number: int) -> str:
-        digits = f"{number:08x}"
-        return f"{self._mac}:{digits[:2]}:{digits[2:4]}:{digits[4:6]}:{digits[6:]}"
+    def _lease(self, now: float) -> tuple[bytes, bytes]:
+        """Return start and expiry of a lease; users come in bursts, so the latest is kept."""
+        if now != self._leased[0]:
+            term = self._source.lease_time
+            self._leased = (now, date_and_time(now).encode(), date_and_time(now + term).encode())
+        return self._leased[1:]
+
+    def _mac(self, number: int) -> bytes:
+        digits = b"%08x" % number
+        return b"%s:%s:%s:%s:%s" % (self._front, digits[:2], digits[2:4], digits[4:6], digits[6:])
 
     def _access(self, number: int) -> Access:
         if self._ports:
-            port = self._ports[number % len(self._ports)]
-            return Access(port.outer_vlan, port.inner_vlan, port.logical_port)
-        return Access(100 + number // 4000 % 3900, 1 + number % 4000, f"port-{1 + number // 4000 % 48}")
+            return self._ports[number % len(self._ports)]
+        line, inner = divmod(number, 4000)
+        return Access(100 + line % 3900, 1 + inner, b"port-%d" % (1 + line % 48))
 
 
-def _delegated(number: int) -> str:
-    return f"{IPv6Address(_DELEGATED + ((number % _DELEGATIONS) << _PREFIX_56))}/56"
+def _ipv6(number: int) -> bytes:
+    """Return an address of 2001:db8::/32."""
+    high, low = divmod(number + 1, 1 << 16)
+    return b"2001:db8::%x:%x" % (high, low) if high else b"2001:db8::%x" % low
+
+
+def _delegated(number: int) -> bytes:
+    """Return a prefix of 2001:db8:8000::/33."""
+    high, low = divmod(number % _DELEGATIONS, 1 << 8)
+    if not low:
+        return b"2001:db8:%x::/56" % (0x8000 + high)
+    return b"2001:db8:%x:%x::/56" % (0x8000 + high, low << 8)
+
+
+def _template(source: SimulatedSource, pool: str) -> bytes:
+    """Return a record as the one serialiser writes it, with ``%(name)b`` for what differs between users.
+
+    Inventing thousands of users a second must not cost more than serving them.
+    """
+    outer, inner, start, expiry = 4093, 4094, 1.0, 2.0
+    client, option_82 = b"the client id", b"the option 82"
+    sample = UserInfo(
+        mac_address="@mac@",
+        outer_vlan=outer,
+        inner_vlan=inner,
+        ipv4_address="@ipv4@",
+        ipv6_address="@ipv6@" if source.ipv6 else "",
+        ipv6_delegated_prefix="@delegated@" if source.ipv6 else "",
+        address_pool=pool,
+        dhcp_server=_SERVER,
+        lease_start=start,
+        lease_time=source.lease_time,
+        lease_expiry=expiry,
+        client_id=client,
+        option_82=option_82,
+        circuit_id=b"@circuit@",
+        remote_id=b"@mac@",
+        logical_port="@port@",
+        online_since=start,
+    ).encode()
+    sample = sample.replace(b"%", b"%%")
+    for text, slot in (
+        (b"@mac@", b"mac"),
+        (b"%d" % outer, b"outer"),
+        (b"%d" % inner, b"inner"),
+        (b"@ipv4@", b"ipv4"),
+        (b"@ipv6@", b"ipv6"),
+        (b"@delegated@", b"delegated"),
+        (date_and_time(start).encode(), b"start"),
+        (date_and_time(expiry).encode(), b"expiry"),
+        (b2a_base64(client, newline=False), b"client"),
+        (b2a_base64(option_82, newline=False), b"option-82"),
+        (b"@circuit@", b"circuit"),
+        (b"@port@", b"port"),
+    ):
+        sample = sample.replace(b">%s<" % text, b">%%(%s)b<" % slot)
+    return sample

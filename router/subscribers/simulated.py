@@ -80,8 +80,9 @@ class SimulatedSubscribers:
         wanted = min(self._source.initial_population, self._source.max_population)
         started = asyncio.get_running_loop().time()
         while len(population) < wanted:
+            now = time.time()
             for _ in range(min(_AT_ONCE, wanted - len(population))):
-                if not self._happen(population, population.arrive()):
+                if not self._happen(population, population.arrive(), now):
                     break
             if self._group.member.waiting_for_disk > _AHEAD:
                 await self._group.room()
@@ -92,32 +93,32 @@ class SimulatedSubscribers:
 
     async def _live(self, population: Population) -> None:
         loop = asyncio.get_running_loop()
-        due, taken = loop.time(), 0
+        due, wall, taken = loop.time(), time.time(), 0
         while (wait := population.wait()) is not None:
             # What is more than this machine can do is let go
             due = max(due + wait, loop.time() - _BEHIND)
             early = due - loop.time()
             if early > 0 or taken >= _AT_ONCE:
                 await asyncio.sleep(max(early, _SLOWEST_TICK))
-                taken = 0
-            while not self._happen(population, population.next()):
+                wall, taken = time.time(), 0
+            while not self._happen(population, population.next(), wall):
                 await self._group.room()
             taken += 1
 
-    def _happen(self, population: Population, event: Event) -> bool:
-        """Tell the group; False where it cannot take it now, and then nothing has happened."""
+    def _happen(self, population: Population, event: Event, now: float) -> bool:
+        """Tell the group, ``now`` in seconds since 1970; where it cannot take it: False, nothing happened."""
         group, inventor = self._group, self._inventor
         key = inventor.key(event.number)
         try:
             match event.what:
                 case Happening.ARRIVES:
-                    group.put(key, inventor.record(event.number, time.time()))
+                    group.put(key, inventor.record(event.number, now))
                 case Happening.LEAVES:
                     group.delete(key)
                 case Happening.RENEWS:
                     held = group.member.table.get(key)
                     if held is not None and held.record is not None:
-                        group.put(key, inventor.renewed(held.record, time.time()))
+                        group.put(key, inventor.renewed(held.record, now))
         except JournalFullError:
             population.undo(event)
             return False

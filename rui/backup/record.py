@@ -7,8 +7,10 @@ Reading takes leaves by name, so a record that carries an augment's nodes, or la
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from lxml import etree
 
@@ -21,6 +23,8 @@ _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=Fals
 _FORBIDDEN = [code for code in range(0x20) if code not in (0x9, 0xA, 0xD)] + [0xFFFE, 0xFFFF]
 _ESCAPES: dict[int, str] = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", 0xD: "&#13;"}
 _ESCAPES |= dict.fromkeys(_FORBIDDEN, "\ufffd")
+# Hardly any record holds one: a search of all leaves at once is cheaper than to translate each.
+_SPECIAL = re.compile(f"[{re.escape(''.join(map(chr, _ESCAPES)))}]")
 
 
 class RecordError(ValueError):
@@ -88,7 +92,9 @@ class UserInfo:
             ("logical-port", self.logical_port),
             ("online-since", date_and_time(self.online_since)),
         )
-        body = "".join([f"<{name}>{text.translate(_ESCAPES)}</{name}>" for name, text in leaves if text])
+        if _SPECIAL.search("".join([text for _, text in leaves])):
+            leaves = tuple((name, text.translate(_ESCAPES)) for name, text in leaves)
+        body = "".join([f"<{name}>{text}</{name}>" for name, text in leaves if text])
         return b"%s%s</user>" % (_FRONT, body.encode())
 
     @classmethod
@@ -160,7 +166,14 @@ def date_and_time(at: float | None) -> str:
     """Return the YANG date-and-time of seconds since 1970 in UTC, to the millisecond; empty for None."""
     if at is None:
         return ""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    whole, thousandths = divmod(round(at * 1_000_000) // 1000, 1000)
+    return f"{_second(whole)}.{thousandths:03}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(at: int) -> str:
+    """Return date and time of a whole second: many users get online in the same one."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def seconds(text: str) -> float | None:

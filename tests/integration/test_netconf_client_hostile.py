@@ -9,7 +9,7 @@ import asyncssh
 import pytest
 
 from netconf_client import ConnectFailed, PinnedKey, ReplyTimeout, SessionClosed, Target, connect
-from netconf_client.native import connect_native
+from netconf_client.dialling import connect_native
 from rui.netconf import names
 from rui.netconf.session import Limits
 from tests.integration.netconf_client_links import HELLO, Proxy, scripted, silent_after_hello
@@ -112,6 +112,18 @@ async def test_a_reply_in_wrong_framing_ends_the_session_and_the_rpc() -> None:
     async with scripted(script) as target:
         session = await connect(target)
         with pytest.raises(SessionClosed, match="leading zero"):
+            await session.rpc(GET)
+
+
+async def test_a_reply_larger_than_the_bound_ends_the_session_before_it_is_read() -> None:
+    def script(channel: asyncssh.SSHServerChannel[bytes], data: bytes) -> None:
+        channel.write(HELLO if not data else b"")
+        if b"<get" in data:
+            channel.write(b"\n#4000000000\n")
+
+    async with scripted(script) as target:
+        session = await connect(replace(target, max_message=1_000_000))
+        with pytest.raises(SessionClosed, match="larger than 1000000 octets"):
             await session.rpc(GET)
 
 

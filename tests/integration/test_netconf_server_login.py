@@ -101,6 +101,15 @@ async def test_a_connection_that_never_logs_in_is_let_go(tmp_path: Path) -> None
             pass
 
 
+async def test_a_login_that_is_not_used_is_let_go(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path, limits=Limits(hello_timeout=0.3)) as rig,
+        asyncssh.connect(**options(rig)) as connection,
+        asyncio.timeout(10),
+    ):
+        await connection.wait_closed()
+
+
 async def test_there_is_only_netconf(tmp_path: Path) -> None:
     async with serving(tmp_path) as rig, asyncssh.connect(**options(rig)) as connection:
         for request in ({"subsystem": "sftp"}, {"command": "id"}, {}):

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from manager.store.errors import StoreError
+from manager.store.errors import StoreClosedError, StoreError
 from manager.store.interface import Head, NeedsSnapshot, TableDigest
 from manager.store.recent import RecentBatches
 from manager.store.sqlite.checkpoint import LIMIT, START_AT, Checkpointer
@@ -160,6 +160,8 @@ class SqliteStore:
         self._file.release()
 
     def _number(self, group: str) -> int:
+        if self._closed:
+            raise StoreClosedError(f"{self._file.path}: the store is closed")
         state = self._groups.get(group)
         return state.number if state else _NO_GROUP
 

@@ -89,6 +89,7 @@ class StoreFile:
         self._max_pages = max_pages
         self._lock = _lock(path)
         try:
+            _create_private(path)
             self.store_id = self._prepare()
         except BaseException:
             self.release()
@@ -186,6 +187,14 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
+
+
+def _create_private(path: Path) -> None:
+    # SQLite gives its other files the permissions of this one; subscribers' data is nobody else's.
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreIOError(f"{path}: {error.strerror}; check directory and permissions") from error
 
 
 def _lock(path: Path) -> int:

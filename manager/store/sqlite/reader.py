@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import sqlite3
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -44,7 +45,9 @@ class Readers:
         self._count = count
         for _ in range(count):
             self._connections.put(file.connect(read_only=True))
+        # For whoever reads in a thread of its own; closing waits for that.
         self._here = file.connect(read_only=True)
+        self._here_lock = threading.Lock()
         self._threads = ThreadPoolExecutor(count, "store-reader")
         self._closed = False
 
@@ -83,18 +86,14 @@ class Readers:
 
     def close(self) -> None:
         """End the threads and close the connections. Blocks while a read is under way."""
-        if self._closed:
-            return
-        self._closed = True
-        self._threads.shutdown(cancel_futures=True)
+        with self._here_lock:
+            self._closed = True
+            self._here.close()
+        self._threads.shutdown()
         for _ in range(self._count):
             self._connections.get().close()
-        self._here.close()
 
     async def _in_thread(self, read: Callable[[sqlite3.Connection], _R]) -> _R:
-        if self._closed:
-            raise StoreClosedError(f"{self._file.path}: the store is closed")
-
         def run() -> _R:
             connection = self._connections.get()
             try:
@@ -174,10 +173,11 @@ class Readers:
             yield from self._read_here(query, (number, *values))
 
     def _read_here(self, query: str, values: Sequence[object]) -> tuple[Change, ...]:
-        if self._closed:
-            raise StoreClosedError(f"{self._file.path}: the store is closed")
-        with self._snapshot(self._here):
-            return self._packed(self._here, query, values)
+        with self._here_lock:
+            if self._closed:
+                raise StoreClosedError(f"{self._file.path}: the store is closed")
+            with self._snapshot(self._here):
+                return self._packed(self._here, query, values)
 
     def _packed(
         self, connection: sqlite3.Connection, query: str, values: Sequence[object]

@@ -169,7 +169,8 @@ class Writer:
         self._answer(entries, {})
 
     def _answer(self, entries: list[_Entry[object]], changed: dict[str, GroupState]) -> None:
-        if entries:
+        # A loop that has ended without closing the store has nobody left who waits.
+        if entries and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._finish, entries, changed)
 
     def _finish(self, entries: list[_Entry[object]], changed: dict[str, GroupState]) -> None:

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -210,6 +212,28 @@ async def test_an_empty_file_is_a_new_store(path: Path) -> None:
     await fill(path, 1)
     async with opened(path) as store:
         assert len(await held(store)) == 1
+
+
+async def test_nobody_else_may_read_it(path: Path) -> None:
+    async with opened(path) as store:
+        await store.apply(stream(0, 1, put(1, 1)))
+        for name in ("cloud.db", "cloud.db-wal"):
+            assert path.with_name(name).stat().st_mode & 0o077 == 0, name
+
+
+async def test_users_stay_on_disk(path: Path) -> None:
+    count = 10_000
+    async with opened(path, SqliteOptions(recent_bytes=100_000)) as store:
+        await store.apply(stream(0, 1, put(0, 1)))
+        gc.collect()
+        tracemalloc.start()
+        for start in range(1, count, 500):
+            changes = (Change(key(n), version(n), b"x" * 800) for n in range(start, start + 500))
+            await store.apply(stream(start - 1 or 1, start + 499, *changes))
+        gc.collect()
+        grown, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert grown < 60 * count
 
 
 async def test_the_log_stays_bounded(path: Path) -> None:

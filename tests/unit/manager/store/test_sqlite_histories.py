@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from manager.store import Store
 from rui.backup.messages import LAST_BUCKET, Batch, Change, Result, SnapshotPage, Stream, bucket_of
-from rui.backup.table import Table
+from rui.backup.table import Slice, Table
 from rui.backup.version import ZERO, Version
 from tests.unit.backup.histories import GROUP, applied, changes, contents
 from tests.unit.manager.store.contract import agrees, all_since, held
@@ -114,34 +114,40 @@ def check(history: list[Change], chance: random.Random, *, snapshot: bool) -> No
     asyncio.run(run())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(changes(), st.integers(0, 2**32))
 def test_any_order_repetition_and_cutting_gives_the_same_table(history: list[Change], seed: int) -> None:
     check(history, random.Random(seed), snapshot=False)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(changes(keys=20), st.integers(0, 2**32))
 def test_a_snapshot_among_live_changes_gives_the_same_table(history: list[Change], seed: int) -> None:
     check(history, random.Random(seed), snapshot=True)
 
 
 @settings(max_examples=40, deadline=None)
-@given(changes(keys=20), st.integers(1, 9), st.integers(0, 3))
-def test_a_replica_fed_from_the_store_equals_it(history: list[Change], limit: int, forget: int) -> None:
-    async def run() -> None:
-        with tempfile.TemporaryDirectory() as directory:
-            async with SqliteEngine().open(Path(directory), recent_bytes=forget * 500) as store:
-                sender = Sender(history, random.Random(limit))
-                replica, cursor = Table(), ZERO
-                while cursor != sender.head:
-                    await store.apply(sender.behind((await store.position(GROUP)).cursor))
-                    part = await store.since(GROUP, cursor, limit)
-                    assert isinstance(part, tuple)
-                    assert len(part) == 3
-                    for change in part.changes:
-                        replica.apply(change)
-                    cursor = part.last
-                assert contents(replica) == await held(store)
+@given(changes(keys=20), st.integers(1, 9), st.sampled_from([0, 600, 1500, 4000]), st.integers(0, 2**32))
+def test_a_replica_fed_from_the_store_equals_it(
+    history: list[Change], limit: int, memory: int, seed: int
+) -> None:
+    """Whatever comes from memory and what from the disk, at whatever distance behind the writer."""
+    chance = random.Random(seed)
+    sender = Sender(history, chance)
 
-    asyncio.run(run())
+    async def run(directory: str) -> None:
+        async with SqliteEngine().open(Path(directory), recent_bytes=memory) as store:
+            replica, cursor = Table(), ZERO
+            while cursor != sender.head:
+                if chance.random() < 0.5:
+                    await store.apply(sender.behind((await store.position(GROUP)).cursor))
+                    continue
+                part = await store.since(GROUP, cursor, limit)
+                assert isinstance(part, Slice)
+                for change in part.changes:
+                    replica.apply(change)
+                cursor = part.last
+            assert contents(replica) == await held(store)
+
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(run(directory))
