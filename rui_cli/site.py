@@ -175,11 +175,13 @@ class Site:
         return configuration(DEVICE_NAMESPACE, "device", device)
 
     def _peers(self, name: str) -> list[str]:
-        """The other routers that share a group with this one."""
+        """The other routers that share a group with this one, and that it can dial."""
         return [
             other
             for other in self.routers
-            if other != name and any({name, other} <= set(group.members) for group in self.groups)
+            if other != name
+            and self.ports[other]
+            and any({name, other} <= set(group.members) for group in self.groups)
         ]
 
     def _group(self, name: str, group: Group) -> dict[str, Content]:
