@@ -66,7 +66,7 @@ class LinkStatusTree:
         for name, group in self._groups.items():
             entry = tree.child("group").leaf("group-id", name)
             if group.member.serving:
-                entry.leaf("communication-status", "normal" if group.uplink_up else "abnormal")
+                entry.leaf("communication-status", "normal" if group.uplink.current else "abnormal")
                 _replica(entry.child("replica"), group)
         return tree.element
 
@@ -220,7 +220,7 @@ def _replica(replica: _Builder, group: Group) -> None:
     oldest = group.oldest_unacknowledged()
     if oldest is not None and oldest != ZERO:
         replica.leaf("oldest-unacknowledged", oldest)
-    replica.leaf("quarantined", group.cloud_quarantined)
+    replica.leaf("quarantined", group.uplink.refused)
 
 
 def _replica_state(state: SourceState, level: bool) -> str:
