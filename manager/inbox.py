@@ -64,22 +64,23 @@ class Inbox:
 
     def quarantine(self, batch: Batch) -> tuple[Quarantined, ...]:
         """Return the records of a batch that the model refuses. Raises MessageError for an impossible key."""
-        positions: list[int] = []
-        keys: list[bytes] = []
-        records: list[bytes] = []
-        for position, (key, _, record) in enumerate(batch.changes):
-            if _KEY.fullmatch(key) is None:
-                shown = key[:60].decode("ascii", "replace")
-                raise MessageError(
-                    f"user-info-upload of group {batch.group}: change {position + 1}: "
-                    f"{shown!r} is no subscriber key MAC/OUTER/INNER"
-                )
-            if record is not None:
-                positions.append(position)
-                keys.append(key)
-                records.append(record)
-        issues = self._checker.check((batch.group,), records, keys) if records else ()
-        return tuple(
-            Quarantined(keys[issue.index], batch.changes[positions[issue.index]].version, str(issue))
-            for issue in issues
+        puts = [change for change in batch.changes if change.record is not None]
+        records = [change.record or b"" for change in puts]
+        issues = self._checker.check((batch.group,), records, [change.key for change in puts]) if puts else ()
+        quarantined = tuple(
+            Quarantined(puts[issue.index].key, puts[issue.index].version, str(issue)) for issue in issues
+        )
+        # The key of a record that holds has been compared with the record's own.
+        for key in [change.key for change in batch.changes if change.record is None]:
+            _check_key(batch.group, key)
+        for bad in quarantined:
+            _check_key(batch.group, bad.key)
+        return quarantined
+
+
+def _check_key(group: str, key: bytes) -> None:
+    if _KEY.fullmatch(key) is None:
+        shown = key[:60].decode("ascii", "replace")
+        raise MessageError(
+            f"user-info-upload of group {group}: {shown!r} is no subscriber key MAC/OUTER/INNER"
         )

@@ -290,13 +290,13 @@ def _set_leaf(target: etree._Element, found: etree._Element | None, source: etre
         return found
     if found is not None:
         target.remove(found)
-    leaf = etree.SubElement(
-        target, source.tag, nsmap=names.nsmap(names.split(str(source.tag))[0] or "", prefixes)
-    )
+    namespace = names.split(str(source.tag))[0] or ""
+    leaf = etree.SubElement(target, source.tag, nsmap=names.nsmap(namespace, prefixes))
     leaf.text = source.text
-    for child in source.iterchildren(etree.Element):
-        # Kept, so that validation refuses it with its place.
-        append_copy(leaf, child)
+    if len(source):
+        # Elements in a leaf are kept, so that validation refuses them with their place.
+        for child in source.iterchildren(etree.Element):
+            append_copy(leaf, child)
     return leaf
 
 

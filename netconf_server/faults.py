@@ -15,7 +15,7 @@ from rui.netconf.tags import ErrorType
 from rui.schema import DataError, Issue, Schema, Tag
 
 _STEP = re.compile(r"/(?:([\w.-]+):)?([\w.-]+)((?:\[(?:[^\]'\"]|'[^']*'|\"[^\"]*\")*\])*)")
-_KEY = re.compile(r"\[(?:([\w.-]+):)?([\w.-]+)=")
+_KEY = re.compile(r"\[(?:([\w.-]+):)?([A-Za-z_][\w.-]*)=('[^']*'|\"[^\"]*\")\]")
 
 
 def to_rpc_error(error: DataError, schema: Schema, *, error_type: str = ErrorType.APPLICATION) -> RpcError:
@@ -70,7 +70,7 @@ def to_xpath(path: str, namespaces: Mapping[str, str]) -> tuple[str, dict[str, s
 
 
 def _qualify(predicates: str, module: str) -> str:
-    return _KEY.sub(lambda key: f"[{key[1] or module}:{key[2]}=", predicates)
+    return _KEY.sub(lambda key: f"[{key[1] or module}:{key[2]}={key[3]}]", predicates)
 
 
 def _text(name: str, text: str) -> etree._Element:

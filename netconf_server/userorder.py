@@ -35,6 +35,8 @@ class Position:
 
 def unexpected_attribute(source: etree._Element, node: Node) -> str | None:
     """The first attribute that has no meaning on an element of this node (RFC 7950 8.3.1), or None."""
+    if not source.attrib:
+        return None
     if node.ordered_by_user:
         wrong = VALUE if node.kind == "list" else KEY
         return wrong if wrong in source.attrib else None

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
 
 import structlog
-from lxml import etree
 
 from router.config import GroupConfig
 from router.history import History
-from router.journal import Compactor, GroupJournal, Recovered
+from router.journal import Compactor, GroupJournal, Recovered, Upkeep
 from router.lag import Lag, LagMeter
 from router.parking import Parking
+from router.uplink import CloudSession, Uplink
 from rui.backup.identity import IdentityResult
 from rui.backup.member import CLOUD, Answer, Append, JournalFullError, Member, Notify
 from rui.backup.messages import Batch, Quarantined, Receipt
@@ -25,30 +24,13 @@ from rui.backup.wire import encode_batch, encode_identity
 
 log = structlog.get_logger(__name__)
 
-_COMPACTION_PAUSE = 5.0
 _STOP_WITHIN = 10.0
-_REFUSED_KEPT = 10_000
-
-
-class CloudSession(Protocol):
-    """A session that subscribed to the stream ``rui-backup``."""
-
-    @property
-    def id(self) -> int:
-        """The session-id."""
-
-    def notify(self, content: etree._Element | Sequence[bytes]) -> None:
-        """Send one notification to this session only."""
-
-    def close(self, reason: str) -> None:
-        """End the session."""
 
 
 class Group:
     """A device in a group. All methods belong to the loop's thread.
 
-    Every subscriber of the stream is told who this device is (S402); the one that answers (S403) gets the
-    uploads.
+    ``trace``, where one is given, is told what becomes of each change.
     """
 
     def __init__(
@@ -81,23 +63,18 @@ class Group:
         self.member.quarantined.update(recovered.quarantined)
         self.previous_writer = recovered.position.writer
         """Who wrote before this start."""
+        self.uplink = Uplink(config.id)
         self.history = History()
         self.parking = Parking(config.acknowledgement)
         self.refused_logins = 0
-        self._refused_by_cloud: dict[bytes, Version] = {}
         self._lag = LagMeter(recovered.position.live)
         self._loop = asyncio.get_running_loop()
-        self._listeners: dict[int, CloudSession] = {}
-        self._audience: tuple[CloudSession, ...] | None = None
-        self._uplink: CloudSession | None = None
+        self._newcomer: CloudSession | None = None
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
         self._shown: tuple[SourceState, str] = (SourceState.DISCONNECTED, "")
-        self._compactor = Compactor(journal, self.member, self._settled)
-        self._compaction: asyncio.Task[None] | None = None
-        self._compaction_after = 0.0
-        self._stopping = False
+        self._upkeep = Upkeep(config.id, journal, Compactor(journal, self.member, self._settled))
         self._attached: Callable[[], None] | None = None
         self._telling = False
 
@@ -108,13 +85,12 @@ class Group:
 
     async def stop(self) -> None:
         """Write what was taken, for some seconds at most, and close the journal."""
-        self._stopping = True
-        if self._compaction is not None:
-            self._compaction.cancel()
-            await asyncio.gather(self._compaction, return_exceptions=True)
+        await self._upkeep.stop()
+        self.member.flush()
+        self._perform()
         try:
             async with asyncio.timeout(_STOP_WITHIN):
-                await self._idle()
+                await self.room()
         except TimeoutError:
             log.error("changes-not-written", group=self.config.id, count=self.member.waiting_for_disk)
         if self._timer is not None:
@@ -135,8 +111,7 @@ class Group:
             raise
         if release is not None:
             self.parking.park(version, release, self._loop.time())
-        if self._refused_by_cloud:
-            self._refused_by_cloud.pop(key, None)
+        self.uplink.changed(key)
         if self._trace is not None:
             self._trace(self.config.id, Milestone.TAKEN, version)
         self._schedule()
@@ -145,7 +120,7 @@ class Group:
     def delete(self, key: bytes) -> Version | None:
         """Take a logoff; None if nothing was held of the key. Raises as :meth:`put`."""
         version = self.member.delete(key)
-        self._refused_by_cloud.pop(key, None)
+        self.uplink.changed(key)
         if version is not None and self._trace is not None:
             self._trace(self.config.id, Milestone.TAKEN, version)
         self._schedule()
@@ -161,33 +136,27 @@ class Group:
 
     def subscribed(self, session: CloudSession) -> None:
         """Tell a new subscriber who this device is (S401, S402)."""
-        self._listeners[session.id] = session
+        self.uplink.add(session)
         self.member.cloud_up()
-        self._audience = (session,)
+        self._newcomer = session
         self._perform()
-        self._audience = None
+        self._newcomer = None
 
     def unsubscribed(self, session_id: int, reason: str) -> None:
         """Take note that a subscriber is gone."""
-        self._listeners.pop(session_id, None)
-        if self._uplink is not None and self._uplink.id == session_id:
-            self._uplink = None
+        if self.uplink.remove(session_id):
             self.member.cloud_down(reason)
-            if self._listeners:
+            if self.uplink.heard:
+                # Another session of the cloud may be there already: it answers, and the stream goes on there
                 self.member.cloud_up()
-        elif not self._listeners:
-            self.member.cloud_down(reason)
         self._perform()
 
     def identity_result(self, session_id: int, result: IdentityResult) -> bool:
         """Take the cloud's answer (S403); False where the session has not subscribed."""
-        session = self._listeners.get(session_id)
-        if session is None:
+        if not self.uplink.listens(session_id):
             return False
         if result.accepted:
-            if self._uplink is not None and self._uplink is not session:
-                log.info("uplink-superseded", group=self.config.id, old=self._uplink.id, new=session.id)
-            self._uplink = session
+            self.uplink.choose(session_id)
         log.info(
             "identity-accepted" if result.accepted else "identity-refused",
             group=self.config.id,
@@ -203,10 +172,10 @@ class Group:
 
     def acknowledge(self, session_id: int, receipt: Receipt) -> bool:
         """Take the cloud's receipt (S503); False where the session is not the one that uploads go to."""
-        if self._uplink is None or self._uplink.id != session_id:
+        if not self.uplink.takes(session_id):
             return False
         for bad in receipt.quarantined:
-            self._refuse(bad)
+            self.uplink.refuse(bad)
         self.member.acknowledge(receipt, self._loop.time())
         self._lag.acknowledged(self.member.source.position.cursor)
         self._perform()
@@ -230,8 +199,8 @@ class Group:
 
     # --- local backup
 
-    def attach(self, perform: Callable[[], None]) -> None:
-        """Have ``perform`` called in a turn of its own after something has changed here."""
+    def attach(self, perform: Callable[[], None] | None) -> None:
+        """Have ``perform`` called in a turn of its own after something has changed here; None for nobody."""
         self._attached = perform
 
     def local_receipt(self, peer: str, receipt: Receipt) -> None:
@@ -240,16 +209,6 @@ class Group:
         self._perform()
 
     # --- what operators see
-
-    @property
-    def uplink_up(self) -> bool:
-        """Whether the cloud has answered this device's identity and takes uploads."""
-        return self._uplink is not None
-
-    @property
-    def cloud_quarantined(self) -> int:
-        """How many records the cloud's model has refused, by its receipts."""
-        return len(self._refused_by_cloud)
 
     def unprotected_users(self) -> int:
         """Return how many users' latest change may be durable here only."""
@@ -295,7 +254,7 @@ class Group:
 
     def _tell(self) -> None:
         self._telling = False
-        if self._attached is not None and not self._stopping:
+        if self._attached is not None:
             self._attached()
 
     def _drain(self) -> None:
@@ -308,19 +267,22 @@ class Group:
                         answer.set_result(output.receipt)
                 case Notify():
                     content = encode_identity(output.notification)
-                    for session in self._audience or tuple(self._listeners.values()):
-                        session.notify(content)
+                    if self._newcomer is not None:
+                        self._newcomer.notify(content)
+                    else:
+                        self.uplink.tell_all(content)
 
     def _upload(self, now: float) -> None:
-        if self._uplink is None:
+        session = self.uplink.current
+        if session is None:
             return
         batch = self.member.next_upload(now)
         if batch is not None:
-            self._uplink.notify(encode_batch(batch))
+            session.notify(encode_batch(batch))
             # One a turn: whoever else waits for the loop has its turn in between
             self._schedule()
         elif self.member.source.overdue(now):
-            self._uplink.close(f"the cloud has not acknowledged an upload of group {self.config.id} in time")
+            session.close(f"the cloud has not acknowledged an upload of group {self.config.id} in time")
 
     def _written(self, failure: str | None) -> None:
         now = self._loop.time()
@@ -332,7 +294,7 @@ class Group:
                 self._trace(self.config.id, Milestone.DURABLE, self.member.durable)
             if self.member.serving:
                 self._lag.durable(self.member.durable, now)
-            self._compact_if_due(now)
+            self._upkeep.look(now)
         else:
             if self.member.failure != failure:
                 log.error(
@@ -363,7 +325,9 @@ class Group:
         member = self.member
         epoch = member.epoch if member.serving else member.position.writer
         if epoch != NO_EPOCH or not self.history.entries:
-            reason = "configured" if not self.history.entries else "a newer epoch became known"
+            reason = "claimed" if member.serving else "the primary has claimed it"
+            if not self.history.entries:
+                reason = "configured"
             if self.history.note(member.role, epoch, reason, datetime.now(UTC)):
                 log.info("identity", group=self.config.id, role=member.role.value, epoch=str(epoch))
         source = member.source
@@ -378,45 +342,7 @@ class Group:
                 reason=source.reason,
             )
 
-    # --- compaction and stopping
-
-    def _refuse(self, bad: Quarantined) -> None:
-        log.error(
-            "record-refused-by-cloud",
-            group=self.config.id,
-            key=bad.key.decode(),
-            version=str(bad.version),
-            reason=bad.reason,
-            remedy="the user is served here but not protected: correct the record or the cloud's model",
-        )
-        if len(self._refused_by_cloud) < _REFUSED_KEPT:
-            self._refused_by_cloud[bad.key] = bad.version
-
-    def _compact_if_due(self, now: float) -> None:
-        if (
-            self._compaction is None
-            and not self._stopping
-            and now >= self._compaction_after
-            and self._compactor.due()
-        ):
-            self._compaction = self._loop.create_task(self._compact(), name=f"compaction-{self.config.id}")
-
-    async def _compact(self) -> None:
-        started = self._loop.time()
-        try:
-            freed = await self._compactor.run()
-            log.info(
-                "journal-compacted",
-                group=self.config.id,
-                freed=freed,
-                octets=self.journal.octets,
-                seconds=round(self._loop.time() - started, 3),
-            )
-        except OSError as error:
-            log.error("journal-not-compacted", group=self.config.id, reason=error.strerror)
-        finally:
-            self._compaction_after = self._loop.time() + _COMPACTION_PAUSE
-            self._compaction = None
+    # --- waiting
 
     async def _settled(self) -> None:
         """Wait until what the table holds now is durable; a replica's table holds nothing else."""
@@ -424,8 +350,3 @@ class Group:
         while self.member.serving and self.member.durable < head:
             self._progress.clear()
             await self._progress.wait()
-
-    async def _idle(self) -> None:
-        self.member.flush()
-        self._perform()
-        await self.room()

@@ -79,7 +79,7 @@ class LinkStatusTree:
             entry = tree.child("group").leaf("group-id", name)
             failover = self._switch.groups.get(name)
             if group.member.serving:
-                normal = failover.normal if failover else group.uplink_up
+                normal = failover.normal if failover else group.uplink.current is not None
                 entry.leaf("communication-status", "normal" if normal else "abnormal")
             for peer in failover.peers.values() if failover else ():
                 self._path(entry.child("path"), group, peer)
@@ -266,7 +266,7 @@ def _replica(replica: _Builder, group: Group) -> None:
     oldest = group.oldest_unacknowledged()
     if oldest is not None and oldest != ZERO:
         replica.leaf("oldest-unacknowledged", oldest)
-    replica.leaf("quarantined", group.cloud_quarantined)
+    replica.leaf("quarantined", group.uplink.refused)
 
 
 def _replica_state(state: SourceState, level: bool) -> str:

@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 
 class Subscriber:
-    """A :class:`router.group.CloudSession`: one session's subscription to the stream."""
+    """A :class:`router.uplink.CloudSession`: one session's subscription to the stream."""
 
     def __init__(self, server: NetconfServer, subscription: Subscription) -> None:
         self._server = server

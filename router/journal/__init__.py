@@ -16,6 +16,7 @@ from router.journal.compaction import Compactor
 from router.journal.directory import DataDirectory
 from router.journal.errors import DataDirectoryError
 from router.journal.recovery import Cut, Recovered, recover
+from router.journal.upkeep import Upkeep
 from router.journal.writer import GroupJournal
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "DataDirectoryError",
     "GroupJournal",
     "Recovered",
+    "Upkeep",
     "recover",
 ]

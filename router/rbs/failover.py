@@ -122,6 +122,7 @@ class GroupFailover:
 
     async def close(self) -> None:
         """Stop what is under way."""
+        self.group.attach(None)
         if self._timer is not None:
             self._timer.cancel()
         for task in self._tasks:

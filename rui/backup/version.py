@@ -47,7 +47,9 @@ class Version(NamedTuple):
     seq: int
 
     def __str__(self) -> str:
-        return f"{self.epoch}/{self.seq}" if self.epoch.counter else ""
+        # Once for every change of a batch, so without a call for the epoch.
+        counter, device = self.epoch
+        return f"{counter}@{device}/{self.seq}" if counter else ""
 
     @classmethod
     def parse(cls, text: str) -> Version:

@@ -166,7 +166,6 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> str:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if not tables:
-        connection.execute("PRAGMA journal_mode = WAL")
         _create(connection)
     elif application != APPLICATION_ID:
         raise StoreCorruptError(f"{path}: a SQLite file, but no store of this program; name another file")
@@ -175,6 +174,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> str:
             f"{path}: has format {version}, this release reads {SCHEMA_VERSION}; use the release that "
             "made it, or move the file away: the routers will fill a new one"
         )
+    # Kept in the file, but not in a copy that a backup program makes.
+    connection.execute("PRAGMA journal_mode = WAL")
     return str(connection.execute("SELECT value FROM meta WHERE name = 'store-id'").fetchone()[0])
 
 

@@ -45,6 +45,8 @@ PREFIXED = f'<change><key>k</key><t:record xmlns:t="{TOY}">{RECORD}</t:record></
         store(change("k", f"{RECORD}<record/>")),
         store(change("k", "<![CDATA[</record>]]>")),
         store(change("k", "<!-- </record> -->")),
+        store(change("k", "<?x </record> ?>")),
+        store(change("k", "what? no! record ")),
         store(change("<!-- <record> -->k", RECORD)),
         store(change("k", RECORD).replace("</record>", "</record\n >")),
         store(
@@ -56,12 +58,17 @@ PREFIXED = f'<change><key>k</key><t:record xmlns:t="{TOY}">{RECORD}</t:record></
 )
 def test_however_it_is_written(raw: bytes) -> None:
     envelope = emptied(raw)
-    (record,) = [
-        element for element in envelope.iter(toy("record")) if element.getparent().tag == toy("change")
-    ]
+    (record,) = envelope.findall(f"{toy('change')}/{toy('record')}")
     assert len(record) == 0
     assert not (record.text or "").strip()
     assert [key.text for key in envelope.iter(toy("key"))] == ["k"]
+
+
+def test_a_change_hidden_between_two_records_is_not_lost() -> None:
+    hidden = change("k1", RECORD).replace("</record>", "</record\n>") + change("k2", RECORD)
+    assert [key.text for key in emptied(store(hidden)).iter(toy("key"))] == ["k1", "k2"]
+    declared = b'<?xml version="1.0"?>' + store(change("k1", RECORD))
+    assert [len(record) for record in emptied(declared).iter(toy("record"))] == [0]
 
 
 def test_only_the_record_of_a_change_is_cut() -> None:

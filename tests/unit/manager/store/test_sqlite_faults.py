@@ -214,6 +214,21 @@ async def test_an_empty_file_is_a_new_store(path: Path) -> None:
         assert len(await held(store)) == 1
 
 
+async def test_a_copy_made_while_it_runs_is_a_store(path: Path, tmp_path: Path) -> None:
+    async with opened(path) as store:
+        await store.apply(stream(0, 1, put(1, 1)))
+        reader = sqlite3.connect(path)
+        reader.execute("VACUUM INTO ?", (str(tmp_path / "copy.db"),))
+        reader.close()
+        await store.apply(stream(1, 2, put(2, 2)))
+    async with opened(tmp_path / "copy.db") as copy:
+        assert copy.store_id == store.store_id
+        assert (await copy.position(GROUP)).cursor == version(1)
+        await copy.apply(stream(1, 2, put(2, 2)))
+        assert (tmp_path / "copy.db-wal").stat().st_size > 0
+        await agrees(copy, applied([put(1, 1), put(2, 2)]))
+
+
 async def test_nobody_else_may_read_it(path: Path) -> None:
     async with opened(path) as store:
         await store.apply(stream(0, 1, put(1, 1)))

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from lxml import etree
+
+from manager.inbox import Inbox, MessageError
+from rui.backup import wire
+from rui.backup.identity import IdentityNotification, Role
+from rui.backup.messages import Batch, Change, Position, Quarantined, Stream
+from rui.backup.record import UserInfo
+from rui.backup.version import ZERO, Epoch, Version
+from rui.netconf.events import NotificationReceived
+from rui.schema import Schema
+from tests.unit.manager.test_config import schema
+
+A = Epoch(1, "bras-a")
+
+
+@dataclass
+class Taken:
+    identities: list[tuple[str, IdentityNotification]] = field(default_factory=list)
+    uploads: list[tuple[str, Batch, tuple[Quarantined, ...]]] = field(default_factory=list)
+
+    def identify(self, device: str, notification: IdentityNotification) -> None:
+        self.identities.append((device, notification))
+
+    def upload(self, device: str, batch: Batch, quarantined: tuple[Quarantined, ...]) -> None:
+        self.uploads.append((device, batch, quarantined))
+
+
+def inbox(taken: Taken) -> Inbox:
+    model: Schema = schema()
+    return Inbox(model, lambda _: taken)
+
+
+def arrived(content: bytes) -> NotificationReceived:
+    raw = (
+        b'<notification xmlns="urn:ietf:params:xml:ns:netconf:notification:1.0">'
+        + content
+        + b"</notification>"
+    )
+    return NotificationReceived("2026-01-01T00:00:00Z", etree.fromstring(raw)[0], raw)
+
+
+def put(number: int, record: bytes | None = None, key: bytes | None = None) -> Change:
+    info = UserInfo(f"02:00:00:00:00:{number:02x}", ipv4_address=f"192.0.2.{number}")
+    return Change(key or info.key, Version(A, number), record or info.encode())
+
+
+def upload(*changes: Change) -> NotificationReceived:
+    batch = Batch("g1", A, Stream(ZERO, Version(A, 9)), changes)
+    return arrived(b"".join(wire.encode_batch(batch)))
+
+
+def test_an_upload_reaches_its_group_with_its_bytes() -> None:
+    taken = Taken()
+    changes = (put(1), put(2), Change(put(3).key, Version(A, 3), None))
+    inbox(taken).take("bras-a", upload(*changes))
+    ((device, batch, quarantined),) = taken.uploads
+    assert (device, batch.changes, quarantined) == ("bras-a", changes, ())
+
+
+def test_poisoned_records_are_named_and_the_rest_is_kept() -> None:
+    taken = Taken()
+    wrong = put(2, b'<user xmlns="urn:rui-cloud:yang:user-info"><mac-address>x</mac-address></user>')
+    other = put(4, put(3).record)
+    inbox(taken).take("bras-a", upload(put(1), wrong, other, put(5)))
+    ((_, batch, quarantined),) = taken.uploads
+    assert len(batch.changes) == 4
+    assert [(bad.key, bad.version.seq) for bad in quarantined] == [(wrong.key, 2), (other.key, 4)]
+    assert "not of" in quarantined[1].reason
+
+
+@pytest.mark.parametrize("key", [b"no key", b"02:00:00:00:00:01/100", b"02:00:00:00:00:0A/0/0", b""])
+@pytest.mark.parametrize("record", [put(1).record, None])
+def test_an_impossible_key_makes_the_message_unusable(key: bytes, record: bytes | None) -> None:
+    taken = Taken()
+    with pytest.raises(MessageError, match="no subscriber key"):
+        inbox(taken).take("bras-a", upload(put(2), Change(key, Version(A, 3), record)))
+    assert not taken.uploads
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b'<user-info-upload xmlns="urn:rui-cloud:yang:backup"/>', "lacks group-id"),
+        (
+            (
+                b'<user-info-upload xmlns="urn:rui-cloud:yang:backup"><group-id>g1</group-id>'
+                b"<writer>x</writer></user-info-upload>"
+            ),
+            "g1.*not an epoch",
+        ),
+        (b'<first-identity xmlns="urn:rui-cloud:yang:identity"/>', "group-id"),
+        (
+            b'<second-identity xmlns="urn:rui-cloud:yang:identity"><colour>red</colour></second-identity>',
+            "colour",
+        ),
+    ],
+)
+def test_what_cannot_be_read_says_why(content: bytes, says: str) -> None:
+    with pytest.raises(MessageError, match=says):
+        inbox(Taken()).take("bras-a", arrived(content))
+
+
+def test_an_identity_reaches_its_group() -> None:
+    taken = Taken()
+    identity = IdentityNotification("g1", "bras-a", "192.0.2.1", Role.PRIMARY, A, Position(Version(A, 4)))
+    inbox(taken).take("bras-a", arrived(etree.tostring(wire.encode_identity(identity))))
+    assert taken.identities == [("bras-a", identity)]
+
+
+def test_other_notifications_are_passed_over() -> None:
+    taken = Taken()
+    inbox(taken).take("bras-a", arrived(b'<link-down xmlns="urn:example:other"/>'))
+    assert taken == Taken()
