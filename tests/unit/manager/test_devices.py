@@ -20,6 +20,8 @@ from tests.unit.manager.test_session import FakeSession
 class Owner:
     """Notes what it is told."""
 
+    probe_interval = 0.0
+
     def __init__(self) -> None:
         self.told: list[str] = []
         self._changed = asyncio.Event()
