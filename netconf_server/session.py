@@ -6,12 +6,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
 
 import structlog
 
 from netconf_server.call import Handler, Reply, RpcCall, SessionInfo
 from netconf_server.limits import Limits
+from netconf_server.transport import Transport
 from rui.netconf.errors import RpcError
 from rui.netconf.events import Event, HelloReceived, RpcReceived, SessionClosed, SessionFailed
 from rui.netconf.messages import Body
@@ -25,25 +25,6 @@ log = structlog.get_logger(__name__)
 _SLICE = 64 * 1024
 # An orderly end waits this long for the peer to take what was sent.
 _LINGER = 5.0
-
-
-class Transport(Protocol):
-    """What a session needs below it: SSH today, TLS could be another."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes; buffers what does not fit."""
-
-    def pause_reading(self) -> None:
-        """Take nothing from the peer until `resume_reading`."""
-
-    def resume_reading(self) -> None:
-        """Take bytes again."""
-
-    def close(self) -> None:
-        """End after what was written is on its way."""
-
-    def abort(self) -> None:
-        """End at once."""
 
 
 class Counters:

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import asyncssh
 import structlog
 
 from netconf_server.accounts import Accounts
 from netconf_server.limits import Limits
+from netconf_server.transport import ByteSession
 
 log = structlog.get_logger(__name__)
 
@@ -27,31 +28,6 @@ _CIPHERS = (
 
 # Seconds that connections have to end by themselves when the server stops.
 _GRACE = 2.0
-
-
-class ByteSession(Protocol):
-    """What a subsystem channel feeds; netconf_server.session.Session is one."""
-
-    def start(self) -> None:
-        """The channel is open."""
-
-    def receive(self, data: bytes) -> None:
-        """Bytes came."""
-
-    def receive_eof(self) -> None:
-        """The peer sends nothing more."""
-
-    def lost(self, reason: str) -> None:
-        """The channel is gone."""
-
-    def forget(self) -> None:
-        """Nothing follows."""
-
-    def pause_writing(self) -> None:
-        """The channel's buffer is full."""
-
-    def resume_writing(self) -> None:
-        """The channel has room."""
 
 
 OpenSession = Callable[["Channel", str, str], "ByteSession | None"]

@@ -71,7 +71,7 @@ class UserInfo:
 
     def encode(self) -> bytes:
         """Return the record's bytes, leaves that say nothing left out."""
-        leaves = (
+        leaves: tuple[tuple[str, str], ...] = (
             ("mac-address", self.mac_address.lower()),
             ("outer-vlan", str(self.outer_vlan)),
             ("inner-vlan", str(self.inner_vlan)),

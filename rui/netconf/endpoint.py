@@ -21,13 +21,18 @@ _MIB: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of a session: octets of a message and a hello, unanswered rpcs, seconds for hello and close."""
+    """Bounds of a session: octets of a message and a hello, unanswered rpcs, seconds for hello and close.
+
+    `bulk` holds the lxml tags of operations and notifications whose `record` elements may be thousands: their
+    content is not in the tree, only in the message's bytes (see `rui.netconf.bulk`).
+    """
 
     max_message: int = framing.DEFAULT_MAX_MESSAGE
     max_hello: int = _MIB
     max_outstanding: int = 64
     hello_timeout: float = 30.0
     close_timeout: float = 5.0
+    bulk: frozenset[str] = frozenset()
 
 
 class SessionStateError(Exception):
@@ -48,7 +53,7 @@ class Session(ABC):
         """When octets last came from the peer, for whoever ends idle sessions; at first the start."""
         self._events: list[Event] = []
         self._deadline: float | None = None
-        self._parser = messages.MessageParser()
+        self._parser = messages.MessageParser(limits.bulk)
         self._decoder: framing.Decoder = framing.EndOfMessageDecoder(limits.max_hello)
         self._encoder: encoding.Encoder = encoding.EndOfMessageEncoder()
         self._out: list[bytes] = []

@@ -1,4 +1,7 @@
-"""What a session reports to the program around it. `raw` is always the whole message, without its framing."""
+"""What a session reports to the program around it.
+
+`raw` is always the whole message, without its framing; of a bulk message the trees lack the records' content.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """NETCONF messages as bytes: a hardened parser, and envelopes around raw pieces that are sent unchanged."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import escape
@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 from lxml import etree
 
 from rui.netconf import names
+from rui.netconf.bulk import BulkMessages
 from rui.netconf.events import NotificationReceived
 
 Body = etree._Element | bytes | Sequence[etree._Element] | Sequence[bytes]
@@ -32,10 +33,12 @@ class MessageError(Exception):
 class MessageParser:
     """Parses messages into lxml trees: no DTD, no entities, no network, nesting bounded by libxml2.
 
-    Comments and processing instructions are left out of the tree. One parser serves one session.
+    Comments and processing instructions are left out of the tree, and of messages named in `bulk` the content
+    of the records. One parser serves one session.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bulk: Collection[str] = ()) -> None:
+        self._bulk = BulkMessages(bulk) if bulk else None
         self._parser = _make_parser(huge=False)
         self._huge_parser: etree.XMLParser | None = None
 
@@ -43,6 +46,8 @@ class MessageParser:
         """Return the root element of `message`. Raises MessageError, which names line and column."""
         # some peers put a line feed between the end-of-message mark and the next declaration
         text = message.lstrip() if message[:1].isspace() else message
+        if self._bulk is not None:
+            text = self._bulk.without_records(text) or text
         try:
             root = etree.fromstring(text, self._choose(len(text)))
         except etree.XMLSyntaxError as error:

@@ -144,6 +144,21 @@ async def test_what_is_wrong_is_answered_exactly(tmp_path: Path, sent: str, expe
         assert reply.findtext(f".//{{{TOY}}}name") == "r1"
 
 
+@pytest.mark.parametrize(
+    ("depth", "padding", "tag"), [(300, 0, "malformed-message"), (1500, 9_000_000, None)]
+)
+async def test_deep_nesting_does_no_harm(tmp_path: Path, depth: int, padding: int, tag: str | None) -> None:
+    nested = (
+        f'<system xmlns="{TOY}"><blob>' + "<a>" * depth + "x" * padding + "</a>" * depth + "</blob></system>"
+    )
+    edit = f"<edit-config><target><running/></target><config>{nested}</config></edit-config>"
+    async with serving(tmp_path, running=RUNNING) as rig, rig.raw() as raw:
+        (error,) = errors(await raw.rpc(edit))
+        assert tag in (None, error["tag"])
+        await lives(rig)
+        assert (await raw.rpc(GET_NAME)).findtext(f".//{{{TOY}}}name") == "r1"
+
+
 async def test_a_handler_that_fails_is_answered_without_its_secrets(tmp_path: Path) -> None:
     async with serving(tmp_path, running=RUNNING) as rig, rig.raw() as raw:
 

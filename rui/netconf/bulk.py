@@ -1,0 +1,62 @@
+"""Bulk messages: an operation or notification that carries thousands of `record` elements.
+
+The records are somebody else's to read: as bytes, out of the message as it came, each checked by itself. So
+a message with one of the given names is parsed without them, where that needs no more than finding tags. A
+record that is not well-formed then is no fault of the message.
+"""
+
+import re
+from collections.abc import Collection
+
+from rui.netconf import names
+
+_TAG = re.compile(rb"<((?:[\w.-]+:)?record)>")
+# Where there may be comments, CDATA, processing instructions (one octet is found fastest) or tags that are
+# not written in the plainest way, markup cannot be told by looking for tags.
+_MARKUP = (b"!", b"?")
+_ODD_TAG = re.compile(rb"record[ \t\r\n]")
+_DECLARATION = re.compile(rb"\s*<\?xml[^>]*\?>")
+_ENVELOPE = rb"\s*<(?:rpc\b[^>]*|notification\b[^>]*>\s*<eventTime>[^<]*</eventTime)>\s*"
+
+
+class BulkMessages:
+    """Recognises bulk messages by the lxml tags of their operations or notifications."""
+
+    def __init__(self, tags: Collection[str]) -> None:
+        fronts = []
+        for tag in sorted(tags):
+            namespace, name = names.split(tag)
+            fronts.append(f'{re.escape(name)} xmlns="{re.escape(namespace or "")}"'.encode())
+        # An empty alternative would match any message.
+        self._front = re.compile(_ENVELOPE + b"<(?:" + b"|".join(fronts) + b")[ >]") if fronts else None
+
+    def without_records(self, message: bytes) -> bytes | None:
+        """Return a bulk message with every record empty; None where tags do not tell, and for others."""
+        declaration = _DECLARATION.match(message)
+        begin = declaration.end() if declaration is not None else 0
+        front = self._front.match(message, begin) if self._front is not None else None
+        return None if front is None else _emptied(message, begin)
+
+
+def _emptied(message: bytes, begin: int) -> bytes | None:
+    first = _TAG.search(message, begin)
+    if (
+        first is None
+        or any(message.find(mark, begin) >= 0 for mark in _MARKUP)
+        or _ODD_TAG.search(message, begin) is not None
+    ):
+        return None
+    start, end = b"<" + first[1] + b">", b"</" + first[1] + b">"
+    kept: list[bytes] = []
+    copied, at = begin, message.find(start, begin)
+    while at >= 0:
+        opened = at + len(start)
+        closed = message.find(end, opened)
+        following = message.find(start, opened)
+        if closed < 0 or 0 <= following < closed:
+            return None
+        kept.append(message[copied:opened])
+        copied, at = closed, following
+    envelope = b"".join((*kept, message[copied:]))
+    # One more closing tag: what lies before it may be part of a record.
+    return envelope if envelope.count(end) == len(kept) else None

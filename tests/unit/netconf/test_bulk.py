@@ -1,0 +1,102 @@
+"""Bulk messages: parsed without their records' content where that is safe, and whole where it is not."""
+
+import pytest
+from lxml import etree
+
+from rui.netconf import names
+from rui.netconf.bulk import BulkMessages
+from rui.netconf.messages import MessageError, MessageParser
+
+NS = "urn:example:bulk"
+TAGS = frozenset({f"{{{NS}}}store", f"{{{NS}}}stored"})
+RECORD = '<user xmlns="urn:other"><name>a &lt;b&gt;</name><record-id>7</record-id></user>'
+
+
+def change(key: str, record: str) -> str:
+    return f"<change><key>{key}</key><record>{record}</record></change>"
+
+
+def rpc(*changes: str, name: str = "store") -> bytes:
+    body = f'<{name} xmlns="{NS}"><a/>{"".join(changes)}</{name}>'
+    return f'<rpc xmlns="{names.BASE}" message-id="1">{body}</rpc>'.encode()
+
+
+def notification(*changes: str) -> bytes:
+    body = f'<stored xmlns="{NS}">{"".join(changes)}</stored>'
+    front = f'<notification xmlns="{names.NOTIFICATION}"><eventTime>2026-11-23T00:00:00Z</eventTime>'
+    return f"{front}\n{body}</notification>".encode()
+
+
+def parsed(message: bytes) -> etree._Element:
+    return MessageParser(TAGS).parse(message)
+
+
+def keys(root: etree._Element) -> list[str | None]:
+    return [key.text for key in root.iter(f"{{{NS}}}key")]
+
+
+def contents(root: etree._Element) -> list[int]:
+    return [len(record) for record in root.iter(f"{{{NS}}}record")]
+
+
+@pytest.mark.parametrize("make", [rpc, notification])
+@pytest.mark.parametrize("front", [b"", b'<?xml version="1.0" encoding="UTF-8"?>\n'])
+def test_records_are_left_out_and_the_rest_stays(make: object, front: bytes) -> None:
+    assert callable(make)
+    message = front + make(
+        change("k1", RECORD), "<change><key>k2</key><deleted/></change>", change("k3", RECORD)
+    )
+    root = parsed(message)
+    assert keys(root) == ["k1", "k2", "k3"]
+    assert contents(root) == [0, 0]
+    assert contents(MessageParser().parse(message)) == [1, 1]
+
+
+def test_other_messages_are_parsed_whole() -> None:
+    assert contents(parsed(rpc(change("k", RECORD), name="edit"))) == [1]
+    prefixed = rpc(change("k", RECORD)).replace(b"<store ", b"<t:store ").replace(b"</store>", b"</t:store>")
+    assert contents(parsed(prefixed.replace(b'xmlns="urn:example', b'xmlns:t="u" xmlns="urn:example'))) == [1]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        rpc(change("k", "<!-- </record> -->" + RECORD)),
+        rpc(change("k", "<![CDATA[</record>]]>" + RECORD)),
+        rpc(change("k", "<?x </record> ?>" + RECORD)),
+        rpc(change("k", RECORD).replace("</record>", "</record\n >")),
+        rpc(change("k", f"<record>{RECORD}</record>")),
+        rpc(change("k", f'<user xmlns="urn:other">{RECORD}</user><record>x</record>')),
+        rpc("<change><key>k</key><record/></change>"),
+        rpc(),
+    ],
+)
+def test_what_tags_do_not_tell_is_left_to_the_parser(message: bytes) -> None:
+    assert BulkMessages(TAGS).without_records(message) is None
+    assert keys(parsed(message)) == keys(etree.fromstring(message))
+
+
+def test_a_change_hidden_between_two_records_is_not_lost() -> None:
+    hidden = change("k1", RECORD).replace("</record>", "</record\n>") + change("k2", RECORD)
+    assert keys(parsed(rpc(hidden))) == ["k1", "k2"]
+
+
+def test_a_closing_tag_too_many_is_a_fault_of_the_message() -> None:
+    with pytest.raises(MessageError):
+        parsed(rpc(change("k", f"{RECORD}</record>")))
+
+
+def test_a_broken_record_is_no_fault_of_the_message() -> None:
+    broken = rpc(change("k1", "<user><name></user>"), change("k2", RECORD))
+    assert keys(parsed(broken)) == ["k1", "k2"]
+    with pytest.raises(MessageError):
+        MessageParser().parse(broken)
+
+
+def test_without_names_no_message_is_a_bulk_message() -> None:
+    assert BulkMessages(()).without_records(rpc(change("k", RECORD))) is None
+
+
+def test_ten_thousand_records_are_left_out_in_one_go() -> None:
+    root = parsed(rpc(*(change(f"k{i}", RECORD) for i in range(10_000))))
+    assert contents(root) == [0] * 10_000
