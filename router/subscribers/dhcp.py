@@ -34,7 +34,9 @@ class DhcpSubscribers:
         self.drops: Counter[str] = Counter()
         self._group = group
         self._source = source
-        self._leases = Leases(group.member.table, _offset)
+        # Taken once: a step of the wall clock must neither end a lease early nor keep one alive.
+        offset = _offset()
+        self._leases = Leases(group.member.table, lambda: offset)
         ports = UdpPorts(listen=source.listen.port, client=source.client_port, server=source.server_port)
         transport = choose_transport(source.relay, IPv4Address(source.listen.address), ports)
         self.shell = RelayShell(Relay(source.relay, self._leases), transport, self._take)
