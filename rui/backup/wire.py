@@ -6,7 +6,6 @@ cutting them out of the message as it came, so nothing on the way re-encodes the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import cast
 
@@ -25,6 +24,7 @@ from rui.backup.messages import (
     Stream,
 )
 from rui.backup.version import Epoch, Version, VersionError
+from rui.netconf.messages import MessageError, MessageParser
 
 BACKUP = "urn:rui-cloud:yang:backup"
 IDENTITY = "urn:rui-cloud:yang:identity"
@@ -42,8 +42,10 @@ IDENTITY_RESULT = f"{{{IDENTITY}}}identity-result"
 
 # What encode_batch writes. Anything else that is valid XML goes the slower way through the parsed tree.
 _OPENINGS = (b"<change><key>", b'<change xmlns="%s"><key>' % BACKUP.encode())
-_FRONT = re.compile(rb"([^<&]*)</key><version>([^<&]*)</version>(?:<record>|(<deleted/></change>))")
+_KEY_END = b"</key><version>"
+_VERSION_END = b"</version>"
 _RECORD_END = b"</record></change>"
+_DELETED = b"<deleted/></change>"
 
 
 class WireError(ValueError):
@@ -257,7 +259,9 @@ def _progress(progress: SnapshotProgress, namespace: str) -> etree._Element:
 def _changes(element: etree._Element, raw: bytes) -> Iterable[Change]:
     expected = sum(1 for _ in element.iterchildren(f"{{{BACKUP}}}change"))
     cut = _cut(raw)
-    return cut if cut is not None and len(cut) == expected else _changes_of_tree(element)
+    if cut is not None and len(cut) == expected:
+        return cut
+    return _changes_of_tree(_whole(element, raw))
 
 
 def _cut(raw: bytes) -> list[Change] | None:
@@ -265,38 +269,58 @@ def _cut(raw: bytes) -> list[Change] | None:
     if b"<!" in raw:
         # Comments and CDATA: what looks like markup may be none.
         return None
-    pieces = next((found for opening in _OPENINGS if len(found := raw.split(opening)) > 1), [raw])
-    last = len(pieces) - 1
-    epochs: dict[bytes, Epoch] = {}
+    pieces = next((found for opening in _OPENINGS if len(found := raw.split(opening)) > 1), [raw])[1:]
+    if pieces:
+        # The end of the message comes after the last change.
+        last = pieces[-1]
+        ends = [at + len(end) for end in (_RECORD_END, _DELETED) if (at := last.rfind(end)) >= 0]
+        pieces[-1] = last[: max(ends, default=0)]
+    epochs = _Epochs()
     changes = []
-    for number in range(1, len(pieces)):
-        piece = pieces[number]
-        front = _FRONT.match(piece)
-        if front is None:
+    for piece in pieces:
+        key, _, rest = piece.partition(_KEY_END)
+        version, _, what = rest.partition(_VERSION_END)
+        if what.startswith(b"<record>") and what.endswith(_RECORD_END):
+            record = what[8 : -len(_RECORD_END)]
+        elif what == _DELETED:
+            record = None
+        else:
             return None
-        key, version, deleted = front.groups()
-        start = after = front.end()
-        record = None
-        if not deleted:
-            end = piece.rfind(_RECORD_END)
-            if end <= start:
-                return None
-            record, after = piece[start:end], end + len(_RECORD_END)
-        if after != len(piece) and number != last:
+        if record == b"" or b"<" in key or b"&" in key:
             return None
-        changes.append(Change(key, _version(version, epochs), record))
+        changes.append(Change(key, epochs.version(version), record))
     return changes
 
 
-def _version(text: bytes, epochs: dict[bytes, Epoch]) -> Version:
-    """Read a version, keeping the few epochs of a batch: one parse of each instead of thousands."""
-    front, _, seq = text.rpartition(b"/")
-    epoch = epochs.get(front)
-    if epoch is None or not seq.isdigit():
-        version = Version.parse(text.decode())
-        epochs[front] = version.epoch
-        return version
-    return Version(epoch, int(seq))
+class _Epochs:
+    """Reads versions that mostly share an epoch: one parse of it instead of thousands."""
+
+    def __init__(self) -> None:
+        self._front = b"/"
+        self._epoch = Epoch(0, "")
+
+    def version(self, text: bytes) -> Version:
+        """Return the version; raises VersionError."""
+        seq = text[len(self._front) :]
+        # int() would take signs, spaces and leading zeros, which the form does not have.
+        if not text.startswith(self._front) or not seq.isdigit() or (seq[:1] == b"0" and seq != b"0"):
+            version = Version.parse(text.decode("utf-8", "replace"))
+            self._front = text[: text.rindex(b"/") + 1] if version.epoch.counter else b"/"
+            self._epoch = version.epoch
+            return version
+        return Version(self._epoch, int(seq))
+
+
+def _whole(element: etree._Element, raw: bytes) -> etree._Element:
+    """Return the element with its records, which a session leaves out of a bulk message's tree."""
+    try:
+        root = MessageParser().parse(raw)
+    except MessageError as error:
+        raise WireError(str(error)) from error
+    found = next(root.iter(str(element.tag)), None)
+    if found is None:
+        raise WireError(f"the message holds no {etree.QName(element).localname}")
+    return found
 
 
 def _changes_of_tree(element: etree._Element) -> Iterable[Change]:
@@ -310,7 +334,7 @@ def _changes_of_tree(element: etree._Element) -> Iterable[Change]:
         elif len(holder) != 1:
             raise WireError(f"the record of {key.decode()} holds {len(holder)} elements instead of one")
         else:
-            yield Change(key, version, etree.tostring(holder[0], method="c14n", exclusive=True))
+            yield Change(key, version, etree.tostring(holder[0], method="c14n2"))
 
 
 def _element(name: str) -> etree._Element:
