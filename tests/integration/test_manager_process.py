@@ -44,7 +44,7 @@ async def launched(folder: Path, routers: list[FakeRouter]) -> AsyncIterator[Lau
 async def test_killed_at_any_moment_it_loses_nothing(tmp_path: Path) -> None:
     chance = random.Random(11)
     async with routers_of(tmp_path, PRIMARY, SECONDARY) as (a, b), launched(tmp_path, [a, b]) as manager:
-        number = 0
+        number, answers = 0, a.group().identity_results
         for _ in range(4):
             await eventually(lambda: a.subscribed and b.subscribed, "both are subscribed")
             for _ in range(chance.randrange(20, 60)):
@@ -53,7 +53,7 @@ async def test_killed_at_any_moment_it_loses_nothing(tmp_path: Path) -> None:
                 number += 40
                 await asyncio.sleep(0.002)
             await manager.kill()
-            acknowledged, answers = a.group().member.source.protected, a.group().identity_results
+            acknowledged = a.group().member.source.protected
             answers.clear()
             await manager.start()
             await eventually(lambda: bool(answers), "it is back")
