@@ -78,8 +78,9 @@ class NetconfServer:
     def register_rpc(self, qname: str, handler: Handler, *, bulk: bool = False) -> None:
         """Answer the rpc `{namespace}name` by `handler`; the model checks its input first.
 
-        With `bulk` the content of `record` elements is left out of that check: the handler checks each
-        record itself. Raises ValueError when the schema has no such rpc.
+        With `bulk` the content of `record` elements is left out of that check, and may be left out of
+        `call.operation`: the handler takes each record out of `call.raw` and checks it itself. This holds for
+        sessions that begin afterwards. Raises ValueError when the schema has no such rpc.
         """
         if qname not in self.schema.tree.rpcs:
             raise ValueError(f"no module of the schema defines the rpc {qname}")
@@ -166,7 +167,13 @@ class NetconfServer:
             return None
         info = SessionInfo(self._next_id(), user, peer, "netconf-ssh", utc_now())
         session = Session(
-            info, self.capabilities, channel, self._answer, limits=self.limits, on_end=self._session_ended
+            info,
+            self.capabilities,
+            channel,
+            self._answer,
+            limits=self.limits,
+            bulk=self._bulk,
+            on_end=self._session_ended,
         )
         self._sessions[info.id] = session
         self._totals.sessions += 1
@@ -220,7 +227,7 @@ class NetconfServer:
         if tag not in self.schema.tree.rpcs or tag in _CHECKED_BY_HAND:
             return
         if tag in self._bulk:
-            operation = without_records(call.raw, call.operation)
+            operation = without_records(call.operation)
         elif names.split(tag)[0] == names.BASE:
             operation = params.envelope(call.operation)
         else:

@@ -40,8 +40,8 @@ class Session:
     """The asyncio shell around one ServerSession core.
 
     Feed it `receive`, `receive_eof`, `lost`, `pause_writing` and `resume_writing` from the transport.
-    `handler` answers every rpc; `on_end` is called once, when the session is over, with whether it ended in
-    order.
+    `handler` answers every rpc; the operations named in `bulk` may come without the content of their records.
+    `on_end` is called once, when the session is over, with whether it ended in order.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Session:
         handler: Handler,
         *,
         limits: Limits,
+        bulk: Collection[str],
         on_end: Callable[[Session, bool], None],
     ) -> None:
         self.info = info
@@ -68,6 +69,7 @@ class Session:
                 max_message=limits.max_message_size,
                 max_outstanding=limits.max_queued_rpcs,
                 hello_timeout=limits.hello_timeout,
+                bulk=bulk,
             ),
         )
         self._transport = transport

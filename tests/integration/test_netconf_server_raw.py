@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
 from lxml import etree
 
-from netconf_server import Limits
+from netconf_server import Limits, RpcCall
 from rui.netconf import names
 from tests.integration.netconf_server_rig import BASE_10_HELLO, BASE_11_HELLO, TOY, Rig, errors, serving
 
@@ -157,6 +158,30 @@ async def test_deep_nesting_does_no_harm(tmp_path: Path, depth: int, padding: in
         assert tag in (None, error["tag"])
         await lives(rig)
         assert (await raw.rpc(GET_NAME)).findtext(f".//{{{TOY}}}name") == "r1"
+
+
+@pytest.mark.parametrize(
+    "record", ["<user><a>1</a></user>", "<user><a>not closed</user>", "<user><!-- what? --><a/></user>"]
+)
+async def test_records_of_a_bulk_message_are_the_handlers_to_check(tmp_path: Path, record: str) -> None:
+    taken: list[bytes] = []
+
+    async def store(call: RpcCall) -> list[etree._Element]:
+        taken.extend(re.findall(rb"<record>(.*?)</record>", call.raw))
+        stored = etree.Element(f"{{{TOY}}}stored", nsmap=names.nsmap(TOY))
+        stored.text = str(len(taken))
+        return [stored]
+
+    async with serving(tmp_path) as rig:
+        rig.server.register_rpc(f"{{{TOY}}}store", store, bulk=True)
+        change = f"<change><key>k</key><record>{record}</record></change>"
+        async with rig.raw() as raw:
+            reply = await raw.rpc(f'<store xmlns="{TOY}"><batch>1</batch>{change * 3}</store>')
+            assert reply.findtext(f"{{{TOY}}}stored") == "3"
+            assert taken == [record.encode()] * 3
+            (error,) = errors(await raw.rpc(f'<store xmlns="{TOY}"><batch>x</batch>{change}</store>'))
+            assert (error["tag"], error["path"]) == ("invalid-value", "/toy:store/toy:batch")
+            assert len(taken) == 3
 
 
 async def test_a_handler_that_fails_is_answered_without_its_secrets(tmp_path: Path) -> None:
