@@ -19,6 +19,7 @@ from netconf_client.hostkeys import HostKeyPolicy, KnownHosts, PinnedKey, TrustO
 from netconf_client.sshclient import load_credentials
 from netconf_server.accounts import Account
 from netconf_server.limits import Limits
+from rui.backup import wire
 from rui.backup.cloud import CloudOptions
 from rui.backup.delivery import DeliveryMode
 from rui.backup.source import SourceOptions
@@ -178,6 +179,7 @@ class _Reader:
             host_key=self._host_key(entry, where),
             keepalive_interval=_seconds(keepalive, "interval"),
             keepalive_count=int(_text(keepalive, "max-missed")),
+            bulk=frozenset({wire.UPLOAD}),
         )
         try:
             load_credentials(target)

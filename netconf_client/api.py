@@ -26,7 +26,8 @@ class Target:
     `client_keys` are private key files, tried before the password. After `keepalive_interval` seconds of
     silence a probe is sent; when `keepalive_count` of them stay unanswered the session is declared lost.
     `device_params` is ncclient's name of the kind of device, for the vendor driver only. A message of more
-    than `max_message` octets ends the session; ncclient knows no such bound.
+    than `max_message` octets ends the session; ncclient knows no such bound. Notifications named in `bulk`
+    (as `{namespace}name`) come without the content of their `record` elements, which is in their bytes only.
     """
 
     host: str
@@ -39,6 +40,7 @@ class Target:
     keepalive_count: int = 3
     device_params: str = "default"
     max_message: int = DEFAULT_MAX_MESSAGE
+    bulk: frozenset[str] = frozenset()
 
     @property
     def where(self) -> str:

@@ -31,7 +31,7 @@ class _TargetCheck:
 
 def limits_of(target: Target) -> Limits:
     """Return the bounds of a session with `target`."""
-    return Limits(max_message=target.max_message)
+    return Limits(max_message=target.max_message, bulk=target.bulk)
 
 
 async def connect_native(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -69,7 +69,7 @@ class Session:
                 max_message=limits.max_message_size,
                 max_outstanding=limits.max_queued_rpcs,
                 hello_timeout=limits.hello_timeout,
-                bulk=bulk,
+                bulk=frozenset(bulk),
             ),
         )
         self._transport = transport

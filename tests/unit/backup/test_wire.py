@@ -126,3 +126,19 @@ def test_an_identity_result_reads_back(accepted: bool) -> None:
     result = IdentityResult(GROUP, "bras-a", accepted, "why", Epoch(3, "bras-b"), "store-1", PARTLY)
     element = etree.fromstring(etree.tostring(wire.encode_identity_result(result)))
     assert wire.decode_identity_result(element) == result
+
+
+def test_records_that_the_session_left_out_of_the_tree_are_read_from_the_bytes() -> None:
+    """Also where they are not written as we write them, so that the tree is needed."""
+    raw = (
+        f'<r:deliver-user-info xmlns:r="{wire.BACKUP}"><r:group-id>g</r:group-id>'
+        "<r:writer>7@bras-a</r:writer><r:stream><r:prev/><r:last>7@bras-a/1</r:last></r:stream><r:change><r:key>k</r:key>"
+        '<r:version>7@bras-a/1</r:version><r:record><user xmlns="urn:u">x</user></r:record></r:change>'
+        "</r:deliver-user-info>"
+    ).encode()
+    element = etree.fromstring(raw)
+    for record in element.iter(f"{{{wire.BACKUP}}}record"):
+        record.remove(record[0])
+    assert [change.record for change in wire.decode_batch(element, raw).changes] == [
+        b'<user xmlns="urn:u">x</user>'
+    ]
