@@ -12,6 +12,8 @@ from rui.backup import wire
 from rui.backup.identity import IdentityNotification
 from rui.backup.messages import Batch, Quarantined
 from rui.netconf.events import NotificationReceived
+from rui.netconf.messages import MessageError as XmlError
+from rui.netconf.messages import MessageParser
 from rui.schema import DataError, Schema
 
 log = structlog.get_logger()
@@ -63,19 +65,24 @@ class Inbox:
             raise MessageError(str(error)) from error
 
     def quarantine(self, batch: Batch) -> tuple[Quarantined, ...]:
-        """Return the records of a batch that the model refuses. Raises MessageError for an impossible key."""
+        """Return the records of a batch that the model refuses.
+
+        Raises MessageError for an impossible key, and for a record that is no XML: its bytes would break
+        every message that they are handed on in.
+        """
         puts = [change for change in batch.changes if change.record is not None]
         records = [change.record or b"" for change in puts]
         issues = self._checker.check((batch.group,), records, [change.key for change in puts]) if puts else ()
-        quarantined = tuple(
-            Quarantined(puts[issue.index].key, puts[issue.index].version, str(issue)) for issue in issues
-        )
         # The key of a record that holds has been compared with the record's own.
         for key in [change.key for change in batch.changes if change.record is None]:
             _check_key(batch.group, key)
-        for bad in quarantined:
-            _check_key(batch.group, bad.key)
-        return quarantined
+        quarantined = []
+        for issue in issues:
+            key, version, _ = puts[issue.index]
+            _check_key(batch.group, key)
+            _check_xml(batch.group, key, records[issue.index])
+            quarantined.append(Quarantined(key, version, str(issue)))
+        return tuple(quarantined)
 
 
 def _check_key(group: str, key: bytes) -> None:
@@ -84,3 +91,12 @@ def _check_key(group: str, key: bytes) -> None:
         raise MessageError(
             f"user-info-upload of group {group}: {shown!r} is no subscriber key MAC/OUTER/INNER"
         )
+
+
+def _check_xml(group: str, key: bytes, record: bytes) -> None:
+    try:
+        MessageParser().parse(record)
+    except XmlError as error:
+        raise MessageError(
+            f"user-info-upload of group {group}: the record of {key.decode()} is {error}"
+        ) from error

@@ -105,6 +105,18 @@ def test_what_cannot_be_read_says_why(content: bytes, says: str) -> None:
         inbox(Taken()).take("bras-a", arrived(content))
 
 
+@pytest.mark.parametrize("damage", [b"</user", b"<user>", b"\x01", b"\xff", b"&nothing;"])
+def test_a_record_that_is_no_xml_is_never_kept(damage: bytes) -> None:
+    taken = Taken()
+    record = (put(2).record or b"").replace(b"192.0.2.2", damage)
+    batch = Batch("g1", A, Stream(ZERO, Version(A, 9)), (put(1), put(2, record)))
+    raw = b"".join(wire.encode_batch(batch))
+    envelope = etree.fromstring(b"".join(wire.encode_batch(Batch("g1", A, batch.part, (put(1), put(2))))))
+    with pytest.raises(MessageError, match="the record of 02:00:00:00:00:02/0/0 is not well-formed"):
+        inbox(taken).take("bras-a", NotificationReceived("now", envelope, raw))
+    assert not taken.uploads
+
+
 def test_an_identity_reaches_its_group() -> None:
     taken = Taken()
     identity = IdentityNotification("g1", "bras-a", "192.0.2.1", Role.PRIMARY, A, Position(Version(A, 4)))
