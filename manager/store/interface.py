@@ -51,7 +51,7 @@ class Store(Protocol):
 
     @property
     def store_id(self) -> str:
-        """The name made at random when the store was made (DESIGN section 5: store-id)."""
+        """The name made at random when the store was made; who sees another one knows another store."""
 
     async def groups(self) -> Sequence[str]:
         """Return the groups of which anything is held."""
