@@ -199,6 +199,11 @@ class Group:
 
     # --- local backup
 
+    def upload(self, yes: bool) -> None:
+        """Whether this primary uploads to the cloud; beginning again sends what came meanwhile."""
+        self.member.uploads = yes
+        self._perform()
+
     def attach(self, perform: Callable[[], None] | None) -> None:
         """Have ``perform`` called in a turn of its own after something has changed here; None for nobody."""
         self._attached = perform

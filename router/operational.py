@@ -11,7 +11,7 @@ from netconf_server import Entry, Keys
 from router.group import Group
 from router.history import Identity
 from router.rbs import Switch
-from router.rbs.failover import Peer
+from router.rbs.peer import Peer
 from rui.backup import wire
 from rui.backup.links import Link
 from rui.backup.member import CLOUD

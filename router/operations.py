@@ -102,7 +102,7 @@ class Operations:
     async def _acknowledge(self, call: RpcCall) -> None:
         receipt = _read(lambda: wire.decode_receipt(call.operation))
         if self._local(receipt.group, call.session.user):
-            self._switch.group(receipt.group).receipt(call.session.user, receipt)
+            self._switch.group(receipt.group).answers.receipt(call.session.user, receipt)
             return
         if not self._group(receipt.group).acknowledge(call.session.id, receipt):
             raise RpcError.operation_failed(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 from lxml import etree
 
-from netconf_client import NetconfClientError
 from router.config import FailoverConfig
 from router.group import Group
-from router.rbs.channel import Channel
+from router.rbs.answers import Answers
+from router.rbs.peer import Caller, Dialled, Peer, Tasks
+from router.rbs.requests import Requests
+from router.rbs.stream import LocalStream
 from rui.backup import rbs, wire
 from rui.backup.decision import Links, Path, communication_status
 from rui.backup.failover import (
@@ -30,46 +31,12 @@ from rui.backup.failover import (
 )
 from rui.backup.identity import Role
 from rui.backup.links import Link, LinkChange, LinkState
-from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
-from rui.backup.source import SourceOptions
-from rui.netconf.errors import RpcError
+from rui.backup.messages import Batch, Quarantined
 
 log = structlog.get_logger(__name__)
 
 _HISTORY = 64
 _POLL = 1.0
-_FAULTS = (RpcError, NetconfClientError, ConnectionError, ValueError)
-
-
-class Caller(Protocol):
-    """The peer's session with this end's server, subscribed to the stream of the channel."""
-
-    @property
-    def id(self) -> int:
-        """The session-id."""
-
-    def notify(self, content: etree._Element | list[bytes]) -> None:
-        """Send one notification."""
-
-
-@dataclass
-class Peer:
-    """Another member of the group and what stands between the two."""
-
-    name: str
-    link: Link
-    channel: Channel
-    decider: Decider | None = None
-    informant: Informant | None = None
-    caller: Caller | None = None
-    told_path: Path = Path.CLOUD
-    """What the initiator last said, where this end is not the initiator."""
-    polled_at: float = 0.0
-
-    @property
-    def path(self) -> Path:
-        """The path in use, as this end knows it."""
-        return self.decider.path if self.decider else self.told_path
 
 
 @dataclass
@@ -79,7 +46,7 @@ class GroupFailover:
     group: Group
     config: FailoverConfig
     device: str
-    channels: Mapping[str, Channel]
+    channels: Mapping[str, Dialled]
     inspect: Callable[[Batch], tuple[Quarantined, ...]]
     now: Callable[[], float]
     changed: Callable[[str, Link, str], None]
@@ -91,7 +58,12 @@ class GroupFailover:
         now = self.now()
         self.cloud = Link(self.config.link, now)
         self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
+        self._stream = LocalStream(self.group, 3 * self.config.link.timeout, self.inspect, self._tasks)
+        self._requests = Requests(self.group.member, self._stream, self.now, self.perform)
+        self.answers = Answers(
+            self.group, self.device, self.peers, self._stream, follow=self._follow, perform=self.perform
+        )
         role = self.role
         for name in self.group.config.members:
             channel = self.channels.get(name)
@@ -114,20 +86,23 @@ class GroupFailover:
     @property
     def normal(self) -> bool:
         """The primary's verdict on the cloud, over all its secondaries."""
-        ends = [
-            Links(self.cloud.state, peer.decider.theirs if peer.decider else LinkState.UP, peer.link.state)
-            for peer in self.peers.values()
-        ]
-        return all(communication_status(links) == "normal" for links in ends)
+        for peer in self.peers.values():
+            if peer.decider is None:
+                if peer.told_path is Path.LOCAL:
+                    return False  # S704b: the secondary found it out and started local backup
+                theirs = LinkState.UP
+            else:
+                theirs = peer.decider.theirs
+            if communication_status(Links(self.cloud.state, theirs, peer.link.state)) == "abnormal":
+                return False
+        return True
 
     async def close(self) -> None:
         """Stop what is under way."""
         self.group.attach(None)
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     # --- evidence
 
@@ -146,8 +121,11 @@ class GroupFailover:
         peer = self.peers.get(name)
         if peer is None or peer.decider is None:
             return
-        if peer.channel.session is None:
+        had, peer.dialled = peer.dialled, peer.channel.session is not None
+        if had and not peer.dialled:
             self._session_gone(peer)
+        elif peer.dialled and not had:
+            peer.decider.session_opened(self.now())
         self.perform()
 
     def called(self, name: str, caller: Caller) -> None:
@@ -182,56 +160,12 @@ class GroupFailover:
         if peer is None or peer.decider is None:
             return
         if content.tag == wire.UPLOAD:
-            self._spawn(self._take_upload(peer, wire.decode_batch(content, raw)))
+            self._stream.take(peer, wire.decode_batch(content, raw))
             return
         link = rbs.decode_cloud_link(content)
         log.info("told", group=self.group.config.id, peer=name, what=etree.QName(content).localname)
         peer.decider.told(link.state, self.now())
         self.perform()
-
-    def query(self, name: str) -> list[etree._Element]:
-        """Answer the peer's query (S602a, S702a). Raises RpcError."""
-        informant = self._informant(name)
-        state = informant.query()
-        link = rbs.CloudLink(self.group.config.id, self.device, state)
-        return rbs.encode_response(self.role, link)
-
-    def wait(self, name: str) -> None:
-        """The initiator says to wait for this end's link (S604b, S705b). Raises RpcError."""
-        self._informant(name).told_to_wait()
-        log.info("told-to-wait", group=self.group.config.id, peer=name)
-
-    def start(self, name: str, start: rbs.Start) -> list[etree._Element]:
-        """Answer the handshake of local backup. Raises RpcError."""
-        self._informant(name)
-        peer = self.peers[name]
-        if peer.caller is None:
-            raise RpcError.operation_failed(
-                f"subscribe to the stream {rbs.STREAM} first: the handshake needs it"
-            )
-        self._follow(peer, start.path)
-        if self.role is Role.SECONDARY:
-            return rbs.encode_started(self.group.member.position)
-        if start.position is None:
-            raise RpcError.missing_element("cursor", "a secondary that starts local backup states its cursor")
-        self._begin(peer, start.position)
-        self.perform()
-        return []
-
-    def change(self, name: str, path: Path) -> list[etree._Element]:
-        """Take a change of path; say how far the cloud is (asked by the initiator). Raises RpcError."""
-        self._informant(name)
-        peer = self.peers[name]
-        self._follow(peer, path)
-        if self.role is Role.PRIMARY and not path.local:
-            self.group.member.stop_local(name)
-        self.perform()
-        return rbs.encode_changed(self.group.member.cloud_has_all)
-
-    def receipt(self, name: str, receipt: Receipt) -> None:
-        """Take a secondary's acknowledgement of what was streamed to it. Raises RpcError."""
-        self._informant(name)
-        self.group.local_receipt(name, receipt)
 
     def delivers(self, name: str) -> bool:
         """Whether what this peer delivers is local backup."""
@@ -252,8 +186,7 @@ class GroupFailover:
                     peer.informant.own_link(change.state)
         for peer in self.peers.values():
             self._perform_peer(peer, now)
-        member = self.group.member
-        member.uploads = not self.peers or any(peer.path.uploads for peer in self.peers.values())
+        self._use_paths()
         self._rearm(now)
 
     def _perform_peer(self, peer: Peer, now: float) -> None:
@@ -274,18 +207,18 @@ class GroupFailover:
                 peer.decider.caught_up(self.group.member.cloud_has_all, now)
             elif peer.path is Path.BOTH and now - peer.polled_at >= _POLL:
                 peer.polled_at = now
-                self._spawn(self._tell_path(peer, Path.BOTH))
+                self._tasks.spawn(self._requests.tell_path(peer, Path.BOTH))
         for core in (peer.decider, peer.informant):
             for output in core.outputs() if core else ():
                 self._do(peer, output)
-        self._pump(peer, now)
+        self._stream.pump(peer, now)
 
     def _do(self, peer: Peer, output: Output) -> None:
         group = self.group.config.id
         match output:
             case Ask(step):
                 log.info("query", step=step, group=group, peer=peer.name)
-                self._spawn(self._ask(peer))
+                self._tasks.spawn(self._requests.query(peer))
             case Tell(step, kind):
                 log.info("notification", step=step, group=group, peer=peer.name, kind=kind.value)
                 if peer.caller is not None:
@@ -293,15 +226,14 @@ class GroupFailover:
                     peer.caller.notify(rbs.encode_tell(self.role, kind, link))
             case TellWait(step):
                 log.info("tell-to-wait", step=step, group=group, peer=peer.name)
-                self._spawn(self._call(peer, rbs.encode_group(rbs.WAITS[self.role], group)))
+                self._tasks.spawn(self._requests.tell_wait(peer))
             case StartLocal(step):
                 log.info("start-local-backup", step=step, group=group, peer=peer.name)
-                self._spawn(self._start(peer))
+                self._tasks.spawn(self._requests.start(peer))
             case StopLocal():
                 log.info("stop-local-backup", group=group, peer=peer.name)
-                self.group.member.stop_local(peer.name)
-                self._obtain()
-                self._spawn(self._tell_path(peer, Path.CLOUD))
+                self._stream.end(peer)
+                self._tasks.spawn(self._requests.tell_path(peer, Path.CLOUD))
             case PathChanged(previous, path, reason, step, _):
                 self.history.append(output)
                 log.info(
@@ -314,105 +246,9 @@ class GroupFailover:
                     reason=reason,
                 )
                 if peer.decider is not None and peer.decider.local and path.local:
-                    self._spawn(self._tell_path(peer, path))
-
-    # --- the initiator's requests
-
-    async def _ask(self, peer: Peer) -> None:
-        decider = peer.decider
-        if decider is None:
-            return
-        operation = rbs.encode_group(rbs.QUERIES[self.role], self.group.config.id)
-        try:
-            reply = await peer.channel.rpc(operation, decider.options.query_timeout)
-            state = rbs.decode_cloud_link(reply).state
-        except _FAULTS as error:
-            log.warning("query-unanswered", group=self.group.config.id, peer=peer.name, reason=str(error))
-            return  # the decider's own timer counts the tries
-        decider.answer(state, self.now())
-        self.perform()
-
-    async def _start(self, peer: Peer) -> None:
-        decider = peer.decider
-        if decider is None:
-            return
-        member = self.group.member
-        position = member.position if self.role is Role.SECONDARY else None
-        start = rbs.Start(self.group.config.id, self.config.initiator, decider.path, position)
-        try:
-            reply = await peer.channel.rpc(rbs.encode_start(start))
-            if self.role is Role.PRIMARY:
-                self._begin(peer, rbs.decode_started(reply) or Position())
-        except _FAULTS as error:
-            log.warning("local-backup-refused", group=self.group.config.id, peer=peer.name, reason=str(error))
-            decider.start_failed(str(error), self.now())
-        else:
-            decider.started(self.now())
-            self._obtain()
-        self.perform()
-
-    async def _tell_path(self, peer: Peer, path: Path) -> None:
-        decider = peer.decider
-        reply = await self._call(peer, rbs.encode_change(self.group.config.id, path))
-        if reply is not None and decider is not None and self.role is Role.SECONDARY:
-            decider.caught_up(rbs.decode_changed(reply), self.now())
-            self.perform()
-
-    async def _call(self, peer: Peer, operation: etree._Element) -> etree._Element | None:
-        try:
-            return await peer.channel.rpc(operation)
-        except _FAULTS as error:
-            log.warning(
-                "rbs-request-failed",
-                group=self.group.config.id,
-                peer=peer.name,
-                what=etree.QName(operation).localname,
-                reason=str(error),
-            )
-            return None
-
-    # --- user-info over the channel
-
-    def _begin(self, peer: Peer, position: Position) -> None:
-        options = SourceOptions(
-            batch_records=self.group.config.max_records, receipt_timeout=3 * self.config.link.timeout
-        )
-        self.group.member.start_local(peer.name, position, options)
-
-    def _pump(self, peer: Peer, now: float) -> None:
-        """Send what the member has for this secondary: pushed by an initiator, streamed to one."""
-        while (batch := self.group.member.next_local(peer.name, now)) is not None:
-            if peer.decider is not None:
-                self._spawn(self._deliver(peer, batch))
-            elif peer.caller is not None:
-                peer.caller.notify(wire.encode_batch(batch))
-
-    async def _deliver(self, peer: Peer, batch: Batch) -> None:
-        try:
-            reply = await peer.channel.rpc(wire.encode_batch(batch, wire.DELIVER))
-            receipt = wire.decode_receipt(reply)
-        except _FAULTS as error:
-            log.warning("local-delivery-failed", group=batch.group, peer=peer.name, reason=str(error))
-            receipt = Receipt(batch.group, Result.FAILED, Position(), str(error))
-            peer.channel.give_up("a delivery was not answered by a receipt")
-        self.group.local_receipt(peer.name, receipt)
-
-    async def _take_upload(self, peer: Peer, batch: Batch) -> None:
-        receipt = await self.group.receive(batch, self.inspect(batch), local=True)
-        await self._call(peer, wire.encode_receipt(receipt))
+                    self._tasks.spawn(self._requests.tell_path(peer, path))
 
     # --- small things
-
-    def _informant(self, name: str) -> Informant:
-        peer = self.peers.get(name)
-        if peer is None:
-            raise RpcError.access_denied(f"{name} has no RBS channel with {self.device} in this group")
-        if peer.informant is None:
-            raise RpcError.operation_failed(
-                f"{self.device} is {self.role.value} and initiates local backup itself: "
-                "set the same initiator at both ends"
-            )
-        return peer.informant
 
     def _follow(self, peer: Peer, path: Path) -> None:
         """Go by what the initiator says of the path."""
@@ -427,22 +263,27 @@ class GroupFailover:
             )
             self.history.append(PathChanged(peer.told_path, path, "said by the initiator", "", self.now()))
         peer.told_path = path
-        self._obtain()
+        self._use_paths()
 
     def _session_gone(self, peer: Peer) -> None:
         """The stream went with its session; what the links ask for now is decided without it."""
-        if self.role is Role.PRIMARY:
-            self.group.member.stop_local(peer.name)
-        if peer.informant is not None and peer.told_path is not Path.CLOUD:
+        self._stream.end(peer)
+        if peer.decider is not None:
+            peer.decider.session_lost(self.now())
+        elif peer.told_path is not Path.CLOUD:
             self._follow(peer, Path.CLOUD)
 
-    def _obtain(self) -> None:
-        """A secondary obtains from the cloud unless it is backed up locally [0158]."""
-        if self.role is Role.SECONDARY:
-            local = any(
-                peer.decider.local if peer.decider else peer.told_path.local for peer in self.peers.values()
-            )
-            self.group.obtain(not local)
+    def _use_paths(self) -> None:
+        """A primary uploads if a path says so; a secondary obtains unless it is backed up locally [0158]."""
+        peers = self.peers.values()
+        if self.role is Role.PRIMARY:
+            uploads = not peers or any(peer.path.uploads for peer in peers)
+            if uploads is not self.group.member.uploads:
+                self.group.upload(uploads)
+            return
+        obtains = not any(peer.local for peer in peers)
+        if obtains is not self.group.member.obtains:
+            self.group.obtain(obtains)
 
     def _link_changed(self, far_end: str, change: LinkChange) -> None:
         log.info(
@@ -455,14 +296,6 @@ class GroupFailover:
         )
         link = self.cloud if far_end == "cloud" else self.peers[far_end].link
         self.changed(far_end, link, change.previous.value)
-
-    def _spawn(self, work: Awaitable[object]) -> None:
-        async def run() -> None:
-            await work
-
-        task = asyncio.get_running_loop().create_task(run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _rearm(self, now: float) -> None:
         times = [self.cloud.next_deadline()]

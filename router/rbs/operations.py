@@ -21,9 +21,10 @@ _T = TypeVar("_T")
 
 
 class PeerSession:
-    """A :class:`router.rbs.failover.Caller`: the peer's subscription to the stream of the channel."""
+    """A :class:`router.rbs.peer.Caller`: the peer's subscription to the stream of the channel."""
 
-    def __init__(self, subscription: Subscription) -> None:
+    def __init__(self, server: NetconfServer, subscription: Subscription) -> None:
+        self._server = server
         self._subscription = subscription
 
     @property
@@ -34,6 +35,11 @@ class PeerSession:
     def notify(self, content: etree._Element | list[bytes]) -> None:
         """Send one notification; user-info is made of records that were checked when they were made."""
         self._subscription.notify(content, validate=isinstance(content, etree._Element))
+
+    def close(self, reason: str) -> None:
+        """End the session; the peer dials a new one."""
+        log.warning("rbs-caller-given-up", peer=self._subscription.session.user, reason=reason)
+        self._server.end_session(self.id, reason)
 
 
 class RbsOperations:
@@ -65,7 +71,7 @@ class RbsOperations:
             log.warning("rbs-subscriber-unknown", user=peer, remedy="configure an rbs-channel to it")
             return
         log.info("rbs-called", peer=peer, session=subscription.session.id)
-        session = PeerSession(subscription)
+        session = PeerSession(self._server, subscription)
         for group in self._switch.groups.values():
             group.called(peer, session)
 
@@ -81,18 +87,18 @@ class RbsOperations:
             self._switch.cloud_heard(probe)
 
     async def _query(self, call: RpcCall) -> Elements:
-        return self._switch.group(rbs.decode_group(call.operation)).query(call.session.user)
+        return self._switch.group(rbs.decode_group(call.operation)).answers.query(call.session.user)
 
     async def _wait(self, call: RpcCall) -> None:
-        self._switch.group(rbs.decode_group(call.operation)).wait(call.session.user)
+        self._switch.group(rbs.decode_group(call.operation)).answers.wait(call.session.user)
 
     async def _start(self, call: RpcCall) -> Elements | None:
         start = _decoded(lambda: rbs.decode_start(call.operation))
-        return self._switch.group(start.group).start(call.session.user, start) or None
+        return self._switch.group(start.group).answers.start(call.session.user, start) or None
 
     async def _change(self, call: RpcCall) -> Elements:
         name, path = _decoded(lambda: rbs.decode_change(call.operation))
-        return self._switch.group(name).change(call.session.user, path)
+        return self._switch.group(name).answers.change(call.session.user, path)
 
 
 def _decoded(read: Callable[[], _T]) -> _T:

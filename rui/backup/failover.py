@@ -103,6 +103,9 @@ TELLS: dict[tuple[Role, Kind], str] = {
     (Role.SECONDARY, Kind.RECOVERED): "recovered",
     (Role.PRIMARY, Kind.RECOVERED): "recovered",
 }
+_OWN = {LinkState.DOWN: "answered-bad", LinkState.DEGRADED: "own-quality"}
+_TOLD = {LinkState.DOWN: "told-bad", LinkState.DEGRADED: "told-quality"}
+"""What a change of one end's link brings about; its return is no step of the figures."""
 _KINDS = {LinkState.DOWN: Kind.TIMEOUT, LinkState.DEGRADED: Kind.QUALITY, LinkState.UP: Kind.RECOVERED}
 
 
@@ -222,7 +225,7 @@ class Decider:
             return
         if not state.bad:
             self._stop_asking()
-        self._decide("own-quality" if state is LinkState.DEGRADED else "answered-bad", now)
+        self._decide(_OWN.get(state, ""), now)
 
     def rbs_link(self, state: LinkState, now: float) -> None:
         """The RBS channel has changed."""
@@ -231,20 +234,31 @@ class Decider:
             return
         if state is not LinkState.UP:
             self._stop_asking()
-            if self.local:
-                # The stream is gone with its session; starting again is a new handshake.
-                self.local = self._starting = False
+            if self.local and state is LinkState.DEGRADED:
+                # The session is alive and the other end must know; a link that is down takes its session.
+                self._outputs.append(StopLocal())
+            self.local = self._starting = False
         elif self.mine.bad and self._policy(self.mine) is Policy.CONFIRM:
             self._ask(now)
             return
         self._decide("answered-bad", now)
+
+    def session_lost(self, now: float) -> None:
+        """The session is gone and local backup with it; it may be back before the link counts as down."""
+        self.local = self._starting = False
+        self._start_not_before = now + self.options.start_pause
+
+    def session_opened(self, now: float) -> None:
+        """There is a session again: what the path asks for is started on it at once."""
+        self._start_not_before = now
+        self._decide("", now)
 
     def told(self, state: LinkState, now: float) -> None:
         """The informant notified: its link to the cloud is in ``state`` (S602b, S702b, S802b, S902b)."""
         self.theirs = state
         if self.asking:
             self._stop_asking()
-        self._decide("told-quality" if state is LinkState.DEGRADED else "told-bad", now)
+        self._decide(_TOLD.get(state, ""), now)
 
     def answer(self, state: LinkState, now: float) -> None:
         """The query was answered (S603a or S604a, S703a or S705a)."""
@@ -344,7 +358,7 @@ class Decider:
         elif self._wait_deadline is None:
             self._wait_deadline = now + self.options.max_wait
         self._move(path, what, now)
-        self._local(path, what, now)
+        self._local(path, now)
 
     def _return(self, now: float) -> Path:
         """Go back to the cloud path: all links up for the hold time, then the cloud must have everything."""
@@ -357,7 +371,7 @@ class Decider:
     def _move(self, path: Path, what: str, now: float) -> None:
         if path is self.path:
             return
-        if path is Path.CLOUD and self.path in (Path.REESTABLISHING, Path.WAITING):
+        if path is Path.CLOUD and self.path is Path.REESTABLISHING:
             what = "reestablished"
         if path in (Path.REESTABLISHING, Path.WAITING):
             own = self.mine is not LinkState.UP
@@ -365,15 +379,19 @@ class Decider:
             if not own:
                 self._outputs.append(TellWait(STEPS[self.role, "tell-wait"]))
         step = STEPS.get((self.role, what), "")
+        if path is Path.HOLD:
+            step = ""
+        elif path is Path.CLOUD and self.path is Path.WAITING:
+            step = self.step  # obtaining what came meanwhile belongs to the step that waited [0175, 0191]
         links = self.links
         reason = f"a {links.a.value}, b {links.b.value}, c {links.c.value}"
         self._outputs.append(PathChanged(self.path, path, reason, step, now))
         self.path, self.reason, self.step, self.since = path, reason, step, now
 
-    def _local(self, path: Path, what: str, now: float) -> None:
+    def _local(self, path: Path, now: float) -> None:
         if path.local and not self.local and not self._starting and now >= self._start_not_before:
             self._starting = True
-            self._outputs.append(StartLocal(STEPS.get((self.role, what), self.step)))
+            self._outputs.append(StartLocal(self.step))
         elif not path.local and self.local:
             self.local = False
             self._outputs.append(StopLocal())

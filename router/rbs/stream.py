@@ -1,0 +1,98 @@
+"""User-info over the RBS channel: second user-info from the primary, its receipts from the secondary.
+
+A primary that dialled the channel pushes each batch as the cloud does (S504), and the reply is its receipt. A
+primary that was dialled streams to the subscriber as it does to the cloud (S502), and the secondary answers
+with ``acknowledge-user-info``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from netconf_client import NetconfClientError
+from router.group import Group
+from router.rbs.peer import Peer, Tasks
+from rui.backup import wire
+from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
+from rui.backup.source import Source, SourceOptions
+from rui.netconf.errors import RpcError
+
+log = structlog.get_logger(__name__)
+
+
+class LocalStream:
+    """One group's local backup. ``inspect`` says which records of a batch the model refuses."""
+
+    def __init__(
+        self,
+        group: Group,
+        receipt_timeout: float,
+        inspect: Callable[[Batch], tuple[Quarantined, ...]],
+        tasks: Tasks,
+    ) -> None:
+        self._group = group
+        self._options = SourceOptions(batch_records=group.config.max_records, receipt_timeout=receipt_timeout)
+        self._inspect = inspect
+        self._tasks = tasks
+
+    def begin(self, peer: Peer, position: Position) -> None:
+        """Send to this secondary from now on, behind what it holds (S603a, S704a)."""
+        self._group.member.start_local(peer.name, position, self._options)
+
+    def end(self, peer: Peer) -> None:
+        """Local backup has ended, or its session is gone."""
+        self._group.member.stop_local(peer.name)
+
+    def pump(self, peer: Peer, now: float) -> None:
+        """Send what may go out; give the session up where a receipt is overdue."""
+        member = self._group.member
+        source = member.locals.get(peer.name)
+        if source is None:
+            return
+        if source.overdue(now):
+            self.end(peer)
+            peer.give_up(f"{peer.name} has not acknowledged user-info of group {member.group} in time")
+            return
+        while (batch := member.next_local(peer.name, now)) is not None:
+            if peer.decider is not None:
+                self._tasks.spawn(self._deliver(peer, batch, source))
+            elif peer.caller is not None:
+                peer.caller.notify(wire.encode_batch(batch))
+
+    def receipt(self, peer: Peer, receipt: Receipt) -> None:
+        """Take the secondary's receipt."""
+        self._group.local_receipt(peer.name, receipt)
+
+    def take(self, peer: Peer, batch: Batch) -> None:
+        """Store what the primary streams, then acknowledge it; batches of one turn are stored in order."""
+        self._tasks.spawn(self._store(peer, batch))
+
+    async def _deliver(self, peer: Peer, batch: Batch, source: Source) -> None:
+        try:
+            # A window of batches may wait for the secondary's disk, each for as long as a receipt may take.
+            within = self._options.receipt_timeout * self._options.window
+            reply = await peer.channel.rpc(wire.encode_batch(batch, wire.DELIVER), within)
+            receipt = wire.decode_receipt(reply)
+        except (RpcError, NetconfClientError, ConnectionError, ValueError) as error:
+            log.warning("local-delivery-failed", group=batch.group, peer=peer.name, reason=str(error))
+            receipt = Receipt(batch.group, Result.FAILED, Position(), str(error))
+            if self._current(peer, source):
+                self.end(peer)
+                peer.give_up("a delivery was not answered by a receipt")
+            return
+        if self._current(peer, source):
+            self.receipt(peer, receipt)
+
+    def _current(self, peer: Peer, source: Source) -> bool:
+        """Whether the stream that a batch belonged to still runs; a later one knows nothing of it."""
+        return self._group.member.locals.get(peer.name) is source
+
+    async def _store(self, peer: Peer, batch: Batch) -> None:
+        receipt = await self._group.receive(batch, self._inspect(batch), local=True)
+        try:
+            await peer.channel.rpc(wire.encode_receipt(receipt))
+        except (RpcError, NetconfClientError, ConnectionError) as error:
+            # The primary misses the receipt in time and gives the session up.
+            log.warning("receipt-not-taken", group=batch.group, peer=peer.name, reason=str(error))
