@@ -42,7 +42,7 @@ def build(words: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
-        pretty_exceptions_enable=False,  # a log holds plain tracebacks, and never locals: they may hold passwords
+        pretty_exceptions_enable=False,  # plain tracebacks, and never locals: they may hold passwords
         help="Subscriber redundancy for broadband routers through a cloud device.",
         epilog=EPILOG,
     )
