@@ -80,7 +80,7 @@ class FakeGroup:
     receipts: list[Receipt] = field(default_factory=list)
     delivered: list[Batch] = field(default_factory=list)
     instructed: int = 0
-    refuse_delivery: str = ""
+    timer: asyncio.TimerHandle | None = None
 
 
 class FakeRouter:
@@ -162,6 +162,8 @@ class FakeRouter:
         if self._server is not None:
             await self._server.close()
             self._server = None
+        for group in self.groups.values():
+            self._arm(group)
 
     def login(self, *numbers: int, group: str = "g1", pool: str = "pool-1") -> None:
         """Have users come online."""
@@ -276,6 +278,22 @@ class FakeRouter:
         while (batch := member.next_upload(time.monotonic())) is not None:
             if self.subscription is not None:
                 self.subscription.notify(wire.encode_batch(batch), validate=False)
+        self._arm(group)
+
+    def _arm(self, group: FakeGroup) -> None:
+        """Call the core when it wants to be called."""
+        if group.timer is not None:
+            group.timer.cancel()
+            group.timer = None
+        due = group.member.next_deadline()
+        if due is not None and self._server is not None:
+            wait = max(0.01, due - time.monotonic())
+            group.timer = asyncio.get_running_loop().call_later(wait, self._on_timer, group)
+
+    def _on_timer(self, group: FakeGroup) -> None:
+        group.timer = None
+        group.member.handle_timer(time.monotonic())
+        self._drain(group)
 
 
 def startup(routers: Sequence[FakeRouter], *, group: str = "", server: str = "", port: int = 0) -> str:

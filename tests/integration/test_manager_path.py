@@ -165,7 +165,7 @@ async def test_a_superseded_primary_is_told_the_highest_epoch(tmp_path: Path) ->
 
 async def test_an_identity_of_another_device_is_refused(tmp_path: Path) -> None:
     async with site(tmp_path, PRIMARY, SECONDARY) as (manager, a, b):
-        await eventually(lambda: bool(a.group().identity_results), "the primary is admitted")
+        await eventually(lambda: bool(a.group().identity_results) and b.subscribed, "both are admitted")
         stolen = IdentityNotification(
             "g1", "bras-a", "127.0.0.1", Role.PRIMARY, Epoch(50, "bras-a"), Position()
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import signal
 import socket
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from rui.backup.identity import Role
+from rui.backup.messages import Result
 from rui_cli.errors import ExitCode
 from rui_cli.launch import Launched, free_ports
 from tests.integration.manager_rig import PASSWORD, FakeRouter, eventually, routers_of, startup
@@ -61,6 +63,30 @@ async def test_killed_at_any_moment_it_loses_nothing(tmp_path: Path) -> None:
             assert stated >= acknowledged, "what was acknowledged is durable"
         await eventually(lambda: b.digest() == a.digest(), "the tables are equal")
         assert b.digest().count == len(a.group().member.table)
+
+
+async def test_a_full_disk_fails_uploads_until_there_is_room(tmp_path: Path) -> None:
+    async with routers_of(tmp_path, PRIMARY, SECONDARY) as (a, b), launched(tmp_path, [a, b]) as manager:
+        a.login(*range(200))
+        await eventually(lambda: b.digest() == a.digest(), "the tables are equal")
+        pid, receipts = manager.pid, a.group().receipts
+        assert pid is not None
+        # The log is written to by append, so it must stay below the bound of any file's size too.
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (64 << 10, hard))
+        held = b.digest()
+        a.login(*range(200, 2000))
+        await eventually(
+            lambda: any(receipt.result is Result.FAILED for receipt in receipts), "an upload fails"
+        )
+        failed = next(receipt for receipt in receipts if receipt.result is Result.FAILED)
+        assert failed.reason
+        assert b.digest().count < 2000
+        assert b.digest().cursor >= held.cursor
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+        await eventually(lambda: b.digest() == a.digest(), "it goes on when there is room")
+        assert manager.running
+        assert manager.starts == 1
 
 
 async def test_it_stops_when_it_is_told_to(tmp_path: Path) -> None:
