@@ -38,7 +38,7 @@ from rui.schema import Schema
 
 PASSWORD = "a password for tests"
 HASH = hash_password(PASSWORD, salt=b"0123456789abcdef")
-WITHIN = 20.0
+WITHIN = 40.0
 """Seconds that anything may take before a test gives up."""
 
 

@@ -153,7 +153,7 @@ class Raw:
 
     async def closed(self) -> bytes:
         """Wait until the server has closed the channel; return what it still sent."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self.reader.read()
 
 

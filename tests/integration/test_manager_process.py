@@ -95,7 +95,7 @@ async def test_it_stops_when_it_is_told_to(tmp_path: Path) -> None:
         process = manager._process
         assert process is not None
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(manager.wait_ended(), 10) == ExitCode.OK
+        assert await asyncio.wait_for(manager.wait_ended(), 30) == ExitCode.OK
         assert "Traceback" not in (tmp_path / "cloud.log").read_text()
 
 

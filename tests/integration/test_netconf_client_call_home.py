@@ -29,7 +29,7 @@ class Caught:
         await self.arrived.put((device, session))
 
     async def next(self) -> tuple[str, ClientSession]:
-        return await asyncio.wait_for(self.arrived.get(), 10)
+        return await asyncio.wait_for(self.arrived.get(), 30)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ async def test_a_stranger_is_refused_and_others_still_come(
     listener.remove_device("gone")
     async with serving(tmp_path / "gone") as stranger:
         with pytest.raises((asyncssh.Error, OSError)):
-            await asyncio.wait_for(stranger.server.call_home("127.0.0.1", port), 10)
+            await asyncio.wait_for(stranger.server.call_home("127.0.0.1", port), 30)
     assert "no device is configured with host key" in capsys.readouterr().out
     assert caught.arrived.empty()
     listener.add_device("friend", target(tmp_path / "friend"))
@@ -141,8 +141,8 @@ async def test_a_callback_that_fails_closes_its_session(tmp_path: Path) -> None:
     listener.add_device("bras-a", target(tmp_path / "a"))
     port = await listener.listen("127.0.0.1", 0)
     async with serving_with(tmp_path / "a", port) as rig:
-        session = await asyncio.wait_for(seen.get(), 10)
-        assert await asyncio.wait_for(session.wait_closed(), 10)
+        session = await asyncio.wait_for(seen.get(), 30)
+        assert await asyncio.wait_for(session.wait_closed(), 30)
         assert session.session_id not in rig.server.sessions
     await listener.close()
 

@@ -56,7 +56,7 @@ def target(rig: Rig, tmp_path: Path) -> Target:
 
 @pytest.fixture
 async def session(target: Target, driver: Driver) -> AsyncIterator[ClientSession]:
-    opened = await connect(target, driver=driver, timeout=10)
+    opened = await connect(target, driver=driver, timeout=30)
     yield opened
     await opened.close()
 
@@ -147,7 +147,7 @@ async def test_receives_notifications_in_order(session: ClientSession, rig: Rig)
     await session.create_subscription("NETCONF")
     for number in range(20):
         rig.server.stream("NETCONF").publish((ALARM % number).encode())
-    await asyncio.wait_for(complete.wait(), 10)
+    await asyncio.wait_for(complete.wait(), 30)
     assert texts == [str(number) for number in range(20)]
 
 
@@ -166,7 +166,7 @@ async def test_a_paused_reader_gets_everything_later(session: ClientSession, rig
     await asyncio.sleep(0.3)
     assert seen == []
     session.resume_reading()
-    await asyncio.wait_for(arrived.wait(), 10)
+    await asyncio.wait_for(arrived.wait(), 30)
 
 
 async def test_a_notification_that_cannot_be_handled_ends_the_session(
@@ -178,7 +178,7 @@ async def test_a_notification_that_cannot_be_handled_ends_the_session(
     session.on_notification(fail)
     await session.create_subscription("NETCONF")
     rig.server.stream("NETCONF").publish((ALARM % "x").encode())
-    assert "could not be handled: LookupError" in await asyncio.wait_for(session.wait_closed(), 10)
+    assert "could not be handled: LookupError" in await asyncio.wait_for(session.wait_closed(), 30)
 
 
 async def test_a_reply_that_does_not_come_times_out_and_the_session_lives_on(
@@ -212,7 +212,7 @@ async def test_is_closed_by_close_session_once(target: Target, driver: Driver, r
 async def test_kills_another_session(session: ClientSession, target: Target) -> None:
     victim = await connect(target)
     await session.kill_session(victim.session_id)
-    await asyncio.wait_for(victim.wait_closed(), 10)
+    await asyncio.wait_for(victim.wait_closed(), 30)
     await victim.close()
 
 
@@ -319,7 +319,7 @@ async def test_somebody_else_listens(target: Target, driver: Driver) -> None:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(ConnectFailed):
             await connect(replace(target, port=port), driver=driver, timeout=1)
-        await asyncio.wait_for(over.wait(), 10)
+        await asyncio.wait_for(over.wait(), 30)
 
 
 async def test_a_device_that_ncclient_does_not_know_is_named(target: Target) -> None:

@@ -35,10 +35,10 @@ async def test_a_frozen_link_is_found_by_keepalive(rig: Rig, target: Target) -> 
         through = replace(target, port=proxy.port, keepalive_interval=0.2, keepalive_count=2)
         session = await connect(through)
         under_way = asyncio.create_task(session.rpc(GET, timeout=60))
-        await asyncio.wait_for(under_way, 5)
+        await asyncio.wait_for(under_way, 30)
         proxy.freeze()
         lost = asyncio.create_task(session.rpc(GET, timeout=60))
-        reason = await asyncio.wait_for(session.wait_closed(), 5)
+        reason = await asyncio.wait_for(session.wait_closed(), 30)
         assert "transport lost" in reason
         assert "keepalive" in reason
         with pytest.raises(SessionClosed, match="keepalive"):
@@ -50,7 +50,7 @@ async def test_a_frozen_link_does_not_hold_up_the_close(rig: Rig, target: Target
     async with Proxy.to(rig.port) as proxy:
         session = await connect_native(replace(target, port=proxy.port), limits=Limits(close_timeout=0.3))
         proxy.freeze()
-        await asyncio.wait_for(session.close(), 5)
+        await asyncio.wait_for(session.close(), 30)
         assert session.closed_reason == "not closed within 0.3 s"
 
 
@@ -61,7 +61,7 @@ async def test_a_frozen_link_does_not_hold_up_the_connecting(rig: Rig, target: T
         with pytest.raises(ConnectFailed, match="no session in time"):
             await asyncio.wait_for(
                 connect(replace(target, port=proxy.port), driver=driver, timeout=0.5),  # type: ignore[arg-type]
-                5,
+                30,
             )
 
 
@@ -134,7 +134,7 @@ async def test_a_server_that_answers_nothing_is_given_up_after_as_many_rpcs_as_m
             *(session.rpc(GET, timeout=0.2 + number / 100) for number in range(3)), return_exceptions=True
         )
         assert [type(result) for result in results] == [ReplyTimeout] * 3
-        assert "3 rpcs in a row were never answered" in await asyncio.wait_for(session.wait_closed(), 5)
+        assert "3 rpcs in a row were never answered" in await asyncio.wait_for(session.wait_closed(), 30)
         with pytest.raises(SessionClosed):
             await session.rpc(GET)
 

@@ -49,7 +49,7 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
 
 @pytest.fixture
 async def session(peer: Peer) -> AsyncIterator[ClientSession]:
-    opened = await connect(peer.target, timeout=10)
+    opened = await connect(peer.target, timeout=30)
     yield opened
     await opened.close()
 
@@ -115,24 +115,24 @@ async def test_receives_notifications(session: ClientSession, peer: Peer) -> Non
 
     session.on_notification(take)
     await session.create_subscription("NETCONF")
-    other = await connect(peer.target, timeout=10)
+    other = await connect(peer.target, timeout=30)
     await other.close()
-    notification = await asyncio.wait_for(arrived, 10)
+    notification = await asyncio.wait_for(arrived, 30)
     assert etree.QName(notification.content).localname.startswith("netconf-session-")
     assert notification.event_time.startswith("20")
 
 
 async def test_learns_that_another_session_killed_it(session: ClientSession, peer: Peer) -> None:
-    victim = await connect(peer.target, timeout=10)
+    victim = await connect(peer.target, timeout=30)
     await session.kill_session(victim.session_id)
-    assert await asyncio.wait_for(victim.wait_closed(), 10)
+    assert await asyncio.wait_for(victim.wait_closed(), 30)
     with pytest.raises(SessionClosed):
         await victim.rpc(GET)
     await victim.close()
 
 
 async def test_closes_with_close_session(peer: Peer) -> None:
-    session = await connect(peer.target, timeout=10)
+    session = await connect(peer.target, timeout=30)
     await session.close()
     assert session.closed_reason == "close-session answered"
     await session.close()
@@ -145,7 +145,7 @@ async def test_trusts_the_key_that_a_file_lists(
     assert isinstance(peer.target.host_key, PinnedKey)
     name = known_hosts_name(peer.target.host, peer.target.port)
     (tmp_path / "hosts").write_text(f"{name} {peer.target.host_key.text}")
-    session = await connect(replace(peer.target, host_key=policy(tmp_path / "hosts")), timeout=10)
+    session = await connect(replace(peer.target, host_key=policy(tmp_path / "hosts")), timeout=30)
     await session.close()
 
 
@@ -153,13 +153,13 @@ async def test_remembers_the_first_key_and_refuses_another(peer: Peer, tmp_path:
     file = tmp_path / "new" / "hosts"
     target = replace(peer.target, host_key=TrustOnFirstUse(file))
     for _ in range(2):
-        session = await connect(target, timeout=10)
+        session = await connect(target, timeout=30)
         await session.close()
     assert len(file.read_text().splitlines()) == 1
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
     file.write_text(f"{known_hosts_name(target.host, target.port)} {other}")
     with pytest.raises(HostKeyRejected, match=r"has changed .* remove the lines of \[127.0.0.1\]") as raised:
-        await connect(target, timeout=10)
+        await connect(target, timeout=30)
     assert str(file) in str(raised.value)
 
 
@@ -173,7 +173,7 @@ async def test_says_when_the_login_is_refused(peer: Peer, tmp_path: Path) -> Non
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(tmp_path / "stranger")
     target = replace(peer.target, client_keys=(tmp_path / "stranger",), password="wrong")
     with pytest.raises(AuthenticationFailed):
-        await connect(target, timeout=10)
+        await connect(target, timeout=30)
 
 
 async def test_says_when_nobody_listens(peer: Peer, unused_tcp_port: int) -> None:
@@ -182,7 +182,7 @@ async def test_says_when_nobody_listens(peer: Peer, unused_tcp_port: int) -> Non
 
 
 async def test_a_frozen_server_is_given_up_in_bounded_time(peer: Peer) -> None:
-    session = await connect(peer.target, timeout=10)
+    session = await connect(peer.target, timeout=30)
     os.kill(peer.netconfd.pid, signal.SIGSTOP)
     try:
         with pytest.raises(ReplyTimeout):

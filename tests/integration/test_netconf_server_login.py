@@ -94,7 +94,7 @@ async def test_a_connection_that_never_logs_in_is_let_go(tmp_path: Path) -> None
         # One that logs in meanwhile is one too many.
         with pytest.raises((asyncssh.Error, OSError)):
             await asyncssh.connect(**options(rig))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await reader.read()
         writer.close()
         async with asyncssh.connect(**options(rig)):
@@ -105,7 +105,7 @@ async def test_a_login_that_is_not_used_is_let_go(tmp_path: Path) -> None:
     async with (
         serving(tmp_path, limits=Limits(hello_timeout=0.3)) as rig,
         asyncssh.connect(**options(rig)) as connection,
-        asyncio.timeout(10),
+        asyncio.timeout(30),
     ):
         await connection.wait_closed()
 

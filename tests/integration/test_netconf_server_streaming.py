@@ -208,7 +208,7 @@ async def test_a_client_that_takes_nothing_is_closed_and_costs_little(tmp_path: 
         await stalled.rpc(SUBSCRIBE)
         stalled.reader.channel.pause_reading()
         stalled.send_message(f'<rpc xmlns="{names.BASE}" message-id="1">{ALL}</rpc>')
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await gone.wait()
         assert list(rig.server.sessions) == [2]
         assert errors(await other.rpc("<get-config><source><running/></source></get-config>")) == []

@@ -49,7 +49,7 @@ async def test_a_full_disk_fails_the_batch_and_nothing_else(tmp_path: Path) -> N
     router = process(site, SECONDARY)
     log = journal(site.data(SECONDARY))
     async with running(router):
-        session = await connect(manager_target(site, SECONDARY), timeout=10.0)
+        session = await connect(manager_target(site, SECONDARY), timeout=30.0)
         assert (await deliver(session, batch(0))).result is Result.STORED
         held = await digest(session)
         size = log.stat().st_size
@@ -68,7 +68,7 @@ async def test_a_full_disk_fails_the_batch_and_nothing_else(tmp_path: Path) -> N
         await session.close()
         await router.kill()
         await router.start()
-        session = await connect(manager_target(site, SECONDARY), timeout=10.0)
+        session = await connect(manager_target(site, SECONDARY), timeout=30.0)
         assert await digest(session) == held
         await session.close()
 
@@ -78,7 +78,7 @@ async def test_a_half_written_block_is_cut_off_and_named(tmp_path: Path) -> None
     router = process(site, SECONDARY)
     log = journal(site.data(SECONDARY))
     async with running(router):
-        session = await connect(manager_target(site, SECONDARY), timeout=10.0)
+        session = await connect(manager_target(site, SECONDARY), timeout=30.0)
         await deliver(session, batch(0))
         held = await digest(session)
         size = log.stat().st_size
@@ -88,7 +88,7 @@ async def test_a_half_written_block_is_cut_off_and_named(tmp_path: Path) -> None
         whole = log.read_bytes()
         log.write_bytes(whole[: size + (len(whole) - size) // 2])
         await router.start()
-        session = await connect(manager_target(site, SECONDARY), timeout=10.0)
+        session = await connect(manager_target(site, SECONDARY), timeout=30.0)
         assert await digest(session) == held
         assert log.stat().st_size == size
         assert (await deliver(session, batch(1))).result is Result.STORED
@@ -103,7 +103,7 @@ async def test_damage_in_the_middle_refuses_to_start(tmp_path: Path) -> None:
     router = process(site, SECONDARY)
     log = journal(site.data(SECONDARY))
     async with running(router):
-        session = await connect(manager_target(site, SECONDARY), timeout=10.0)
+        session = await connect(manager_target(site, SECONDARY), timeout=30.0)
         await deliver(session, batch(0))
         size = log.stat().st_size
         await deliver(session, batch(1))

@@ -91,7 +91,7 @@ async def test_a_cloud_that_acknowledges_nothing_loses_its_session(tmp_path: Pat
     async with running(process(site, PRIMARY)), Cloud.at(manager_target(site, PRIMARY)) as cloud:
         await cloud.admit()
         await cloud.batches.get()
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(30.0):
             await cloud.session.wait_closed()
 
 
@@ -125,7 +125,7 @@ async def test_an_acknowledgement_from_elsewhere_is_refused(tmp_path: Path) -> N
         await cloud.admit()
         batch = await cloud.batches.get()
         receipt = wire.encode_receipt(cloud.replica.apply(batch))
-        stranger = await connect(site.target(PRIMARY), timeout=10.0)
+        stranger = await connect(site.target(PRIMARY), timeout=30.0)
         try:
             with pytest.raises(RpcError, match="send identity-result first"):
                 await stranger.rpc(receipt)

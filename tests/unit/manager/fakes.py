@@ -72,7 +72,7 @@ class FakeLinks:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until something that devices were told holds."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not holds():
                 self._changed.clear()
                 await self._changed.wait()

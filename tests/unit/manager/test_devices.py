@@ -42,7 +42,7 @@ class Owner:
         self._note(f"unreachable: {reason}")
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not holds():
                 self._changed.clear()
                 await self._changed.wait()

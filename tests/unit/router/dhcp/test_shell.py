@@ -37,7 +37,7 @@ class Peer:
         self._socket.sendto(packet, to)
 
     async def receive(self) -> bytes:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await asyncio.get_running_loop().sock_recv(self._socket, 65535)
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class World:
         return event
 
     async def next_event(self) -> SubscriberEvent:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self.events.get()
 
 
