@@ -90,7 +90,7 @@ class Group:
         self._perform()
         try:
             async with asyncio.timeout(_STOP_WITHIN):
-                await self.room()
+                await self.written()
         except TimeoutError:
             log.error("changes-not-written", group=self.config.id, count=self.member.waiting_for_disk)
         if self._timer is not None:
@@ -129,6 +129,12 @@ class Group:
     async def room(self) -> None:
         """Wait until the disk has caught up; for whoever brings more users than it can take at once."""
         while self.member.waiting_for_disk:
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def written(self) -> None:
+        """Wait until nothing is on its way to the disk: users, the claim, facts."""
+        while self.journal.busy or self.member.waiting_for_disk:
             self._progress.clear()
             await self._progress.wait()
 

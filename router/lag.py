@@ -34,8 +34,8 @@ class LagMeter:
         self._durable = version
         self._samples.append((version, now))
         if len(self._samples) > _SAMPLES:
-            # Every second one goes: the age of what is long overdue is then known less exactly
-            self._samples = deque(list(self._samples)[1::2])
+            # Every second one goes, the newest stays: what is long overdue is then dated less exactly
+            self._samples = deque(list(self._samples)[::-2][::-1])
 
     def acknowledged(self, cursor: Version) -> None:
         """Forget what a replica holds."""

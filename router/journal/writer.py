@@ -38,6 +38,8 @@ class GroupJournal:
         self.counters = JournalCounters()
         self.octets = recovered.octets
         self.changes = recovered.changes
+        self.busy = 0
+        """How many appends are under way."""
         self._older_changes = 0
         """How many changes are on disk, superseded ones too."""
         self._writer = writer
@@ -60,6 +62,7 @@ class GroupJournal:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._appended, future, changes, written)
 
+        self.busy += 1
         self._thread.submit(self._append, frames).add_done_callback(done)
 
     async def rotate(self) -> int:
@@ -87,6 +90,7 @@ class GroupJournal:
 
     def _appended(self, future: Future[int], changes: int, written: Written) -> None:
         error = future.exception()
+        self.busy -= 1
         if error is None:
             self.counters.appends += 1
             self.counters.octets += future.result()

@@ -6,6 +6,7 @@ import re
 from binascii import b2a_base64, unhexlify
 from socket import inet_ntoa
 from typing import NamedTuple
+from xml.sax.saxutils import escape
 
 from router.config import AddressPool, PortConfig, SimulatedSource
 from rui.backup.record import UserInfo, date_and_time
@@ -19,12 +20,19 @@ _EXPIRY = re.compile(rb"(<lease-expiry>)[^<]*(</lease-expiry>)")
 _DELEGATIONS = 1 << 23
 
 
+class Port(NamedTuple):
+    """The name of a port, as octets and as text of XML."""
+
+    name: bytes
+    text: bytes
+
+
 class Access(NamedTuple):
-    """Where an invented user is behind: VLANs and the name of the port."""
+    """Where an invented user is behind."""
 
     outer_vlan: int
     inner_vlan: int
-    port: bytes
+    port: Port
 
 
 class Inventor:
@@ -39,7 +47,7 @@ class Inventor:
     ) -> None:
         self._name = group.encode()
         self._source = source
-        self._ports = [Access(port.outer_vlan, port.inner_vlan, port.logical_port.encode()) for port in ports]
+        self._ports = [Access(port.outer_vlan, port.inner_vlan, _port(port.logical_port)) for port in ports]
         self._first = int(source.first_ipv4_address)
         self._front = b"02:%02x" % (source.seed & 0xFF)
         pool = next((pool.name for pool in pools if source.first_ipv4_address in pool.network), None)
@@ -63,7 +71,7 @@ class Inventor:
         """Return the record of a user who gets online ``now``, in seconds since 1970."""
         outer, inner, port = self._access(number)
         mac = self._mac(number)
-        circuit = b"%s/%s:%d.%d" % (self._name, port, outer, inner)
+        circuit = b"%s/%s:%d.%d" % (self._name, port.name, outer, inner)
         option_82 = b"\x01%c%s\x02%c%s" % (len(circuit), circuit, len(mac), mac)
         start, expiry = self._lease(now)
         return self._template % {
@@ -77,8 +85,8 @@ class Inventor:
             b"expiry": expiry,
             b"client": b2a_base64(b"\x01" + unhexlify(mac.replace(b":", b"")), newline=False),
             b"option-82": b2a_base64(option_82, newline=False),
-            b"circuit": circuit,
-            b"port": port,
+            b"circuit": b"%s/%s:%d.%d" % (self._name, port.text, outer, inner),
+            b"port": port.text,
         }
 
     def renewed(self, record: bytes, now: float) -> bytes:
@@ -101,7 +109,14 @@ class Inventor:
         if self._ports:
             return self._ports[number % len(self._ports)]
         line, inner = divmod(number, 4000)
-        return Access(100 + line % 3900, 1 + inner, b"port-%d" % (1 + line % 48))
+        return Access(100 + line % 3900, 1 + inner, _LINES[line % len(_LINES)])
+
+
+def _port(name: str) -> Port:
+    return Port(name.encode(), escape(name).encode())
+
+
+_LINES = [_port(f"port-{number}") for number in range(1, 49)]
 
 
 def _ipv6(number: int) -> bytes:

@@ -34,7 +34,7 @@ def make_site(
     router_leaves: Mapping[str, Content] | None = None,
 ) -> Site:
     """Write the files of two routers; by default nobody gets online by himself."""
-    users = {"arrivals": "0", "mean-hold-time": "0", "lease-time": "4000000", **(simulated or {})}
+    users = {"arrivals": "0", "mean-hold-time": "0", "lease-time": "4000000000", **(simulated or {})}
     group = Group(GROUP, PRIMARY, (SECONDARY,), simulated=users, router_leaves=router_leaves or {})
     site = Site(folder, [group])
     site.ports.update(dict.fromkeys(site.routers, 0))
