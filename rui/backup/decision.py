@@ -68,8 +68,8 @@ _UP, _DOWN, _DEGRADED, _UNKNOWN = LinkState.UP, LinkState.DOWN, LinkState.DEGRAD
 def decide(links: Links, fault_policy: Policy, *, waited: bool) -> Path:
     """Return the path for the links; ``waited`` says that the max-wait of ``confirm`` has passed.
 
-    Row by row the table of docs/failover.md. A link of which nothing is known yet is no reason to leave the
-    cloud, except that b unknown, after the query tries, starts local backup as well.
+    Row by row the table of docs/failover.md. Where the peer does not answer queries its link is unknown: local
+    backup is then started as well.
     """
     if links.c is not _UP:
         return Path.HOLD if links.a.bad else Path.CLOUD
@@ -84,7 +84,7 @@ def decide(links: Links, fault_policy: Policy, *, waited: bool) -> Path:
                 return Path.BOTH if impatient else Path.WAITING
             return Path.CLOUD if links.b is _UP else Path.BOTH
         case LinkState.UNKNOWN:
-            return Path.CLOUD
+            return Path.CLOUD if links.b is _UP else Path.BOTH
 
 
 def communication_status(links: Links) -> str:
@@ -92,6 +92,7 @@ def communication_status(links: Links) -> str:
 
     One link's timeout alone is a short disconnection and leaves it normal; poor quality of either does not.
     """
-    if _DEGRADED in (links.a, links.b) or (links.a is _DOWN and links.b is not _UP):
+    clouds = (links.a, links.b)
+    if _DEGRADED in clouds or (_DOWN in clouds and _UP not in clouds):
         return "abnormal"
     return "normal"

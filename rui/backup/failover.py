@@ -187,6 +187,7 @@ class Decider:
         self._starting = False
         self._tries = 0
         self._ask_deadline: float | None = None
+        self._ask_again_at = now
         self._wait_deadline: float | None = None
         self._start_not_before = now
         self._all_up_since: float | None = None
@@ -225,6 +226,9 @@ class Decider:
             return
         if not state.bad:
             self._stop_asking()
+            if self.theirs is LinkState.UNKNOWN and self.rbs is LinkState.UP:
+                self._ask(now)
+                return
         self._decide(_OWN.get(state, ""), now)
 
     def rbs_link(self, state: LinkState, now: float) -> None:
@@ -277,6 +281,7 @@ class Decider:
             return
         self._stop_asking()
         self.theirs = LinkState.UNKNOWN
+        self._ask_again_at = now + self.options.max_wait
         self._decide("answered-bad", now)
 
     def started(self, now: float) -> None:
@@ -302,11 +307,13 @@ class Decider:
         """Do what is due."""
         if self._ask_deadline is not None and now >= self._ask_deadline:
             self.query_failed(now)
+        elif self._ask_again_due is not None and now >= self._ask_again_due:
+            self._ask(now)
         self._decide("answered-bad", now)
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`handle_timer` is due next, None for never."""
-        times = [self._ask_deadline]
+        times = [self._ask_deadline, self._ask_again_due]
         if self._wait_deadline is not None and self.path in (Path.REESTABLISHING, Path.WAITING):
             times.append(self._wait_deadline)
         if self._all_up_since is not None and self.path.local and not self._held:
@@ -320,6 +327,12 @@ class Decider:
         drained = list(self._outputs)
         self._outputs.clear()
         return drained
+
+    @property
+    def _ask_again_due(self) -> float | None:
+        """When to ask again what was not answered; an unknown link must not keep local backup up for ever."""
+        unknown = self.theirs is LinkState.UNKNOWN and self.rbs is LinkState.UP
+        return self._ask_again_at if unknown and not self.asking else None
 
     def _policy(self, state: LinkState) -> Policy:
         return self.options.degraded_policy if state is LinkState.DEGRADED else self.options.fault_policy

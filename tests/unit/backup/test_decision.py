@@ -25,7 +25,8 @@ ROWS = [
     ({UP}, {UP}, {DEGRADED, UNKNOWN}, Path.BOTH, Path.BOTH),
     (NOT_UP, {UP, UNKNOWN}, ANY, Path.CLOUD, Path.CLOUD),
     (NOT_UP, BAD, ANY, Path.HOLD, Path.HOLD),
-    ({UP}, {UNKNOWN}, ANY, Path.CLOUD, Path.CLOUD),
+    ({UP}, {UNKNOWN}, {UP}, Path.CLOUD, Path.CLOUD),
+    ({UP}, {UNKNOWN}, NOT_UP, Path.BOTH, Path.BOTH),
 ]
 COMBINATIONS = list(itertools.product(LinkState, repeat=3))
 
@@ -53,6 +54,7 @@ def test_every_combination_has_exactly_one_row_and_follows_it(
         (DEGRADED, UP, "abnormal"),
         (UP, DEGRADED, "abnormal"),
         (DOWN, UNKNOWN, "abnormal"),
+        (UNKNOWN, DOWN, "abnormal"),
     ],
 )
 def test_the_verdict_on_the_cloud(a: LinkState, b: LinkState, verdict: str) -> None:

@@ -183,6 +183,51 @@ def test_an_unanswered_query_is_repeated_and_then_local_backup_starts() -> None:
     assert end.theirs is UNKNOWN
 
 
+@pytest.mark.parametrize("role", Role)
+def test_an_unknown_link_is_asked_for_again(role: Role) -> None:
+    """Else local backup would go on for ever: the other end tells only of changes."""
+    end = decider(role)
+    end.own_link(DOWN, 3.0)
+    for now in (3.5, 4.0, 4.5):
+        end.handle_timer(now)
+    end.started(4.5)
+    assert (end.theirs, end.local) == (UNKNOWN, True)
+    end.outputs()
+    assert end.next_deadline() == 34.5
+    end.handle_timer(34.5)
+    assert said(end.outputs()) == [("ask", FIG[role][0])]
+    for now in (35.0, 35.5, 36.0):
+        end.handle_timer(now)
+    end.outputs()
+    end.own_link(UP, 40.0)
+    assert said(end.outputs()) == [("ask", FIG[role][0])]
+    end.answer(UP, 40.1)
+    end.caught_up(True, 41.0)
+    end.handle_timer(45.1)
+    assert end.path is Path.CLOUD
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_lost_session_ends_local_backup_and_a_new_one_starts_it_again(role: Role) -> None:
+    """Though the channel never counted as down."""
+    end = decider(role, IMMEDIATE)
+    end.own_link(DOWN, 3.0)
+    end.started(3.1)
+    end.outputs()
+    end.session_lost(5.0)
+    assert not end.local
+    end.handle_timer(5.5)
+    assert end.outputs() == []
+    end.session_opened(5.6)
+    assert said(end.outputs()) == [("start", FIG[role][1])], "at once, without the pause"
+
+
+def test_a_poor_channel_ends_local_backup_and_says_so() -> None:
+    end = local_at(3.0)
+    end.rbs_link(DEGRADED, 5.0)
+    assert said(end.outputs()) == [("stop",), ("hold", "")]
+
+
 def test_a_link_that_returns_during_the_query_ends_it() -> None:
     end = decider()
     end.own_link(DOWN, 3.0)
