@@ -68,8 +68,8 @@ _UP, _DOWN, _DEGRADED, _UNKNOWN = LinkState.UP, LinkState.DOWN, LinkState.DEGRAD
 def decide(links: Links, fault_policy: Policy, *, waited: bool) -> Path:
     """Return the path for the links; ``waited`` says that the max-wait of ``confirm`` has passed.
 
-    Row by row the table of docs/failover.md. Where the peer does not answer queries its link is unknown: local
-    backup is then started as well.
+    Row by row the table of docs/failover.md. Where the peer does not answer queries its link is unknown:
+    local backup is then started as well.
     """
     if links.c is not _UP:
         return Path.HOLD if links.a.bad else Path.CLOUD
