@@ -13,7 +13,7 @@ from rui.netconf.errors import RpcError
 BACKUP = "urn:rui-cloud:yang:backup"
 USER_INFO = "urn:rui-cloud:yang:user-info"
 _KEY_LEAVES = ("mac-address", "outer-vlan", "inner-vlan")
-_DIGEST_SECONDS = 10.0
+_DIGEST_SECONDS = 60.0
 _RECORDS_SECONDS = 60.0
 
 

@@ -1,0 +1,90 @@
+"""Runs rows from the command line: shows what is measured, writes JSON, ends by itself."""
+
+import asyncio
+import io
+import json
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from netconf_client import NetconfClientError
+from rui.netconf.errors import RpcError
+from rui_cli import logs
+from rui_cli.bench import machine
+from rui_cli.bench.results import Result, Run, Spread, shown
+from rui_cli.bench.rows import Row
+from rui_cli.errors import CliError, ExitCode
+
+_WIDTH = 140
+
+
+def run(rows: Sequence[tuple[Row, int | None, Path | None]], *, repeat: int, keep: bool) -> ExitCode:
+    """Measure rows, each with so many users (None: its own number) into a JSON file, and show a table."""
+    machine.check_platform()
+    for _, _, path in rows:
+        if path is not None and not path.parent.is_dir():
+            raise CliError(f"{path}: there is no such folder", remedy=f"mkdir -p {path.parent}")
+    console = Console(soft_wrap=True, stderr=True)
+    results: list[Result] = []
+    try:
+        for row, users, path in rows:
+            result = asyncio.run(_measure(row, users or row.users, repeat=repeat, keep=keep, console=console))
+            results.append(result)
+            if path is not None:
+                path.write_text(json.dumps(result.as_json(), indent=2) + "\n")
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return ExitCode.INTERRUPTED
+    except (NetconfClientError, RpcError, TimeoutError) as error:
+        raise CliError(f"the run broke off: {error}", exit_code=ExitCode.CHECK_FAILED) from error
+    screen = Console()
+    # Into a file no line is cut short.
+    (screen if screen.is_terminal else Console(width=_WIDTH)).print(table(results))
+    return ExitCode.OK
+
+
+async def _measure(row: Row, users: int, *, repeat: int, keep: bool, console: Console) -> Result:
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    runs = []
+    # What this process itself does over NETCONF is no part of the picture.
+    with io.StringIO() as forgotten:
+        logs.configure(stream=forgotten)
+        for number in range(repeat):
+            load = machine.load()
+            console.print(f"{row.name}: run {number + 1} of {repeat}, {users:,} users, load {load:.2f}")
+            beside = await row.beside(users)
+            figures, others = await row.measure(users, keep=keep)
+            runs.append(Run(figures, beside, load, others))
+            console.print("  " + ", ".join(f"{name} {shown(value)}" for name, value in figures.items()))
+    return Result(row.name, users, row.aims, row.beside_what, row.for_scale, machine.describe(), tuple(runs))
+
+
+def table(results: Sequence[Result]) -> Table:
+    """Return the results for people."""
+    names = ("row", "users", "figure", "median (range)", "aim", "beside it", "ratio", "others' cores")
+    view = Table(*names, box=box.SIMPLE_HEAD)
+    for result in results:
+        figures, beside = result.figures, result.beside
+        others = Spread.of([run.others for run in result.runs])
+        for aim in result.aims:
+            spread, ratio = figures[aim.figure], result.ratio(aim)
+            met = aim.met(spread.median)
+            view.add_row(
+                result.row,
+                f"{result.users:,}",
+                aim.figure,
+                f"{shown(spread.median)} ({shown(spread.low)}-{shown(spread.high)})",
+                ""
+                if aim.limit is None
+                else f"{aim.bound.value} {shown(aim.limit)}: {'met' if met else 'missed'}",
+                shown(beside[aim.beside].median) if aim.beside else "",
+                f"{ratio:.2g}" if ratio is not None else "",
+                f"{others.median:.2f}",
+                style="" if met else "yellow",
+            )
+    return view

@@ -1,0 +1,88 @@
+"""The rows: what is measured, with how many users, what it should be, and what it is compared with."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rui_cli.bench import bounds, catchup, get, latency, memory, replication
+from rui_cli.bench.results import Aim, Bound
+
+
+class Measure(Protocol):
+    """One run of a row."""
+
+    def __call__(self, users: int, *, keep: bool = False) -> Awaitable[tuple[dict[str, float], float]]:
+        """Return the figures, and how many cores everybody else on the machine used meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: ``beside`` measures the lower bound that ``beside_what`` describes; ``for_scale`` is text."""
+
+    name: str
+    users: int
+    aims: tuple[Aim, ...]
+    measure: Measure
+    beside: Callable[[int], Awaitable[dict[str, float]]]
+    beside_what: str
+    for_scale: str = ""
+
+
+ROWS = (
+    Row(
+        "replication",
+        200_000,
+        (Aim("users_per_s", Bound.AT_LEAST, 25_000, "users_per_s"),),
+        replication.measure,
+        bounds.replication,
+        "plain SQLite inserts of the same records, WAL, synchronous=FULL, 1000 a transaction, one process",
+        "Kea HA hot-standby on such a machine: 2,500 leases/s",
+    ),
+    Row(
+        "latency",
+        10_000,
+        (Aim("p50_ms", Bound.AT_MOST, 5.0, "p50_ms"), Aim("p99_ms", Bound.AT_MOST, 20.0, "p99_ms")),
+        latency.measure,
+        bounds.latency,
+        "write and fdatasync, TCP to a process that does the same, and back to a third write, one at a time",
+        "Kea HA at 2,000 leases/s, REQUEST to ACK: p50 0.92 ms, p99 3.15 ms (in memory, one copy)",
+    ),
+    Row(
+        "catchup",
+        200_000,
+        (Aim("users_per_s", Bound.AT_LEAST, 50_000, "users_per_s"),),
+        catchup.measure,
+        bounds.catchup,
+        "1000 records at a time from SQLite over TCP to a process that writes and syncs them",
+        "Kea: an empty standby fetches 13,600 to 27,900 leases/s",
+    ),
+    Row(
+        "memory",
+        1_000_000,
+        (
+            Aim("bytes_per_user", Bound.AT_MOST, 1536, "bytes_per_user"),
+            Aim("manager_bytes_per_user", Bound.AT_MOST, 200),
+            Aim("start_seconds", Bound.AT_MOST, 30.0),
+        ),
+        memory.measure,
+        bounds.memory,
+        "the same records in one Python dict of bytes by key",
+    ),
+    Row(
+        "get",
+        100_000,
+        (
+            Aim("users_per_s", Bound.AT_LEAST, beside="users_per_s"),
+            Aim("extra_mb", Bound.AT_MOST, 100),
+            Aim("p50_ms", Bound.AT_MOST, 10.0, "p50_ms"),
+        ),
+        get.measure,
+        bounds.get,
+        "as many octets over TCP from a process that has them, and round trips of one octet",
+    ),
+)
+
+
+def find(name: str) -> Row:
+    """Return a row by its name; KeyError if there is none."""
+    return {row.name: row for row in ROWS}[name]
