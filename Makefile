@@ -19,7 +19,7 @@ demo: $(STAMP)  ## A manager and two routers on loopback, a crash in the middle,
 	@$(BIN)/rui demo --json out/demo.json $(ARGS)
 
 test: $(STAMP)  ## The whole test suite (ARGS=...); needs no root
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 check: style types model arrows  ## Style, types, the YANG modules, the direction of the imports, the documents
 

@@ -99,7 +99,7 @@ def test_a_host_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
         load_or_create_host_key(file)
 
 
-@pytest.mark.parametrize("content", [b"", b"rubbish", LINE.encode()])
+@pytest.mark.parametrize("content", [b"", b"rubbish", LINE.encode()], ids=["empty", "rubbish", "public"])
 def test_a_file_that_is_no_key_is_refused_and_kept(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "host_key"
     file.write_bytes(content)
