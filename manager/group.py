@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Protocol
 
@@ -38,9 +39,12 @@ from rui.backup.messages import Batch, Position, Quarantined
 from rui.backup.source import WantPage
 from rui.backup.table import Page, Slice
 from rui.backup.trace import Milestone, Trace
+from rui.backup.version import Version
 from rui.netconf.errors import RpcError
 
 log = structlog.get_logger()
+
+_PROGRESS_DELAY = 0.25
 
 
 class Links(Protocol):
@@ -55,10 +59,10 @@ class Links(Protocol):
     def give_up(self, device: str, reason: str) -> None:
         """End the device's session; it is set up anew."""
 
-    def taken(self, device: str) -> None:
-        """A batch of the device waits for its receipt from now on."""
+    def taken(self, device: str, records: int) -> None:
+        """A batch of so many records of the device waits for its receipt from now on."""
 
-    def released(self, device: str) -> None:
+    def released(self, device: str, records: int) -> None:
         """A batch of the device has got its receipt: more may be read from it."""
 
 
@@ -91,6 +95,8 @@ class Group:
         self._timer: asyncio.TimerHandle | None = None
         self._due: float | None = None
         self._closed = False
+        self._progress: dict[str, Version] = {}
+        self._waiting: dict[str, deque[int]] = {}
 
     @property
     def name(self) -> str:
@@ -104,12 +110,14 @@ class Group:
 
     def upload(self, device: str, batch: Batch, quarantined: tuple[Quarantined, ...]) -> None:
         """Take a batch from a device's session (S502)."""
-        self._links.taken(device)
+        self._waiting.setdefault(device, deque()).append(len(batch.changes))
+        self._links.taken(device, len(batch.changes))
         self.cloud.upload(device, batch, quarantined)
         self._drain()
 
     def device_down(self, device: str, reason: str) -> None:
-        """The session with the device is gone."""
+        """The session with the device is gone: what waits is not answered any more."""
+        self._waiting.pop(device, None)
         self.cloud.device_down(device, reason)
         self._drain()
 
@@ -129,6 +137,7 @@ class Group:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
+        self._flush_progress()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -147,13 +156,14 @@ class Group:
                 self._spawn(self._apply(output))
             case Acknowledge():
                 self._spawn(self._acknowledge(output))
-                self._links.released(output.device)
+                # Receipts come in the order of the uploads.
+                self._links.released(output.device, self._waiting[output.device].popleft())
             case Deliver():
                 self._spawn(self._deliver(output))
             case Read():
                 self._read(output)
             case Delivered():
-                self._store.delivered(self.name, output.device, output.cursor)
+                self._note_progress(output.device, output.cursor)
                 if self._trace is not None:
                     self._trace(self.name, Milestone.DELIVERED, output.cursor)
             case Report():
@@ -222,6 +232,17 @@ class Group:
             answer = Forgotten(found.floor) if isinstance(found, NeedsSnapshot) else found
             self.cloud.read(output.device, output.ticket, answer, self._now())
         self._drain()
+
+    def _note_progress(self, device: str, cursor: Version) -> None:
+        """Have a secondary's progress noted soon: each note wakes the store's writer, and none is urgent."""
+        if not self._progress:
+            asyncio.get_running_loop().call_later(_PROGRESS_DELAY, self._flush_progress)
+        self._progress[device] = cursor
+
+    def _flush_progress(self) -> None:
+        for device, cursor in self._progress.items():
+            self._store.delivered(self.name, device, cursor)
+        self._progress.clear()
 
     # The devices
 

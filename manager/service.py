@@ -24,8 +24,9 @@ from rui.schema import Schema
 log = structlog.get_logger()
 
 MAX_GROUPS = 10_000
-# A device may have so many batches in the store's hands before its session is read no further.
-_MAX_WAITING = 64
+# A device may have so much in the store's hands before its session is read no further.
+_MAX_BATCHES = 64
+_MAX_RECORDS = 16_000
 
 EventSink = Callable[[str, str, str, str, int], None]
 """Takes event-id, device, group, reason and count; device and group may be empty."""
@@ -66,7 +67,7 @@ class Service:
         self.links: dict[str, DeviceLink] = {}
         self._rng = rng
         self._tell = tell
-        self._waiting: dict[str, int] = {}
+        self._waiting: dict[str, list[int]] = {}
         self._inbox = Inbox(schema, self.group)
 
     async def start(self) -> None:
@@ -133,13 +134,17 @@ class Service:
         if link is not None:
             link.give_up(reason)
 
-    def taken(self, device: str) -> None:
+    def taken(self, device: str, records: int) -> None:
         """A batch of the device waits for its receipt."""
-        self._waiting[device] = self._waiting.get(device, 0) + 1
+        waiting = self._waiting.setdefault(device, [0, 0])
+        waiting[0] += 1
+        waiting[1] += records
 
-    def released(self, device: str) -> None:
+    def released(self, device: str, records: int) -> None:
         """A batch of the device has got its receipt."""
-        self._waiting[device] = self._waiting.get(device, 0) - 1
+        waiting = self._waiting.setdefault(device, [0, 0])
+        waiting[0] -= 1
+        waiting[1] -= records
         link = self.links.get(device)
         if link is not None:
             link.released()
@@ -160,8 +165,9 @@ class Service:
             self.give_up(device, f"it sent what cannot be used: {error}")
 
     def busy(self, device: str) -> bool:
-        """Say whether enough of the device's batches wait for the store."""
-        return self._waiting.get(device, 0) >= _MAX_WAITING
+        """Say whether enough of the device's uploads wait for the store."""
+        batches, records = self._waiting.get(device, (0, 0))
+        return batches >= _MAX_BATCHES or records >= _MAX_RECORDS
 
     def connected(self, device: str, where: str) -> None:
         """The session with a device is up."""

@@ -21,8 +21,10 @@ from rui.backup.version import Version
 from rui.backup.wire import IDENTITY
 from rui.netconf import names
 
-# Counting a group's records reads all of them, so what was counted a moment ago is good enough.
+# Counting a group's records reads all of them, so what was counted a moment ago is good enough: counting may
+# take up to a twentieth of the time.
 _COUNT_AGE = 5.0
+_COUNT_SHARE = 20
 
 
 class CloudState:
@@ -33,13 +35,14 @@ class CloudState:
         self._started = time.time()
         self._counts: dict[str, tuple[float, Digest]] = {}
         self._counting: asyncio.Task[None] | None = None
+        self._count_age = _COUNT_AGE
 
     def learn(self, group: str, digest: Digest) -> None:
         """Take a digest that somebody has asked for."""
         self._counts[group] = (time.monotonic(), digest)
 
     def read(self) -> etree._Element:
-        """Return the state as it is now; record counts may be some seconds old."""
+        """Return the state as it is now; record counts may be some seconds old, of large groups more."""
         self._count()
         state = _element(NAMESPACE, "cloud-state")
         _leaves(state, ("store-id", self._service.store.store_id), ("started", _time(self._started)))
@@ -109,17 +112,19 @@ class CloudState:
         old = [
             name
             for name in self._service.groups
-            if now - self._counts.get(name, (float("-inf"), None))[0] > _COUNT_AGE
+            if now - self._counts.get(name, (float("-inf"), None))[0] > self._count_age
         ]
         if old and (self._counting is None or self._counting.done()):
             self._counting = asyncio.get_running_loop().create_task(self._renew(old))
 
     async def _renew(self, groups: Iterable[str]) -> None:
+        started = time.monotonic()
         for name in groups:
             try:
                 self.learn(name, (await self._service.store.digest(name)).digest)
             except StoreError:
                 return
+        self._count_age = max(_COUNT_AGE, _COUNT_SHARE * (time.monotonic() - started))
 
 
 class Identities:

@@ -64,11 +64,11 @@ class FakeLinks:
         self.given_up.append(f"{device}: {reason}")
         self._changed.set()
 
-    def taken(self, device: str) -> None:
-        self.waiting += 1
+    def taken(self, device: str, records: int) -> None:
+        self.waiting += records
 
-    def released(self, device: str) -> None:
-        self.waiting -= 1
+    def released(self, device: str, records: int) -> None:
+        self.waiting -= records
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until something that devices were told holds."""
