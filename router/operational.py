@@ -93,6 +93,8 @@ class LinkStatusTree:
         decider = peer.decider
         if decider is None:
             entry.leaf("reason", "said by the initiator")
+            if peer.informant is not None and peer.informant.waiting:
+                entry.leaf("waiting-for", "this device's link to the cloud, as the initiator said")
             return
         entry.leaf("reason", f"{decider.step} {decider.reason}".strip())
         entry.leaf("since", _time(self._switch.wall(decider.since)))

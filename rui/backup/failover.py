@@ -392,8 +392,8 @@ class Decider:
             if not own:
                 self._outputs.append(TellWait(STEPS[self.role, "tell-wait"]))
         step = STEPS.get((self.role, what), "")
-        if path is Path.HOLD:
-            step = ""
+        if path is Path.HOLD or (path is Path.CLOUD and self.path.local):
+            step = ""  # no step of the figures: [0245], and the way back
         elif path is Path.CLOUD and self.path is Path.WAITING:
             step = self.step  # obtaining what came meanwhile belongs to the step that waited [0175, 0191]
         links = self.links

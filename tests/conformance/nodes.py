@@ -33,13 +33,6 @@ class Node(Protocol):
     def take(self, step: etree._Element, now: float) -> Iterable[etree._Element]: ...
 
 
-def node(kind: str, attributes: Mapping[str, str], schema: Schema) -> Node:
-    """Return the node that a case names: primary, secondary or cloud."""
-    if kind == "cloud":
-        return CloudNode(attributes, schema)
-    return MemberNode(Role(kind), attributes, schema)
-
-
 class MemberNode:
     """A router's part in the group."""
 
@@ -57,6 +50,11 @@ class MemberNode:
         self._tag = 0
 
     def take(self, step: etree._Element, now: float) -> Iterable[etree._Element]:
+        self.step(step, now)
+        return self._drain(now)
+
+    def step(self, step: etree._Element, now: float) -> None:
+        """Hand one input to the member."""
         member = self._member
         match etree.QName(step).localname:
             case "start":
@@ -89,7 +87,6 @@ class MemberNode:
                 self._deliver(step)
             case other:
                 raise AssertionError(f"a member takes no {other}")
-        return self._drain(now)
 
     def _deliver(self, step: etree._Element) -> None:
         batch = wire.decode_batch(step, etree.tostring(step))
@@ -106,16 +103,16 @@ class MemberNode:
         for output in self._member.outputs():
             match output:
                 case Append(frames):
-                    yield _element("append", {}, map(_frame, frames))
+                    yield make_element("append", {}, map(_frame, frames))
                 case Answer(tag, receipt):
                     self._schema.check_output(wire.DELIVER, wire.receipt_children(receipt))
-                    yield _element("answer", {"to": str(tag)}, wire.receipt_children(receipt))
+                    yield make_element("answer", {"to": str(tag)}, wire.receipt_children(receipt))
                 case Notify(notification):
                     element = wire.encode_identity(notification)
                     self._schema.check_notification(element)
                     yield element
         while (batch := self._member.next_upload(now)) is not None:
-            element = _batch(batch, wire.UPLOAD)
+            element = batch_element(batch, wire.UPLOAD)
             self._schema.check_notification(element)
             yield element
 
@@ -178,61 +175,61 @@ class CloudNode:
     def _write(self, output: cloud_outputs.Output) -> etree._Element:
         match output:
             case cloud_outputs.Claim(epoch):
-                return _element("claim", {"epoch": str(epoch)})
+                return make_element("claim", {"epoch": str(epoch)})
             case cloud_outputs.Keep(entry):
                 what = {"device": entry.device, "address": entry.address, "role": entry.role.value}
-                return _element("keep", {**what, "epoch": str(entry.epoch), "reason": entry.reason})
+                return make_element("keep", {**what, "epoch": str(entry.epoch), "reason": entry.reason})
             case cloud_outputs.Apply(device, ticket, batch, _):
-                return _element(
-                    "apply", {"device": device, "ticket": str(ticket)}, [_batch(batch, wire.UPLOAD)]
+                return make_element(
+                    "apply", {"device": device, "ticket": str(ticket)}, [batch_element(batch, wire.UPLOAD)]
                 )
             case cloud_outputs.Identify(device, result):
                 element = wire.encode_identity_result(result)
                 self._schema.check_rpc(element)
-                return _element("send", {"device": device}, [element])
+                return make_element("send", {"device": device}, [element])
             case cloud_outputs.Acknowledge(device, receipt):
                 element = wire.encode_receipt(receipt)
                 self._schema.check_rpc(element)
-                return _element("send", {"device": device}, [element])
+                return make_element("send", {"device": device}, [element])
             case cloud_outputs.Read(device, ticket, want, _):
                 where = (
                     {"first-bucket": str(want.first)}
                     if isinstance(want, WantPage)
                     else {"after": str(want.after)}
                 )
-                return _element("read", {"device": device, "ticket": str(ticket), **where})
+                return make_element("read", {"device": device, "ticket": str(ticket), **where})
             case cloud_outputs.Deliver(device, ticket, batch):
-                element = _batch(batch, wire.DELIVER)
+                element = batch_element(batch, wire.DELIVER)
                 self._schema.check_rpc(element)
-                return _element("send", {"device": device, "ticket": str(ticket)}, [element])
+                return make_element("send", {"device": device, "ticket": str(ticket)}, [element])
             case cloud_outputs.Instruct(device, last):
-                element = _element(f"{{{wire.BACKUP}}}download-user-info", {})
+                element = make_element(f"{{{wire.BACKUP}}}download-user-info", {})
                 for name, text in (("group-id", GROUP), ("last", str(last))):
                     etree.SubElement(element, f"{{{wire.BACKUP}}}{name}").text = text
                 self._schema.check_rpc(element)
-                return _element("send", {"device": device}, [element])
+                return make_element("send", {"device": device}, [element])
             case cloud_outputs.Delivered(device, cursor):
-                return _element("note-delivered", {"device": device, "cursor": str(cursor)})
+                return make_element("note-delivered", {"device": device, "cursor": str(cursor)})
             case cloud_outputs.GiveUp(device, reason):
-                return _element("give-up", {"device": device, "reason": reason})
+                return make_element("give-up", {"device": device, "reason": reason})
             case cloud_outputs.Report(event, device, reason, count):
-                return _element(
+                return make_element(
                     "report", {"event": event, "device": device, "reason": reason, "count": str(count)}
                 )
 
 
 def _frame(frame: Frame) -> etree._Element:
     position = {"cursor": str(frame.position.cursor), "writer": str(frame.position.writer)}
-    element = _element("frame", {**position, **frame.facts})
+    element = make_element("frame", {**position, **frame.facts})
     for change in frame.changes:
         what = "delete" if change.record is None else "put"
-        element.append(_element(what, {"key": change.key.decode(), "version": str(change.version)}))
+        element.append(make_element(what, {"key": change.key.decode(), "version": str(change.version)}))
     for key, reason in frame.quarantined.items():
-        element.append(_element("quarantined", {"key": key, "reason": reason}))
+        element.append(make_element("quarantined", {"key": key, "reason": reason}))
     return element
 
 
-def _batch(batch: Batch, name: str) -> etree._Element:
+def batch_element(batch: Batch, name: str) -> etree._Element:
     return etree.fromstring(b"".join(wire.encode_batch(batch, name)))
 
 
@@ -262,7 +259,7 @@ def _version(step: etree._Element, name: str) -> Version:
     return Version.parse(step.get(name, ""))
 
 
-def _element(
+def make_element(
     name: str, attributes: Mapping[str, str], children: Iterable[etree._Element] = ()
 ) -> etree._Element:
     element = etree.Element(name, {key: value for key, value in attributes.items() if value})

@@ -8,13 +8,17 @@ read the difference before you commit it.
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from lxml import etree
 
+from rui.backup.identity import Role
 from rui.schema import Schema
-from tests.conformance.nodes import attributes_of, node
+from tests.conformance.failover_node import FailoverNode
+from tests.conformance.nodes import CloudNode, MemberNode, Node, attributes_of
 
 CASES = Path(__file__).parent / "cases"
 REGENERATE = os.environ.get("RUI_REGENERATE") == "1"
@@ -23,7 +27,18 @@ PARSER = etree.XMLParser(remove_blank_text=True, resolve_entities=False)
 
 @pytest.fixture(scope="module")
 def schema() -> Schema:
-    return Schema.load(["rui-identity", "rui-backup", "rui-user-info"])
+    return Schema.load(["rui-identity", "rui-backup", "rui-user-info", "rui-failover"])
+
+
+def node(kind: str, attributes: Mapping[str, str], schema: Schema) -> Node:
+    """Return the node that a case names: primary, secondary, cloud, or an end of an RBS channel."""
+    match kind:
+        case "cloud":
+            return CloudNode(attributes, schema)
+        case "initiator" | "informant":
+            return FailoverNode(kind == "initiator", attributes, schema)
+        case _:
+            return MemberNode(Role(kind), attributes, schema)
 
 
 def written(outputs: list[etree._Element]) -> str:
@@ -63,3 +78,21 @@ def test_every_step_of_the_normal_path_has_a_case() -> None:
     names = " ".join(path.name for path in CASES.iterdir())
     for step in ("s402", "s403", "s501", "s502", "s503", "s504"):
         assert step in names, f"no case shows {step.upper()}"
+
+
+FIGURES = {"6a": 7, "6b": 4, "7a": 5, "7b": 9, "8a": 2, "8b": 3, "9a": 2, "9b": 3}
+"""How many steps each figure of the abnormal paths has."""
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_every_step_of_the_abnormal_paths_has_a_case(figure: str) -> None:
+    """S601a to S903b: a folder that is named after it."""
+    shown = {step for path in CASES.iterdir() for step in re.findall(r"s\d{3}[ab]", path.name)}
+    steps = {f"s{figure[0]}{number:02d}{figure[1]}" for number in range(1, FIGURES[figure] + 1)}
+    assert steps - shown == set()
+
+
+def test_no_case_is_named_after_a_step_that_is_none() -> None:
+    steps = {f"s{name[0]}{n:02d}{name[1]}" for name, count in FIGURES.items() for n in range(1, count + 1)}
+    shown = {step for path in CASES.iterdir() for step in re.findall(r"s\d{3}[ab]", path.name)}
+    assert shown <= steps
