@@ -31,7 +31,7 @@ def _one(issue: Issue, namespaces: Mapping[str, str], error_type: str) -> RpcErr
     info = []
     if issue.element and issue.tag in _NAMES_ELEMENT:
         info.append(_text("bad-element", issue.element))
-    if issue.namespace and issue.tag is Tag.UNKNOWN_NAMESPACE:
+    if issue.namespace is not None and issue.tag is Tag.UNKNOWN_NAMESPACE:
         info.append(_text("bad-namespace", issue.namespace))
     if issue.tag in _PROTOCOL and error_type == ErrorType.APPLICATION:
         error_type = ErrorType.PROTOCOL

@@ -231,7 +231,11 @@ class ServerSession(Session):
         try:
             root = self._parser.parse(raw)
             if root.tag != names.RPC:
-                raise messages.MessageError(f"not an rpc but {root.tag}")
+                name = etree.QName(root)
+                found = f"namespace {name.namespace!r}" if name.namespace else "no namespace"
+                raise messages.MessageError(
+                    f"<{name.localname}> in {found}, where <rpc> in namespace {names.BASE!r} is expected"
+                )
         except messages.MessageError as error:
             self._on_unreadable(str(error))
             return

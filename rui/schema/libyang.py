@@ -188,10 +188,15 @@ _NOT_XML = re.compile(
     r"Invalid character|tag mismatch|Unexpected end|not supported|expected element|XML|Unknown XML"
 )
 
+_NO_NAMESPACE = re.compile('Missing XML namespace|No module with namespace ""')
+
 
 def classify(message: str, path: str, app_tag: str | None, line: int, missing: Tag) -> Issue:
     """Turn one libyang message into an Issue; `missing` is the tag for absent mandatory nodes."""
     message = " ".join(message.split())
+    if _NO_NAMESPACE.match(message):
+        text = "an element in here has no namespace: give it an xmlns attribute"
+        return Issue(path, text, Tag.UNKNOWN_NAMESPACE, app_tag, namespace="", line=line)
     for pattern, tag, below in _RULES:
         match = pattern.search(message)
         if match is None:

@@ -175,7 +175,11 @@ class Schema:
             )  # fmt: skip
         if operation.find(_FILTER) is not None:
             operation = _without_filter_attributes(operation)
-        self._hold(self._requests, operation, Purpose.OPERATION, Tag.MISSING_ELEMENT, source)
+        try:
+            self._hold(self._requests, operation, Purpose.OPERATION, Tag.MISSING_ELEMENT, source)
+        except DataError as error:
+            issues = tuple(_with_bare_element(issue, operation) for issue in error.issues)
+            raise DataError(issues, source) from None
 
     def check_output(self, operation: str, body: Sequence[Document], source: str = "reply") -> None:
         """Check the output elements that a reply to `operation` (an lxml tag) carries; raise DataError."""
@@ -256,6 +260,21 @@ def _body(document: Document) -> bytes:
     if document.tag in _WRAPPERS:
         return b"".join(etree.tostring(child, with_tail=False) for child in document)
     return etree.tostring(document, with_tail=False)
+
+
+def _with_bare_element(issue: Issue, operation: etree._Element) -> Issue:
+    """Name the element without namespace, of which libyang only says what it stands in."""
+    if issue.tag is not Tag.UNKNOWN_NAMESPACE or issue.namespace != "":
+        return issue
+    inside = issue.path.rpartition("/")[2].rpartition(":")[2]
+    for element in operation.iter("{}*"):
+        parent = element.getparent()
+        if parent is not None and etree.QName(parent).localname == inside:
+            name = etree.QName(element).localname
+            return replace(
+                issue, element=name, message=f"element {name!r} has no namespace: give it an xmlns attribute"
+            )
+    return issue
 
 
 def _without_filter_attributes(operation: etree._Element) -> etree._Element:

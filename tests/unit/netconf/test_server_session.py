@@ -87,6 +87,16 @@ class TestWhatIsNoRequest:
         assert not reply.attrib
         assert pair.server.state is State.OPEN
 
+    @pytest.mark.parametrize(
+        ("raw", "found"),
+        [(b"<rpc/>", "<rpc> in no namespace,"), (b'<a:rpc xmlns:a="urn:x"/>', "<rpc> in namespace 'urn:x',")],
+    )
+    def test_in_another_namespace_is_told_which(self, pair: SessionPair, raw: bytes, found: str) -> None:
+        pair.say(raw)
+        message = error_of(sent(pair)[0]).message or ""
+        assert message.startswith(found)
+        assert f"<rpc> in namespace '{names.BASE}' is expected" in message
+
     @pytest.mark.parametrize("raw", [b"<rpc", b"<unknown/>"])
     def test_ends_the_session_of_a_client_of_1_0(self, raw: bytes) -> None:
         pair = SessionPair.open(client=ONLY_1_0)

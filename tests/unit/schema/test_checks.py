@@ -163,6 +163,20 @@ def test_an_unknown_operation_is_refused(router: Schema) -> None:
     assert (issue.tag, issue.namespace) == (Tag.UNKNOWN_NAMESPACE, "urn:nowhere")
 
 
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        f'<edit-config xmlns="{NETCONF}"><target><running/></target><config xmlns=""/></edit-config>',
+        f'<n:edit-config xmlns:n="{NETCONF}"><n:target><n:running/></n:target><config/></n:edit-config>',
+    ],
+)
+def test_an_element_of_a_request_without_namespace_is_named(router: Schema, request_text: str) -> None:
+    (issue,) = issues_of(router.check_rpc, request_text.encode())
+    assert (issue.tag, issue.namespace, issue.element) == (Tag.UNKNOWN_NAMESPACE, "", "config")
+    assert issue.path == "/ietf-netconf:edit-config"
+    assert issue.message == "element 'config' has no namespace: give it an xmlns attribute"
+
+
 def test_netconfs_own_operations_are_checked(router: Schema) -> None:
     router.check_rpc(
         f'<get-config xmlns="{NETCONF}"><source><running/></source>'
