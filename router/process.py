@@ -247,7 +247,8 @@ class Router:
         try:
             old = read_config(schema, change.old, self._startup.parent)
             new = read_config(schema, change.new, self._startup.parent)
-        except ConfigError as error:
+            Accounts(new.server.accounts)
+        except (ConfigError, AccountError) as error:
             raise RpcError.invalid_value(str(error)) from error
         if old.device != new.device:
             raise RpcError.operation_failed(

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from netconf_client import connect
+from rui.netconf.errors import RpcError
 from rui_cli.errors import ExitCode
 from rui_cli.launch import Launched, LaunchError
-from rui_cli.site import Site
-from tests.integration.router_rig import PRIMARY, SECONDARY, make_site, process, running
+from rui_cli.site import DEVICE_NAMESPACE, Content, Site, configuration
+from tests.integration.router_rig import PRIMARY, SECONDARY, make_site, manager_target, process, running
 
 
 async def refused(router: Launched) -> str:
@@ -95,6 +97,20 @@ async def test_a_host_key_that_others_can_read(tmp_path: Path) -> None:
     site = make_site(tmp_path)
     (site.data(PRIMARY) / "host-key").chmod(0o644)
     assert "chmod 600" in await refused(process(site, PRIMARY))
+
+
+async def test_an_account_key_that_cannot_be_read_is_not_committed(tmp_path: Path) -> None:
+    site = make_site(tmp_path)
+    router = process(site, PRIMARY)
+    account: Content = {"name": "new", "authorized-key": "ssh-ed25519 AAAA"}
+    change = configuration(DEVICE_NAMESPACE, "device", {"netconf-server": {"account": account}})
+    async with running(router):
+        session = await connect(manager_target(site, PRIMARY), timeout=10)
+        with pytest.raises(RpcError, match="account 'new': an authorized key cannot be read") as refusal:
+            await session.edit_config(change[0], target="running")
+        assert refusal.value.tag == "invalid-value"
+        await session.close()
+    assert "<name>new</name>" not in site.startup(PRIMARY).read_text()
 
 
 async def test_sigterm_stops_it_in_order(tmp_path: Path) -> None:
