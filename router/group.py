@@ -193,6 +193,16 @@ class Group:
         self, batch: Batch, quarantined: tuple[Quarantined, ...], *, local: bool = False
     ) -> Receipt:
         """Take a batch of the cloud (S504) or, ``local``, of the primary; return the receipt once durable."""
+        if quarantined:
+            first = quarantined[0]
+            log.warning(
+                "records-quarantined",
+                group=self.config.id,
+                count=len(quarantined),
+                first=first.key.decode(errors="replace"),
+                version=str(first.version),
+                reason=first.reason,
+            )
         answer: asyncio.Future[Receipt] = self._loop.create_future()
         self.member.receive(batch, quarantined, answer, local=local)
         self._perform()
