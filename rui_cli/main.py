@@ -32,6 +32,7 @@ SUB_COMMANDS = (
     SubCommand("lab", "rui_cli.lab", "Real DHCP clients and server in network namespaces (root)."),
     SubCommand("bench", "rui_cli.bench", "Measure replication, latency, catch-up, memory and get."),
     SubCommand("model", "rui_cli.model", "Check the YANG modules."),
+    SubCommand("password", "rui_cli.password", "Hash a password for an account in a startup file."),
 )
 
 EPILOG = "Exit codes: 0 done, 1 a check failed, 2 wrong usage, 3 refused, 130 interrupted."
