@@ -51,6 +51,9 @@ NAMESPACE = "urn:rui-cloud:yang:device"
 MODULES = ("rui-device", "rui-identity", "rui-user-info", "rui-backup", "rui-link-status")
 """The modules that a router implements, besides those of its NETCONF server."""
 
+# A loop that is busy for a moment must not look dead, so a server probes at most once a second.
+_PROBES, _SHORTEST_PROBE = 3, 1.0
+
 
 class ConfigError(Exception):
     """A configuration that the model allows and that still cannot be used; says where, why and what to do."""
@@ -67,10 +70,11 @@ def read_config(schema: Schema, running: etree._Element, folder: Path) -> Router
             "the configuration holds no <device> container: this is no startup file of a router"
         )
     server = _child(device, "netconf-server")
+    groups = tuple(_group(entry) for entry in _all(device, "group"))
     return RouterConfig(
         device=_text(device, "device-id"),
         address=_optional(device, "address") or _own_address(server),
-        server=_server(server),
+        server=_server(server, min((group.link_timeout for group in groups), default=_PROBES)),
         cloud=tuple(
             CloudEndpoint(
                 _text(entry, "name"), _target(entry, folder, f"cloud-endpoint[name='{_text(entry, 'name')}']")
@@ -78,7 +82,7 @@ def read_config(schema: Schema, running: etree._Element, folder: Path) -> Router
             for entry in _all(device, "cloud-endpoint")
         ),
         channels=_channels(device, folder),
-        groups=tuple(_group(entry) for entry in _all(device, "group")),
+        groups=groups,
     )
 
 
@@ -88,7 +92,8 @@ def _own_address(server: etree._Element) -> str:
     return gethostname() if ip_address(address).is_unspecified else address
 
 
-def _server(server: etree._Element) -> ServerConfig:
+def _server(server: etree._Element, link_timeout: float) -> ServerConfig:
+    """Read the server; a session whose other end is gone is found in about ``link_timeout`` seconds."""
     limits = _child(server, "limits")
     listen = server.find(_tag("listen"))
     if listen is None and not _all(server, "call-home"):
@@ -115,6 +120,8 @@ def _server(server: etree._Element) -> ServerConfig:
             max_sessions=int(_text(limits, "max-sessions")),
             hello_timeout=_seconds(limits, "hello-timeout"),
             idle_timeout=float(_text(limits, "idle-timeout")) or None,
+            keepalive_interval=max(_SHORTEST_PROBE, link_timeout / _PROBES),
+            keepalive_count=_PROBES,
             max_message_size=int(_text(limits, "max-message-size")),
         ),
     )

@@ -54,7 +54,8 @@ class RouterProcess(Launched):
         facts = await super().start(within)
         where = facts["netconf"]
         assert isinstance(where, list)
-        self._site.ports[self.name] = where[1]
+        if where:
+            self._site.ports[self.name] = where[1]
         return facts
 
 

@@ -140,3 +140,14 @@ def test_what_the_model_refuses(read: Callable[[str], RouterConfig]) -> None:
 
 def test_without_an_address_it_is_where_it_listens(read: Callable[[str], RouterConfig]) -> None:
     assert read(WHOLE.replace("<address>192.0.2.1</address>\n<net", "<net")).address == "192.0.2.1"
+
+
+def test_a_dead_session_is_found_within_the_link_timeout(read: Callable[[str], RouterConfig]) -> None:
+    limits = read(WHOLE).server.limits
+    assert (limits.keepalive_interval, limits.keepalive_count) == (1.0, 3)
+    slow = WHOLE.replace(
+        "<upload>", "<timers><link-timeout>30000</link-timeout><max-wait>30000</max-wait></timers><upload>"
+    )
+    assert read(slow).server.limits.keepalive_interval == 1.0
+    only = slow[: slow.index("<group>\n  <id>g2")]
+    assert read(only).server.limits.keepalive_interval == 10.0
