@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 
 from rui.backup.messages import BUCKETS
-from rui.backup.version import Version
+from rui.backup.version import Epoch, Version
 
 MODULUS = 1 << 64
 
@@ -19,8 +20,14 @@ MODULUS = 1 << 64
 def record_digest(key: bytes, version: Version, record: bytes) -> int:
     """Return the 64-bit digest of one live record."""
     # The lengths keep (key, record) pairs apart that would run together to the same bytes.
-    head = b"%d %s %s " % (len(key), key, str(version).encode())
+    head = b"%d %s %s%d " % (len(key), key, _epoch_text(version[0]), version[1])
     return int.from_bytes(blake2b(head + record, digest_size=8).digest(), "big")
+
+
+@lru_cache(maxsize=256)
+def _epoch_text(epoch: Epoch) -> bytes:
+    """Return the text of a version up to its seq: few epochs are alive, and every change needs one."""
+    return f"{epoch}/".encode()
 
 
 def empty_buckets() -> array[int]:

@@ -139,15 +139,19 @@ class Table:
         last = after
         count = len(keys)
         while position < count and len(changes) < limit:
-            version = self._version(ordinals[position])
+            ordinal = ordinals[position]
+            version = self._version(ordinal)
             if version > upto:
                 break
             key = keys[position]
             value = values.get(key)
             if value is not None and key not in changes:
-                change = self._change(key, value)
-                if change.version > upto:
-                    break
+                if int.from_bytes(value[:_PREFIX], "big") == ordinal:
+                    change = Change(key, version, value[_PREFIX:] or None)
+                else:
+                    change = self._change(key, value)
+                    if change.version > upto:
+                        break
                 changes[key] = change
             last = version
             position += 1

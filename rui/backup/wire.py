@@ -44,8 +44,10 @@ IDENTITY_RESULT = f"{{{IDENTITY}}}identity-result"
 _OPENINGS = (b"<change><key>", b'<change xmlns="%s"><key>' % BACKUP.encode())
 _KEY_END = b"</key><version>"
 _VERSION_END = b"</version>"
+_RECORD = b"<record>"
 _RECORD_END = b"</record></change>"
 _DELETED = b"<deleted/></change>"
+_COUNT_CHANGES = etree.XPath("count(b:change)", namespaces={"b": BACKUP})
 
 
 class WireError(ValueError):
@@ -75,8 +77,11 @@ def encode_batch_body(batch: Batch, *, declare: bool = False) -> list[bytes]:
         )
     pieces = [head.encode()]
     opening = f"<change{ns}><key>".encode()
+    epoch, epoch_text = batch.writer, f"{batch.writer}/".encode()
     for key, version, record in batch.changes:
-        front = b"%s%s</key><version>%s</version>" % (opening, key, str(version).encode())
+        if version.epoch != epoch:
+            epoch, epoch_text = version.epoch, f"{version.epoch}/".encode()
+        front = b"%s%s</key><version>%s%d</version>" % (opening, key, epoch_text, version.seq)
         if record is None:
             pieces.append(front + b"<deleted/></change>")
         else:
@@ -257,9 +262,8 @@ def _progress(progress: SnapshotProgress, namespace: str) -> etree._Element:
 
 
 def _changes(element: etree._Element, raw: bytes) -> Iterable[Change]:
-    expected = sum(1 for _ in element.iterchildren(f"{{{BACKUP}}}change"))
     cut = _cut(raw)
-    if cut is not None and len(cut) == expected:
+    if cut is not None and len(cut) == _COUNT_CHANGES(element):
         return cut
     return _changes_of_tree(_whole(element, raw))
 
@@ -278,17 +282,20 @@ def _cut(raw: bytes) -> list[Change] | None:
     epochs = _Epochs()
     changes = []
     for piece in pieces:
-        key, _, rest = piece.partition(_KEY_END)
-        version, _, what = rest.partition(_VERSION_END)
-        if what.startswith(b"<record>") and what.endswith(_RECORD_END):
-            record = what[8 : -len(_RECORD_END)]
-        elif what == _DELETED:
+        key_end = piece.find(_KEY_END)
+        version_end = piece.find(_VERSION_END, key_end)
+        if key_end < 0 or version_end < 0:
+            return None
+        key, what = piece[:key_end], version_end + len(_VERSION_END)
+        if piece.startswith(_RECORD, what) and piece.endswith(_RECORD_END):
+            record = piece[what + len(_RECORD) : -len(_RECORD_END)]
+        elif piece.startswith(_DELETED, what) and len(piece) == what + len(_DELETED):
             record = None
         else:
             return None
         if record == b"" or b"<" in key or b"&" in key:
             return None
-        changes.append(Change(key, epochs.version(version), record))
+        changes.append(Change(key, epochs.version(piece[key_end + len(_KEY_END) : version_end]), record))
     return changes
 
 

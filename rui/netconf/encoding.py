@@ -10,6 +10,7 @@ MAX_CHUNK: Final = 16 * 1024
 
 # it is legal XML in an attribute, a comment or a processing instruction (RFC 6242 3)
 _DELIMITER_INSIDE: Final = "a message with ']]>]]>' in it cannot be sent in end-of-message framing"
+_EMPTY: Final = "an empty message cannot be sent in chunked framing"
 
 
 class Encoder(Protocol):
@@ -66,7 +67,12 @@ class ChunkedEncoder:
 
     def message(self, pieces: Sequence[bytes]) -> bytes:
         """Frame a whole message. Raises ValueError when it is empty."""
-        return self.write(b"".join(pieces)) + self.end()
+        data = b"".join(pieces)
+        out, start = self._chunks(data)
+        rest = len(data) - start
+        if not rest:
+            raise ValueError(_EMPTY)
+        return b"".join((*out, b"\n#%d\n" % rest, memoryview(data)[start:], END_OF_CHUNKS))
 
     def write(self, piece: bytes) -> bytes:
         """Take a piece; return the full chunks that can be sent already."""
@@ -75,13 +81,7 @@ class ChunkedEncoder:
         if self._size <= self._max:
             return b""
         data = b"".join(self._held)
-        out: list[bytes] = []
-        start = 0
-        while len(data) - start > self._max:
-            end = _character_boundary(data, start + self._max)
-            out.append(b"\n#%d\n" % (end - start))
-            out.append(data[start:end])
-            start = end
+        out, start = self._chunks(data)
         self._held = [data[start:]]
         self._size = len(data) - start
         return b"".join(out)
@@ -89,11 +89,22 @@ class ChunkedEncoder:
     def end(self) -> bytes:
         """Return the last chunk and the end-of-chunks mark. Raises ValueError when the message is empty."""
         if not self._size:
-            raise ValueError("an empty message cannot be sent in chunked framing")
+            raise ValueError(_EMPTY)
         out = b"".join((b"\n#%d\n" % self._size, *self._held, END_OF_CHUNKS))
         self._held = []
         self._size = 0
         return out
+
+    def _chunks(self, data: bytes) -> tuple[list[bytes | memoryview], int]:
+        """Return the full chunks at the front of `data`, framed, and where the rest begins."""
+        view = memoryview(data)
+        out: list[bytes | memoryview] = []
+        start = 0
+        while len(data) - start > self._max:
+            end = _character_boundary(data, start + self._max)
+            out += (b"\n#%d\n" % (end - start), view[start:end])
+            start = end
+        return out, start
 
 
 def _character_boundary(data: bytes, end: int) -> int:
