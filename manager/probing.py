@@ -8,6 +8,7 @@ import structlog
 
 from netconf_client import ClientSession, NetconfClientError, ReplyTimeout
 from rui.backup import rbs
+from rui.backup.burden import Burden
 from rui.netconf.errors import RpcError
 
 log = structlog.get_logger()
@@ -16,9 +17,12 @@ _UNDER_WAY = 16
 _NOT_UNDERSTOOD = 3
 
 
-async def probe_forever(session: ClientSession, interval: float) -> None:
-    """Probe every ``interval`` seconds until cancelled; a device that does not know probes is left alone."""
-    prober = _Prober(session, interval)
+async def probe_forever(session: ClientSession, interval: float, burden: Burden) -> None:
+    """Probe every ``interval`` seconds until cancelled; a device that does not know probes is left alone.
+
+    While the session is burdened a probe is a sign of life and measures nothing.
+    """
+    prober = _Prober(session, interval, burden)
     try:
         await prober.run()
     finally:
@@ -26,9 +30,10 @@ async def probe_forever(session: ClientSession, interval: float) -> None:
 
 
 class _Prober:
-    def __init__(self, session: ClientSession, interval: float) -> None:
+    def __init__(self, session: ClientSession, interval: float, burden: Burden) -> None:
         self._session = session
         self._interval = interval
+        self._burden = burden
         self._sequence = 0
         self._rtt: float | None = None
         self._lost = 0
@@ -53,14 +58,17 @@ class _Prober:
         self._sequence += 1
         probe = rbs.Probe(self._sequence, self._rtt, self._lost)
         self._lost = 0
+        loop = asyncio.get_running_loop()
+        burdened = self._burden.heavy(began)
         try:
             await self._session.rpc(rbs.encode_probe(probe), timeout=max(2 * self._interval, 0.1))
         except ReplyTimeout:
-            self._lost += 1
+            self._lost += not (burdened or self._burden.heavy(loop.time()))
         except RpcError:
             self._refused += 1
         except NetconfClientError as error:
             log.debug("probe-failed", where=self._session.where, reason=str(error))
         else:
             self._refused = 0
-            self._rtt = asyncio.get_running_loop().time() - began
+            now = loop.time()
+            self._rtt = None if burdened or self._burden.heavy(now) else now - began

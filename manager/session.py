@@ -10,6 +10,7 @@ from lxml import etree
 
 from manager.probing import probe_forever
 from netconf_client import ClientSession, ReplyTimeout, SessionClosed
+from rui.backup.burden import BULK, Burden
 from rui.netconf.events import NotificationReceived
 
 STREAM = "rui-backup"
@@ -42,6 +43,7 @@ class Conversation:
         self._handle = handle
         self._busy = busy
         self._probe_interval = probe_interval
+        self._burden = Burden()
         self._queue: deque[NotificationReceived] = deque()
         self._queued = 0
         self._wake = asyncio.Event()
@@ -64,7 +66,9 @@ class Conversation:
             loop = asyncio.get_running_loop()
             workers.append(loop.create_task(self._work()))
             if self._probe_interval:
-                workers.append(loop.create_task(probe_forever(self.session, self._probe_interval)))
+                workers.append(
+                    loop.create_task(probe_forever(self.session, self._probe_interval, self._burden))
+                )
             reason = await self.session.wait_closed()
             return self._end_reason or reason
         finally:
@@ -80,6 +84,8 @@ class Conversation:
             self.end(reason)
             raise SessionClosed(self.session.where, reason)
         self._outstanding += 1
+        octets = 0 if isinstance(operation, etree._Element) else sum(map(len, operation))
+        self._carries(octets)
         try:
             return (await self.session.rpc(operation, timeout=_RPC_TIMEOUT)).element
         except ReplyTimeout as error:
@@ -87,6 +93,7 @@ class Conversation:
             raise
         finally:
             self._outstanding -= 1
+            self._carries(octets)
 
     def end(self, reason: str) -> None:
         """Close the session because of ``reason``; :meth:`run` returns it."""
@@ -101,10 +108,15 @@ class Conversation:
     def _take(self, notification: NotificationReceived) -> None:
         self._queue.append(notification)
         self._queued += len(notification.raw)
+        self._carries(len(notification.raw))
         self._wake.set()
         if not self._paused and (len(self._queue) >= _QUEUE_MESSAGES or self._queued >= _QUEUE_BYTES):
             self._paused = True
             self.session.pause_reading()
+
+    def _carries(self, octets: int) -> None:
+        # While reading is paused, replies wait as well.
+        self._burden.carries(BULK if self._paused else octets, asyncio.get_running_loop().time())
 
     async def _work(self) -> None:
         while True:
@@ -119,6 +131,7 @@ class Conversation:
                 and len(self._queue) <= _QUEUE_MESSAGES // 2
                 and self._queued <= _QUEUE_BYTES // 2
             ):
+                self._carries(size)
                 self._paused = False
                 self.session.resume_reading()
             self._handle(notification)

@@ -104,6 +104,7 @@ class Operations:
         if self._local(receipt.group, call.session.user):
             self._switch.group(receipt.group).answers.receipt(call.session.user, receipt)
             return
+        self._switch.cloud_alive()
         if not self._group(receipt.group).acknowledge(call.session.id, receipt):
             raise RpcError.operation_failed(
                 f"no upload of group {receipt.group} went to this session: send identity-result first (S403)"
@@ -113,6 +114,8 @@ class Operations:
         batch = _read(lambda: wire.decode_batch(call.operation, call.raw))
         group = self._group(batch.group)
         local = self._local(batch.group, call.session.user)
+        if not local:
+            self._switch.cloud_alive()
         receipt = await group.receive(batch, self._inspector.refused(batch), local=local)
         return wire.receipt_children(receipt)
 

@@ -17,6 +17,7 @@ from netconf_client import ClientSession, NetconfClientError, ReplyTimeout, conn
 from router.config import RbsChannel
 from rui.backoff import Backoff
 from rui.backup import rbs
+from rui.backup.burden import Burden
 from rui.backup.links import Link
 from rui.netconf.errors import RpcError
 from rui.netconf.events import NotificationReceived
@@ -50,6 +51,7 @@ class Channel:
         self._changed = changed
         self._rtt: float | None = None
         self._lost = 0
+        self._burden = Burden()
         self._sequence = 0
         self._probes: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
@@ -72,7 +74,12 @@ class Channel:
         session = self.session
         if session is None:
             raise ConnectionError(f"there is no RBS channel to {self.config.peer}")
-        return (await session.rpc(operation, timeout=within)).element
+        loop = asyncio.get_running_loop()
+        octets = 0 if isinstance(operation, etree._Element) else _octets(operation)
+        self._burden.carries(octets, loop.time())
+        reply = await session.rpc(operation, timeout=within)
+        self._burden.carries(octets, loop.time())
+        return reply.element
 
     def give_up(self, reason: str) -> None:
         """End the session; a new one is dialled."""
@@ -103,7 +110,7 @@ class Channel:
         peer = self.config.peer
         prober: asyncio.Task[None] | None = None
         try:
-            session.on_notification(lambda notification: self._told(peer, notification))
+            session.on_notification(self._notified)
             await session.create_subscription(rbs.STREAM)
             self.session = session
             log.info("rbs-up", peer=peer, where=session.where)
@@ -120,6 +127,10 @@ class Channel:
             self._changed(peer)
             await session.close()
 
+    def _notified(self, notification: NotificationReceived) -> None:
+        self._burden.carries(len(notification.raw), asyncio.get_running_loop().time())
+        self._told(self.config.peer, notification)
+
     async def _probe_forever(self, session: ClientSession) -> None:
         while True:
             if len(self._probes) < _PROBES_UNDER_WAY:
@@ -132,17 +143,26 @@ class Channel:
         loop = asyncio.get_running_loop()
         began = loop.time()
         self._sequence += 1
-        numbers = [(link, link.probe(began)) for link in self.links]
+        burdened = self._burden.heavy(began)
+        # Behind bulk a probe measures the backlog: it is a sign of life and no more.
+        numbers = [] if burdened else [(link, link.probe(began)) for link in self.links]
         probe = rbs.Probe(self._sequence, self._rtt, self._lost)
         self._lost = 0
         try:
             await session.rpc(rbs.encode_probe(probe), timeout=2 * self.config.interval)
         except ReplyTimeout:
-            self._lost += 1
+            self._lost += not burdened
         except (RpcError, NetconfClientError) as error:
             log.debug("rbs-probe-failed", peer=self.config.peer, reason=str(error))
         else:
-            self._rtt = loop.time() - began
+            now = loop.time()
+            self._rtt = None if burdened else now - began
             for link, number in numbers:
-                link.answered(number, loop.time())
+                link.answered(number, now)
+            for link in self.links if burdened else ():
+                link.heard(now)
         self._changed(self.config.peer)
+
+
+def _octets(body: Body) -> int:
+    return len(body) if isinstance(body, bytes) else sum(len(piece) for piece in body)

@@ -92,6 +92,12 @@ class Switch:
         for group in self.groups.values():
             group.cloud_heard(probe)
 
+    def cloud_alive(self) -> None:
+        """The cloud has sent something: a sign of life that probes behind it need not give."""
+        now = self._now()
+        for group in self.groups.values():
+            group.cloud.heard(now)
+
     def cloud_cut(self) -> None:
         """The last session of the cloud is gone."""
         for group in self.groups.values():
