@@ -23,7 +23,7 @@ class Session:
         self.came = asyncio.Event()
         self._refuse = refuse
 
-    async def rpc(self, operation: etree._Element, *, timeout: float) -> None:
+    async def rpc(self, operation: etree._Element, *, timeout: float) -> None:  # noqa: ASYNC109 - the interface
         self.probes.append(rbs.decode_probe(operation))
         self.came.set()
         if self._refuse:
