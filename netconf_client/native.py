@@ -41,6 +41,7 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
         self._replies: dict[str, asyncio.Future[events.ReplyReceived]] = {}
         self._slots = asyncio.Semaphore(limits.max_outstanding)
         self._slots_taken = 0
+        self._turn = asyncio.Lock()
         self._writable = asyncio.Event()
         self._writable.set()
         self._opened: asyncio.Future[None] = self._loop.create_future()
@@ -94,7 +95,9 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
         """
         await self._slots.acquire()
         try:
-            await self._writable.wait()
+            # Requests leave in the order of the calls: who waited for the transport is not overtaken.
+            async with self._turn:
+                await self._writable.wait()
             if self._core.state is not State.OPEN:
                 raise SessionClosed(self._where, self.closed_reason or "it is being closed")
             message_id = self._core.send_rpc(operation)

@@ -185,3 +185,24 @@ async def test_a_cancelled_rpc_leaves_nothing_behind() -> None:
             await task
         assert session._replies == {}
         await session.close()
+
+
+@pytest.mark.usefixtures("rig")
+async def test_requests_leave_in_the_order_of_the_calls_when_the_transport_was_full(target: Target) -> None:
+    session = await connect_native(target)
+    ids: list[str] = []
+
+    async def ask(name: str) -> None:
+        await session.rpc(GET)
+        ids.append(name)
+
+    session.pause_writing()
+    waiting = [asyncio.create_task(ask(f"first {number}")) for number in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    session.resume_writing()
+    # Those that waited have been woken but have not run yet; this one runs at once.
+    await ask("late")
+    await asyncio.gather(*waiting)
+    assert ids == ["first 0", "first 1", "first 2", "late"]
+    await session.close()
