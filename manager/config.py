@@ -17,13 +17,14 @@ from netconf_client.api import Target
 from netconf_client.errors import ConnectFailed
 from netconf_client.hostkeys import HostKeyPolicy, KnownHosts, PinnedKey, TrustOnFirstUse
 from netconf_client.sshclient import load_credentials
-from netconf_server.accounts import Account
+from netconf_server.accounts import Account, read_accounts
 from netconf_server.limits import Limits
 from rui.backup import wire
 from rui.backup.cloud import CloudOptions
 from rui.backup.delivery import DeliveryMode
 from rui.backup.source import SourceOptions
 from rui.schema import Schema
+from rui.schema.leaves import ConfigError, child, children, optional, seconds, text
 
 NAMESPACE = "urn:rui-cloud:yang:cloud"
 MODULES = (
@@ -37,10 +38,6 @@ MODULES = (
 
 
 Driver = Literal["native", "vendor"]
-
-
-class ConfigError(Exception):
-    """A configuration that the model allows and that still cannot be used; says where, why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +131,8 @@ class _Reader:
         self._data = data
 
     def cloud(self, cloud: etree._Element, default_profile: Profile) -> ManagerConfig:
-        devices = [self._device(entry) for entry in _all(cloud, "device")]
-        groups = {_text(entry, "group-id"): _profile(entry) for entry in _all(cloud, "group")}
+        devices = [self._device(entry) for entry in children(cloud, "device")]
+        groups = {text(entry, "group-id"): _profile(entry) for entry in children(cloud, "group")}
         server = cloud.find(f"{{{NAMESPACE}}}netconf-server")
         if server is None:
             raise ConfigError("/rui-cloud:cloud/netconf-server is missing: say where the cloud listens")
@@ -144,41 +141,34 @@ class _Reader:
         )
 
     def _server(self, server: etree._Element) -> ServerConfig:
-        limits = _child(server, "limits")
-        idle = int(_text(limits, "idle-timeout"))
+        limits = child(server, "limits")
+        idle = int(text(limits, "idle-timeout"))
         return ServerConfig(
             listen=_endpoint(server.find(f"{{{NAMESPACE}}}listen")),
             call_home_listen=_endpoint(server.find(f"{{{NAMESPACE}}}call-home-listen")),
-            host_key_file=self._data / _text(server, "host-key-file"),
-            accounts=tuple(
-                Account(
-                    _text(entry, "name"),
-                    _optional(entry, "password-hash"),
-                    tuple(key.text or "" for key in _all(entry, "authorized-key")),
-                )
-                for entry in _all(server, "account")
-            ),
+            host_key_file=self._data / text(server, "host-key-file"),
+            accounts=read_accounts(server),
             limits=Limits(
-                max_sessions=int(_text(limits, "max-sessions")),
-                hello_timeout=_seconds(limits, "hello-timeout"),
+                max_sessions=int(text(limits, "max-sessions")),
+                hello_timeout=seconds(limits, "hello-timeout"),
                 idle_timeout=idle or None,
-                max_message_size=int(_text(limits, "max-message-size")),
+                max_message_size=int(text(limits, "max-message-size")),
             ),
         )
 
     def _device(self, entry: etree._Element) -> DeviceConfig:
-        device = _text(entry, "device-id")
+        device = text(entry, "device-id")
         where = f"/rui-cloud:cloud/device[device-id='{device}']"
-        keepalive, reconnect = _child(entry, "keepalive"), _child(entry, "reconnect")
+        keepalive, reconnect = child(entry, "keepalive"), child(entry, "reconnect")
         target = Target(
-            host=_optional(entry, "address") or device,
-            port=int(_text(entry, "port")),
-            username=_text(entry, "username"),
+            host=optional(entry, "address") or device,
+            port=int(text(entry, "port")),
+            username=text(entry, "username"),
             password=self._password(entry, where),
             client_keys=self._keys(entry),
             host_key=self._host_key(entry, where),
-            keepalive_interval=_seconds(keepalive, "interval"),
-            keepalive_count=int(_text(keepalive, "max-missed")),
+            keepalive_interval=seconds(keepalive, "interval"),
+            keepalive_count=int(text(keepalive, "max-missed")),
             bulk=frozenset({wire.UPLOAD}),
         )
         try:
@@ -190,16 +180,16 @@ class _Reader:
             ) from error
         return DeviceConfig(
             device=device,
-            enabled=_text(entry, "enabled") == "true",
+            enabled=text(entry, "enabled") == "true",
             call_home=entry.find(f"{{{NAMESPACE}}}call-home") is not None,
-            driver="vendor" if _text(entry, "driver") == "vendor" else "native",
+            driver="vendor" if text(entry, "driver") == "vendor" else "native",
             target=target,
-            first_wait=_seconds(reconnect, "first-wait"),
-            longest_wait=_seconds(reconnect, "longest-wait"),
+            first_wait=seconds(reconnect, "first-wait"),
+            longest_wait=seconds(reconnect, "longest-wait"),
         )
 
     def _password(self, entry: etree._Element, where: str) -> str | None:
-        name = _optional(entry, "password-file")
+        name = optional(entry, "password-file")
         if name is None:
             return None
         path = self._folder / name
@@ -212,13 +202,13 @@ class _Reader:
         return lines[0]
 
     def _keys(self, entry: etree._Element) -> tuple[Path, ...]:
-        name = _optional(entry, "private-key-file")
+        name = optional(entry, "private-key-file")
         if name is None:
             return ()
         return (self._folder / name,)
 
     def _host_key(self, entry: etree._Element, where: str) -> HostKeyPolicy:
-        pinned = _optional(entry, "host-key")
+        pinned = optional(entry, "host-key")
         if pinned is not None:
             policy = PinnedKey(pinned)
             try:
@@ -226,49 +216,23 @@ class _Reader:
             except ValueError as error:
                 raise ConfigError(f"{where}/host-key: {error}") from error
             return policy
-        known = _optional(entry, "known-hosts-file")
+        known = optional(entry, "known-hosts-file")
         if known is not None:
             return KnownHosts(self._folder / known)
-        return TrustOnFirstUse(self._folder / _text(entry, "trust-on-first-use-file"))
+        return TrustOnFirstUse(self._folder / text(entry, "trust-on-first-use-file"))
 
 
 def _profile(entry: etree._Element) -> Profile:
-    timers = _child(entry, "timers")
+    timers = child(entry, "timers")
     source = SourceOptions(
-        batch_records=int(_text(entry, "max-records")),
-        receipt_timeout=_seconds(timers, "delivery-timeout"),
+        batch_records=int(text(entry, "max-records")),
+        receipt_timeout=seconds(timers, "delivery-timeout"),
     )
-    options = CloudOptions(mode=DeliveryMode(_text(entry, "delivery-mode")), source=source)
+    options = CloudOptions(mode=DeliveryMode(text(entry, "delivery-mode")), source=source)
     return Profile(
-        options, int(_text(_child(entry, "retention"), "tombstones")), _seconds(timers, "link-timeout")
+        options, int(text(child(entry, "retention"), "tombstones")), seconds(timers, "link-timeout")
     )
 
 
 def _endpoint(element: etree._Element | None) -> Endpoint | None:
-    return None if element is None else Endpoint(_text(element, "address"), int(_text(element, "port")))
-
-
-def _all(element: etree._Element, name: str) -> list[etree._Element]:
-    return element.findall(f"{{{NAMESPACE}}}{name}")
-
-
-def _child(element: etree._Element, name: str) -> etree._Element:
-    found = element.find(f"{{{NAMESPACE}}}{name}")
-    if found is None:
-        raise ConfigError(
-            f"{etree.QName(element).localname} lacks {name}, and the model has no default for it"
-        )
-    return found
-
-
-def _optional(element: etree._Element, name: str) -> str | None:
-    found = element.find(f"{{{NAMESPACE}}}{name}")
-    return None if found is None else found.text or ""
-
-
-def _text(element: etree._Element, name: str) -> str:
-    return _child(element, name).text or ""
-
-
-def _seconds(element: etree._Element, name: str) -> float:
-    return int(_text(element, name)) / 1000
+    return None if element is None else Endpoint(text(element, "address"), int(text(element, "port")))

@@ -8,12 +8,13 @@ from pathlib import Path
 import structlog
 from lxml import etree
 
-from manager.config import ConfigError, DeviceConfig, ManagerConfig, read_config
+from manager.config import DeviceConfig, ManagerConfig, read_config
 from manager.service import Service
 from netconf_client import CallHomeListener, ClientSession, ConnectFailed, PinnedKey
 from netconf_server import AccountError, Accounts, Change, Datastores
 from rui.netconf.errors import RpcError
 from rui.schema import Schema
+from rui.schema.leaves import ConfigError
 
 log = structlog.get_logger()
 

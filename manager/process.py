@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 from lxml import etree
 
-from manager.config import MODULES, ConfigError, Endpoint, ManagerConfig, read_config
+from manager.config import MODULES, Endpoint, ManagerConfig, read_config
 from manager.events import Events
 from manager.follow import Follower, Homes, check_homes
 from manager.northbound import Northbound
@@ -29,6 +29,7 @@ from netconf_server import (
 )
 from rui.backup.trace import Trace
 from rui.schema import Schema, SchemaError
+from rui.schema.leaves import ConfigError
 
 log = structlog.get_logger()
 

@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import asyncssh
+from lxml import etree
+
+from rui.schema.leaves import children, optional, text
 
 _LOG_COST, _BLOCK, _PARALLEL = 14, 8, 1
 _SALT_BYTES, _HASH_BYTES = 16, 32
@@ -41,6 +44,18 @@ class Account:
     name: str
     password_hash: str | None = None
     authorized_keys: tuple[str, ...] = ()
+
+
+def read_accounts(server: etree._Element) -> tuple[Account, ...]:
+    """Return the accounts of a checked `netconf-server` container."""
+    return tuple(
+        Account(
+            text(entry, "name"),
+            optional(entry, "password-hash"),
+            tuple(key.text or "" for key in children(entry, "authorized-key")),
+        )
+        for entry in children(server, "account")
+    )
 
 
 def hash_password(password: str, *, salt: bytes | None = None) -> str:

@@ -38,13 +38,14 @@ from router.operational import (
 )
 from router.operations import STREAM, Operations
 from router.rbs import RbsOperations, Switch
-from router.startup import ConfigError, read_config
+from router.startup import read_config
 from router.subscribers.dhcp import DhcpSubscribers
 from router.subscribers.simulated import SimulatedSubscribers
 from rui.backup.links import Link
 from rui.backup.trace import Trace
 from rui.netconf.errors import RpcError
 from rui.schema import Schema, SchemaError, router_schema
+from rui.schema.leaves import ConfigError
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from lxml import etree
 
 from netconf_client.api import Target
 from netconf_client.hostkeys import HostKeyPolicy, KnownHosts, PinnedKey, TrustOnFirstUse
-from netconf_server.accounts import Account
+from netconf_server.accounts import read_accounts
 from netconf_server.limits import Limits
 from router.config import (
     Acknowledgement,
@@ -46,6 +46,7 @@ from rui.backup.failover import FailoverOptions
 from rui.backup.identity import Role
 from rui.backup.links import LinkOptions
 from rui.schema import Schema
+from rui.schema.leaves import ConfigError, child, children, optional, seconds, text
 
 NAMESPACE = "urn:rui-cloud:yang:device"
 MODULES = ("rui-device", "rui-identity", "rui-user-info", "rui-backup", "rui-link-status")
@@ -53,10 +54,6 @@ MODULES = ("rui-device", "rui-identity", "rui-user-info", "rui-backup", "rui-lin
 
 # A loop that is busy for a moment must not look dead, so a server probes at most once a second.
 _PROBES, _SHORTEST_PROBE = 3, 1.0
-
-
-class ConfigError(Exception):
-    """A configuration that the model allows and that still cannot be used; says where, why and what to do."""
 
 
 def read_config(schema: Schema, running: etree._Element, folder: Path) -> RouterConfig:
@@ -69,17 +66,17 @@ def read_config(schema: Schema, running: etree._Element, folder: Path) -> Router
         raise ConfigError(
             "the configuration holds no <device> container: this is no startup file of a router"
         )
-    server = _child(device, "netconf-server")
-    groups = tuple(_group(entry) for entry in _all(device, "group"))
+    server = child(device, "netconf-server")
+    groups = tuple(_group(entry) for entry in children(device, "group"))
     return RouterConfig(
-        device=_text(device, "device-id"),
-        address=_optional(device, "address") or _own_address(server),
+        device=text(device, "device-id"),
+        address=optional(device, "address") or _own_address(server),
         server=_server(server, min((group.link_timeout for group in groups), default=_PROBES)),
         cloud=tuple(
             CloudEndpoint(
-                _text(entry, "name"), _target(entry, folder, f"cloud-endpoint[name='{_text(entry, 'name')}']")
+                text(entry, "name"), _target(entry, folder, f"cloud-endpoint[name='{text(entry, 'name')}']")
             )
-            for entry in _all(device, "cloud-endpoint")
+            for entry in children(device, "cloud-endpoint")
         ),
         channels=_channels(device, folder),
         groups=groups,
@@ -94,9 +91,9 @@ def _own_address(server: etree._Element) -> str:
 
 def _server(server: etree._Element, link_timeout: float) -> ServerConfig:
     """Read the server; a session whose other end is gone is found in about ``link_timeout`` seconds."""
-    limits = _child(server, "limits")
+    limits = child(server, "limits")
     listen = server.find(_tag("listen"))
-    if listen is None and not _all(server, "call-home"):
+    if listen is None and not children(server, "call-home"):
         raise ConfigError(
             "/rui-device:device/netconf-server: the router neither listens nor calls home, so the cloud "
             "cannot reach it: add <listen/> or a <call-home>"
@@ -104,25 +101,18 @@ def _server(server: etree._Element, link_timeout: float) -> ServerConfig:
     return ServerConfig(
         listen=None if listen is None else _endpoint(listen),
         call_home=tuple(
-            CallHome(_text(entry, "name"), _endpoint(entry), _reconnect(entry))
-            for entry in _all(server, "call-home")
+            CallHome(text(entry, "name"), _endpoint(entry), _reconnect(entry))
+            for entry in children(server, "call-home")
         ),
-        host_key_file=_text(server, "host-key-file"),
-        accounts=tuple(
-            Account(
-                _text(entry, "name"),
-                _optional(entry, "password-hash"),
-                tuple(key.text or "" for key in _all(entry, "authorized-key")),
-            )
-            for entry in _all(server, "account")
-        ),
+        host_key_file=text(server, "host-key-file"),
+        accounts=read_accounts(server),
         limits=Limits(
-            max_sessions=int(_text(limits, "max-sessions")),
-            hello_timeout=_seconds(limits, "hello-timeout"),
-            idle_timeout=float(_text(limits, "idle-timeout")) or None,
+            max_sessions=int(text(limits, "max-sessions")),
+            hello_timeout=seconds(limits, "hello-timeout"),
+            idle_timeout=float(text(limits, "idle-timeout")) or None,
             keepalive_interval=max(_SHORTEST_PROBE, link_timeout / _PROBES),
             keepalive_count=_PROBES,
-            max_message_size=int(_text(limits, "max-message-size")),
+            max_message_size=int(text(limits, "max-message-size")),
         ),
     )
 
@@ -130,12 +120,12 @@ def _server(server: etree._Element, link_timeout: float) -> ServerConfig:
 def _channels(device: etree._Element, folder: Path) -> tuple[RbsChannel, ...]:
     """Return the channels, each probed as often as the most impatient group on it wants."""
     channels = []
-    for entry in _all(device, "rbs-channel"):
-        peer = _text(entry, "peer")
+    for entry in children(device, "rbs-channel"):
+        peer = text(entry, "peer")
         intervals = [
             _link(group).interval
-            for group in _all(device, "group")
-            if any(_text(member, "device-id") == peer for member in _all(group, "member"))
+            for group in children(device, "group")
+            if any(text(member, "device-id") == peer for member in children(group, "member"))
         ]
         target = _target(entry, folder, f"rbs-channel[peer='{peer}']")
         channels.append(RbsChannel(peer, target, _reconnect(entry), min(intervals, default=1.0)))
@@ -143,31 +133,31 @@ def _channels(device: etree._Element, folder: Path) -> tuple[RbsChannel, ...]:
 
 
 def _link(group: etree._Element) -> LinkOptions:
-    timers, degraded = _child(group, "timers"), _child(group, "degraded")
-    interval = _optional(timers, "probe-interval")
+    timers, degraded = child(group, "timers"), child(group, "degraded")
+    interval = optional(timers, "probe-interval")
     return LinkOptions(
-        timeout=_seconds(timers, "link-timeout"),
-        hold=_seconds(timers, "hold-time"),
-        window=_seconds(degraded, "window"),
-        enter_rtt=_seconds(degraded, "enter-rtt"),
-        enter_loss=float(_text(degraded, "enter-loss")) / 100,
-        leave_rtt=_seconds(degraded, "leave-rtt"),
-        leave_loss=float(_text(degraded, "leave-loss")) / 100,
+        timeout=seconds(timers, "link-timeout"),
+        hold=seconds(timers, "hold-time"),
+        window=seconds(degraded, "window"),
+        enter_rtt=seconds(degraded, "enter-rtt"),
+        enter_loss=float(text(degraded, "enter-loss")) / 100,
+        leave_rtt=seconds(degraded, "leave-rtt"),
+        leave_loss=float(text(degraded, "leave-loss")) / 100,
         probe_interval=float(interval) / 1000 if interval else None,
     )
 
 
 def _failover(group: etree._Element) -> FailoverConfig:
-    timers = _child(group, "timers")
+    timers = child(group, "timers")
     return FailoverConfig(
-        initiator=Role(_text(group, "initiator")),
+        initiator=Role(text(group, "initiator")),
         options=FailoverOptions(
-            fault_policy=Policy(_text(group, "fault-policy")),
-            degraded_policy=Policy(_text(group, "degraded-policy")),
-            max_wait=_seconds(timers, "max-wait"),
-            hold=_seconds(timers, "hold-time"),
-            query_tries=int(_text(timers, "query-tries")),
-            query_timeout=_seconds(timers, "query-timeout"),
+            fault_policy=Policy(text(group, "fault-policy")),
+            degraded_policy=Policy(text(group, "degraded-policy")),
+            max_wait=seconds(timers, "max-wait"),
+            hold=seconds(timers, "hold-time"),
+            query_tries=int(text(timers, "query-tries")),
+            query_timeout=seconds(timers, "query-timeout"),
         ),
         link=_link(group),
     )
@@ -175,22 +165,22 @@ def _failover(group: etree._Element) -> FailoverConfig:
 
 def _target(entry: etree._Element, folder: Path, name: str) -> Target:
     where = f"/rui-device:device/{name}"
-    keepalive = _child(entry, "keepalive")
-    key = _optional(entry, "private-key-file")
+    keepalive = child(entry, "keepalive")
+    key = optional(entry, "private-key-file")
     return Target(
-        host=_text(entry, "address"),
-        port=int(_text(entry, "port")),
-        username=_text(entry, "username"),
+        host=text(entry, "address"),
+        port=int(text(entry, "port")),
+        username=text(entry, "username"),
         password=_password(entry, folder, where),
         client_keys=(folder / key,) if key is not None else (),
         host_key=_host_key(entry, folder, where),
-        keepalive_interval=_seconds(keepalive, "interval"),
-        keepalive_count=int(_text(keepalive, "max-missed")),
+        keepalive_interval=seconds(keepalive, "interval"),
+        keepalive_count=int(text(keepalive, "max-missed")),
     )
 
 
 def _password(entry: etree._Element, folder: Path, where: str) -> str | None:
-    name = _optional(entry, "password-file")
+    name = optional(entry, "password-file")
     if name is None:
         return None
     path = folder / name
@@ -206,7 +196,7 @@ def _password(entry: etree._Element, folder: Path, where: str) -> str | None:
 
 
 def _host_key(entry: etree._Element, folder: Path, where: str) -> HostKeyPolicy:
-    pinned = _optional(entry, "host-key")
+    pinned = optional(entry, "host-key")
     if pinned is not None:
         policy = PinnedKey(pinned)
         try:
@@ -214,39 +204,40 @@ def _host_key(entry: etree._Element, folder: Path, where: str) -> HostKeyPolicy:
         except ValueError as error:
             raise ConfigError(f"{where}/host-key: {error}") from error
         return policy
-    known = _optional(entry, "known-hosts-file")
+    known = optional(entry, "known-hosts-file")
     if known is not None:
         return KnownHosts(folder / known)
-    return TrustOnFirstUse(folder / _text(entry, "trust-on-first-use-file"))
+    return TrustOnFirstUse(folder / text(entry, "trust-on-first-use-file"))
 
 
 def _group(entry: etree._Element) -> GroupConfig:
-    upload, acknowledgement = _child(entry, "upload"), _child(entry, "acknowledgement")
-    timers = _child(entry, "timers")
-    real_time = _text(upload, "mode") == "real-time"
+    upload, acknowledgement = child(entry, "upload"), child(entry, "acknowledgement")
+    timers = child(entry, "timers")
+    real_time = text(upload, "mode") == "real-time"
     return GroupConfig(
-        id=_text(entry, "id"),
-        role=Role(_text(entry, "static-role")),
+        id=text(entry, "id"),
+        role=Role(text(entry, "static-role")),
         members={
-            _text(member, "device-id"): _optional(member, "address") or "" for member in _all(entry, "member")
+            text(member, "device-id"): optional(member, "address") or ""
+            for member in children(entry, "member")
         },
         ports=tuple(
             PortConfig(
-                interface=_text(port, "interface"),
+                interface=text(port, "interface"),
                 logical_port=_logical_port(port),
-                outer_vlan=int(_text(port, "outer-vlan")),
-                inner_vlan=int(_text(port, "inner-vlan")),
+                outer_vlan=int(text(port, "outer-vlan")),
+                inner_vlan=int(text(port, "inner-vlan")),
             )
-            for port in _all(entry, "access-port")
+            for port in children(entry, "access-port")
         ),
         pools=_pools(entry),
-        upload_interval=0.0 if real_time else _seconds(upload, "batch-interval"),
-        max_records=int(_text(upload, "max-records")),
+        upload_interval=0.0 if real_time else seconds(upload, "batch-interval"),
+        max_records=int(text(upload, "max-records")),
         acknowledgement=Acknowledgement(
-            AcknowledgementPolicy(_text(acknowledgement, "policy")), _seconds(acknowledgement, "max-wait")
+            AcknowledgementPolicy(text(acknowledgement, "policy")), seconds(acknowledgement, "max-wait")
         ),
-        link_timeout=_seconds(timers, "link-timeout"),
-        digest_interval=float(_text(timers, "digest-interval")),
+        link_timeout=seconds(timers, "link-timeout"),
+        digest_interval=float(text(timers, "digest-interval")),
         failover=_failover(entry),
         source=_source(entry),
     )
@@ -260,106 +251,79 @@ def _source(entry: etree._Element) -> DhcpSource | SimulatedSource | None:
 
 
 def _dhcp(entry: etree._Element, dhcp: etree._Element) -> DhcpSource:
-    virtual = _optional(entry, "virtual-giaddr")
-    giaddr = _optional(dhcp, "giaddr") or _text(entry, "virtual-giaddr")
+    virtual = optional(entry, "virtual-giaddr")
+    giaddr = optional(dhcp, "giaddr") or text(entry, "virtual-giaddr")
     try:
         relay = RelayConfig(
-            group_id=_text(entry, "id"),
+            group_id=text(entry, "id"),
             giaddr=IPv4Address(giaddr),
             virtual_address=None if virtual is None else IPv4Address(virtual),
-            servers=tuple(IPv4Address(server.text or "") for server in _all(dhcp, "server")),
+            servers=tuple(IPv4Address(server.text or "") for server in children(dhcp, "server")),
             ports=tuple(
                 AccessPort(
-                    _text(port, "interface"),
+                    text(port, "interface"),
                     _logical_port(port),
-                    int(_text(port, "outer-vlan")),
-                    int(_text(port, "inner-vlan")),
-                    _text(port, "trusted") == "true",
+                    int(text(port, "outer-vlan")),
+                    int(text(port, "inner-vlan")),
+                    text(port, "trusted") == "true",
                 )
-                for port in _all(entry, "access-port")
+                for port in children(entry, "access-port")
             ),
-            option82=Option82Policy(_text(entry, "option-82-policy")),
-            downstream=DownstreamPolicy(_text(dhcp, "downstream-policy")),
-            circuit_id=_text(dhcp, "circuit-id-template"),
-            remote_id=_text(dhcp, "remote-id-template"),
+            option82=Option82Policy(text(entry, "option-82-policy")),
+            downstream=DownstreamPolicy(text(dhcp, "downstream-policy")),
+            circuit_id=text(dhcp, "circuit-id-template"),
+            remote_id=text(dhcp, "remote-id-template"),
             pools=tuple(
                 Pool(pool.name, pool.network)
                 for pool in _pools(entry)
                 if isinstance(pool.network, IPv4Network)
             ),
-            hops_limit=int(_text(dhcp, "hops-limit")),
-            transaction_limit=int(_text(dhcp, "max-requests")),
-            transaction_timeout=_seconds(dhcp, "request-timeout"),
+            hops_limit=int(text(dhcp, "hops-limit")),
+            transaction_limit=int(text(dhcp, "max-requests")),
+            transaction_timeout=seconds(dhcp, "request-timeout"),
         )
     except RelayConfigError as error:
-        raise ConfigError(f"/rui-device:device/group[id='{_text(entry, 'id')}']/dhcp: {error}") from error
+        raise ConfigError(f"/rui-device:device/group[id='{text(entry, 'id')}']/dhcp: {error}") from error
     return DhcpSource(
         relay=relay,
-        listen=Endpoint(_text(dhcp, "listen-address"), int(_text(dhcp, "listen-port"))),
-        server_port=int(_text(dhcp, "server-port")),
-        client_port=int(_text(dhcp, "client-port")),
+        listen=Endpoint(text(dhcp, "listen-address"), int(text(dhcp, "listen-port"))),
+        server_port=int(text(dhcp, "server-port")),
+        client_port=int(text(dhcp, "client-port")),
     )
 
 
 def _simulated(simulated: etree._Element) -> SimulatedSource:
     return SimulatedSource(
-        seed=int(_text(simulated, "seed")),
-        arrivals=float(_text(simulated, "arrivals")),
-        hold_time=float(_text(simulated, "mean-hold-time")),
-        initial_population=int(_text(simulated, "initial-population")),
-        max_population=int(_text(simulated, "max-population")),
-        first_ipv4_address=IPv4Address(_text(simulated, "first-ipv4-address")),
-        ipv6=_text(simulated, "ipv6") == "true",
-        lease_time=int(_text(simulated, "lease-time")),
+        seed=int(text(simulated, "seed")),
+        arrivals=float(text(simulated, "arrivals")),
+        hold_time=float(text(simulated, "mean-hold-time")),
+        initial_population=int(text(simulated, "initial-population")),
+        max_population=int(text(simulated, "max-population")),
+        first_ipv4_address=IPv4Address(text(simulated, "first-ipv4-address")),
+        ipv6=text(simulated, "ipv6") == "true",
+        lease_time=int(text(simulated, "lease-time")),
     )
 
 
 def _pools(entry: etree._Element) -> tuple[AddressPool, ...]:
     return tuple(
-        AddressPool(_text(pool, "name"), ip_network(_text(pool, "prefix"), strict=False))
-        for pool in _all(entry, "address-pool")
+        AddressPool(text(pool, "name"), ip_network(text(pool, "prefix"), strict=False))
+        for pool in children(entry, "address-pool")
     )
 
 
 def _logical_port(port: etree._Element) -> str:
-    return _optional(port, "logical-port") or _text(port, "interface")
+    return optional(port, "logical-port") or text(port, "interface")
 
 
 def _endpoint(element: etree._Element) -> Endpoint:
-    return Endpoint(_text(element, "address"), int(_text(element, "port")))
+    return Endpoint(text(element, "address"), int(text(element, "port")))
 
 
 def _reconnect(entry: etree._Element) -> BackoffPolicy:
-    reconnect = _child(entry, "reconnect")
-    return BackoffPolicy(
-        initial=_seconds(reconnect, "first-wait"), maximum=_seconds(reconnect, "longest-wait")
-    )
+    reconnect = child(entry, "reconnect")
+    return BackoffPolicy(initial=seconds(reconnect, "first-wait"), maximum=seconds(reconnect, "longest-wait"))
 
 
 def _tag(name: str) -> str:
     return f"{{{NAMESPACE}}}{name}"
-
-
-def _all(element: etree._Element, name: str) -> list[etree._Element]:
-    return element.findall(_tag(name))
-
-
-def _child(element: etree._Element, name: str) -> etree._Element:
-    found = element.find(_tag(name))
-    if found is None:
-        raise ConfigError(
-            f"{etree.QName(element).localname} lacks {name}, and the model has no default for it"
-        )
-    return found
-
-
-def _optional(element: etree._Element, name: str) -> str | None:
-    return element.findtext(_tag(name))
-
-
-def _text(element: etree._Element, name: str) -> str:
-    return _child(element, name).text or ""
-
-
-def _seconds(element: etree._Element, name: str) -> float:
-    return int(_text(element, name)) / 1000

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from manager.config import MODULES, ConfigError, Endpoint, ManagerConfig, read_config
+from manager.config import MODULES, Endpoint, ManagerConfig, read_config
 from manager.follow import check_homes
 from netconf_client import KnownHosts, PinnedKey, TrustOnFirstUse
 from netconf_server import load_schema
 from rui.backup.delivery import DeliveryMode
 from rui.schema import DataError, Schema
+from rui.schema.leaves import ConfigError
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS"
 

@@ -10,10 +10,11 @@ import pytest
 from lxml import etree
 
 from router.config import AcknowledgementPolicy, DhcpSource, RouterConfig, SimulatedSource
-from router.startup import ConfigError, read_config
+from router.startup import read_config
 from rui.backup.identity import Role
 from rui.netconf import names
 from rui.schema import DataError, Schema, router_schema
+from rui.schema.leaves import ConfigError
 
 WHOLE = """
 <device-id>bras-a</device-id>
