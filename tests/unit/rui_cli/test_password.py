@@ -10,7 +10,7 @@ from netconf_server.accounts import verify_password
 from rui.schema import router_schema
 from rui_cli import password
 from rui_cli.errors import CliError, ExitCode
-from rui_cli.site import DEVICE_NAMESPACE, configuration
+from rui_cli.site import DEVICE_NAMESPACE, Content, configuration
 
 
 def run(given: str) -> subprocess.CompletedProcess[str]:
@@ -24,7 +24,7 @@ def test_the_hash_of_the_first_line_is_one_that_the_model_takes() -> None:
     hashed = done.stdout.strip()
     assert verify_password("open sesame", hashed)
     account = {"name": "operator", "password-hash": hashed}
-    content = {"device-id": "bras-a", "netconf-server": {"account": account}}
+    content: Content = {"device-id": "bras-a", "netconf-server": {"account": account}}
     router_schema().check_config(etree.tostring(configuration(DEVICE_NAMESPACE, "device", content)))
 
 
