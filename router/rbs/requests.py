@@ -75,12 +75,16 @@ class Requests:
             decider.started(self._now())
             if primary and decider.local:
                 self._stream.begin(peer, position or Position())
+            if decider.local and decider.path.local and decider.path is not start.path:
+                await self.tell_path(peer, decider.path)
         self._perform()
 
     async def tell_path(self, peer: Peer, path: Path) -> None:
         """Say that the path has changed; a primary answers whether the cloud has everything."""
         reply = await self.send(peer, rbs.encode_change(self._member.group, path))
-        if reply is not None and peer.decider is not None and self._member.role is Role.SECONDARY:
+        if reply is None:
+            peer.channel.give_up("a change of path was not taken")
+        elif peer.decider is not None and self._member.role is Role.SECONDARY:
             peer.decider.caught_up(rbs.decode_changed(reply), self._now())
             self._perform()
 

@@ -238,8 +238,8 @@ class Decider:
             return
         if state is not LinkState.UP:
             self._stop_asking()
-            if self.local and state is LinkState.DEGRADED:
-                # The session is alive and the other end must know; a link that is down takes its session.
+            if self.local or self._starting:
+                # The session may live on, and the other end may have seen nothing of it: it must know.
                 self._outputs.append(StopLocal())
             self.local = self._starting = False
         elif self.mine.bad and self._policy(self.mine) is Policy.CONFIRM:

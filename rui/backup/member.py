@@ -234,7 +234,7 @@ class Member:
 
     def start_local(self, peer: str, position: Position, options: SourceOptions) -> None:
         """Begin to send to a secondary directly, behind its own cursor: second user-info (S603a)."""
-        source = self.locals.setdefault(peer, Source(self.group, options))
+        source = self.locals[peer] = Source(self.group, options)
         source.connect(position, self.epoch, self.durable, self.table.floor)
 
     def stop_local(self, peer: str) -> None:

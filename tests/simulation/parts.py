@@ -101,23 +101,42 @@ class Disk:
 
 
 class Link:
-    """The session between one router and the cloud; ``epoch`` tells a later session from an earlier one."""
+    """The session between two ends; ``session`` tells a later one from an earlier one.
+
+    A stalled direction keeps what arrives and hands it over when it flows again, as TCP does.
+    """
 
     def __init__(self, clock: Clock, chance: random.Random, delay: float) -> None:
-        self._clock, self._chance, self._delay = clock, chance, delay
+        self._clock, self._chance, self.delay = clock, chance, delay
         self.session = 0
         self.up = False
+        self.stalled: set[bool] = set()
         self._last: dict[bool, float] = {}
+        self._held: list[Callable[[], None]] = []
 
     def send(self, to_cloud: bool, act: Callable[[], None]) -> None:
         if not self.up:
             return
         session = self.session
-        at = self._clock.now + self._delay * self._chance.random() * 2
+        at = self._clock.now + self.delay * self._chance.random() * 2
         at = self._last[to_cloud] = max(at, self._last.get(to_cloud, 0.0))
-        self._clock.after(
-            at - self._clock.now, lambda: act() if self.up and session == self.session else None
-        )
+
+        def arrive() -> None:
+            if not self.up or session != self.session:
+                return
+            if to_cloud in self.stalled:
+                self._held.append(arrive)
+            else:
+                act()
+
+        self._clock.after(at - self._clock.now, arrive)
+
+    def flow(self) -> None:
+        """End all stalls."""
+        self.stalled.clear()
+        held, self._held = self._held, []
+        for arrive in held:
+            self._clock.after(0.0, arrive)
 
     def open(self) -> None:
         self.session += 1

@@ -48,9 +48,13 @@ class World:
         self.seen: dict[str, dict[bytes, Version]] = {SECONDARY: {}, "cloud": {}}
         self.logged_off: set[bytes] = set()
         self.promised: dict[bytes, Version] = {}
+        self.set_up()
         for name in (PRIMARY, SECONDARY):
             self.start_router(name)
         self.start_cloud()
+
+    def set_up(self) -> None:
+        """Make what a kind of world has besides, before anything starts."""
 
     # Processes
 
@@ -322,6 +326,11 @@ class World:
 
     def run(self, events: int) -> None:
         """Tell the story for so many events, then heal and wait until nothing is left to do."""
+        self.tell(events)
+        self.heal()
+
+    def tell(self, events: int) -> None:
+        """Tell the story for so many events, faults included."""
         for _ in range(events):
             self.events += 1
             if self.chance.random() < 0.3:
@@ -329,6 +338,9 @@ class World:
             if not self.clock.step():
                 self.live()
             self.check()
+
+    def heal(self) -> None:
+        """Let nothing fail any more and wait until all is equal, for ten minutes at most."""
         self.healing = True
         for disk in self.disks.values():
             disk.healthy = True
