@@ -15,7 +15,8 @@ from rui_cli.errors import ExitCode
 from rui_cli.lab import requirements
 
 COMMAND = [sys.executable, "-m", "rui_cli", "lab", "run", "dhcp"]
-LONGEST = 60.0
+# The lab is done in half a minute; twice the minute that it promises, where other tests run beside it
+LONGEST = 120.0
 
 
 def missing() -> str | None:
@@ -44,7 +45,7 @@ def lab() -> Iterator[list[subprocess.Popen[bytes]]]:
     for process in started:
         if process.poll() is None:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def start(lab: list[subprocess.Popen[bytes]], *words: str) -> subprocess.Popen[bytes]:
@@ -64,7 +65,7 @@ def test_real_clients_are_online_everywhere_and_gone_everywhere(
     began = time.monotonic()
 
     process = start(lab, "--json", str(summary), "--leases", "500", "--rate", "100")
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=130)
 
     result = json.loads(summary.read_text())
     assert process.returncode == ExitCode.OK, (result, said.decode())
@@ -90,7 +91,7 @@ def test_a_lab_that_is_ended_leaves_nothing_behind(lab: list[subprocess.Popen[by
     assert namespaces_of(process.pid)
 
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
 
     assert process.returncode == ExitCode.INTERRUPTED
     assert namespaces_of(process.pid) == []

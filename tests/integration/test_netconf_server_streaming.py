@@ -174,6 +174,7 @@ async def test_100000_entries_take_little_memory_and_others_are_served(tmp_path:
             reader.send_message(f'<rpc xmlns="{names.BASE}" message-id="1">{ALL}</rpc>')
             total, slowest, served = 0, 0.0, 0
             loop = asyncio.get_running_loop()
+            begun = loop.time()
             one = get("<site><name>s1</name><part><serial>x49999</serial><slot>1</slot></part></site>")
             end = b""
             while not end.endswith(b"\n##\n"):
@@ -185,12 +186,13 @@ async def test_100000_entries_take_little_memory_and_others_are_served(tmp_path:
                     assert serials(await other.rpc(one)) == [("s1", "x49999")]
                     slowest = max(slowest, loop.time() - started)
                     served += 1
+            whole = loop.time() - begun
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
     assert total > 80_000_000
     assert served == 20
-    assert slowest < 1.0
+    assert slowest < whole / 4
     assert peak < 40_000_000
 
 
