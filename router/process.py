@@ -113,6 +113,10 @@ class Router:
 
     async def _start(self) -> Mapping[str, object]:
         schema = router_schema()
+        if not self._startup.exists():
+            raise RouterStartError(
+                f"{self._startup}: there is no such file", "give the router's startup file with --startup"
+            )
         # Without the capability :startup, running itself is what outlasts a restart (RFC 6241 section 5.1)
         datastores = Datastores.load(schema, self._startup, file=self._startup)
         config = read_config(schema, datastores.running, self._startup.parent)

@@ -13,7 +13,9 @@ from socket import gethostname
 from lxml import etree
 
 from netconf_client.api import Target
+from netconf_client.errors import ConnectFailed
 from netconf_client.hostkeys import HostKeyPolicy, KnownHosts, PinnedKey, TrustOnFirstUse
+from netconf_client.sshclient import load_credentials
 from netconf_server.accounts import read_accounts
 from netconf_server.limits import Limits
 from router.config import (
@@ -167,7 +169,7 @@ def _target(entry: etree._Element, folder: Path, name: str) -> Target:
     where = f"/rui-device:device/{name}"
     keepalive = child(entry, "keepalive")
     key = optional(entry, "private-key-file")
-    return Target(
+    target = Target(
         host=text(entry, "address"),
         port=int(text(entry, "port")),
         username=text(entry, "username"),
@@ -177,6 +179,14 @@ def _target(entry: etree._Element, folder: Path, name: str) -> Target:
         keepalive_interval=seconds(keepalive, "interval"),
         keepalive_count=int(text(keepalive, "max-missed")),
     )
+    try:
+        load_credentials(target)
+    except ConnectFailed as error:
+        raise ConfigError(
+            f"{where}/private-key-file: {error.reason}; "
+            "give a private key in OpenSSH's form, without passphrase"
+        ) from error
+    return target
 
 
 def _password(entry: etree._Element, folder: Path, where: str) -> str | None:

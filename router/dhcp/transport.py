@@ -145,7 +145,7 @@ class InterfaceTransport:
             self._by_index[socket.if_nametoindex(port.interface)] = port
         except OSError as error:
             raise TransportError(
-                error.errno,
+                errno.ENODEV,  # the call itself names no error number
                 f"there is no access interface {port.interface!r}: create it, or correct its name",
             ) from error
         heard = _udp_socket("0.0.0.0", self._ports.listen, port.interface, shared=True)  # noqa: S104

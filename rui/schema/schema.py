@@ -130,7 +130,7 @@ class Schema:
         except DataError as error:
             # libyang counts lines from the element that it was handed, and knows none for constraints.
             tops = list(data) if data.tag in _WRAPPERS else [data]
-            issues = (replace(issue, line=line_of(issue.path, tops)) for issue in error.issues)
+            issues = (replace(issue, line=_line(issue, tops)) for issue in error.issues)
             raise DataError(tuple(issues), source) from None
 
     def check_values(self, data: Document, source: str = "configuration") -> None:
@@ -260,6 +260,15 @@ def _body(document: Document) -> bytes:
     if document.tag in _WRAPPERS:
         return b"".join(etree.tostring(child, with_tail=False) for child in document)
     return etree.tostring(document, with_tail=False)
+
+
+def _line(issue: Issue, tops: Sequence[etree._Element]) -> int:
+    """Return the line of an issue; a node of an unknown namespace has no path, but is easily found."""
+    if issue.tag is Tag.UNKNOWN_NAMESPACE and issue.namespace:
+        found = next((item for top in tops for item in top.iter(f"{{{issue.namespace}}}*")), None)
+        if found is not None and isinstance(found.sourceline, int):
+            return found.sourceline
+    return line_of(issue.path, tops)
 
 
 def _with_bare_element(issue: Issue, operation: etree._Element) -> Issue:

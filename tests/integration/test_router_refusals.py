@@ -51,7 +51,7 @@ async def test_a_startup_file_that_is_no_xml(tmp_path: Path) -> None:
 async def test_no_startup_file(tmp_path: Path) -> None:
     site = make_site(tmp_path)
     site.startup(PRIMARY).unlink()
-    assert "cannot be read" in await refused(process(site, PRIMARY))
+    assert "there is no such file" in await refused(process(site, PRIMARY))
 
 
 async def test_a_startup_file_of_a_manager(tmp_path: Path) -> None:

@@ -102,6 +102,11 @@ def test_the_sources_of_users(read: Callable[[str], RouterConfig]) -> None:
     ("old", "new", "said"),
     [
         ("<password-file>pw<", "<password-file>none<", r"\[name='c'\]/password-file: .*none cannot be read"),
+        (
+            "<password-file>pw</password-file>",
+            "<private-key-file>k</private-key-file>",
+            "/private-key-file: ",
+        ),
         ("<known-hosts-file>known</known-hosts-file>", "<host-key>ssh-rsa AAAA</host-key>", r"/host-key: "),
         ("<server>198.51.100.7<", "<server>10.0.0.2<", r"group\[id='g1'\]/dhcp: "),
     ],
@@ -128,6 +133,11 @@ def test_a_router_that_nobody_reaches(read: Callable[[str], RouterConfig]) -> No
 def test_another_kind_of_configuration(schema: Schema) -> None:
     with pytest.raises(ConfigError, match="no startup file of a router"):
         read_config(schema, etree.fromstring(f'<config xmlns="{names.BASE}"/>'), Path())
+
+
+def test_a_cloud_endpoint_with_nothing_to_log_in_with(read: Callable[[str], RouterConfig]) -> None:
+    with pytest.raises(DataError, match=r"cloud-endpoint\[name='c'\].*set password-file or private-key-file"):
+        read(WHOLE.replace("<password-file>pw</password-file>", ""))
 
 
 def test_what_the_model_refuses(read: Callable[[str], RouterConfig]) -> None:

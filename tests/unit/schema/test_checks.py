@@ -163,6 +163,12 @@ def test_an_unknown_operation_is_refused(router: Schema) -> None:
     assert (issue.tag, issue.namespace) == (Tag.UNKNOWN_NAMESPACE, "urn:nowhere")
 
 
+def test_a_namespace_that_no_module_has_is_found_in_the_file(router: Schema) -> None:
+    file = f'<config xmlns="{NETCONF}">\n  <!-- old -->\n  <device xmlns="urn:nowhere"/>\n</config>\n'
+    (issue,) = issues_of(router.check_config, file.encode())
+    assert (issue.tag, issue.namespace, issue.line) == (Tag.UNKNOWN_NAMESPACE, "urn:nowhere", 3)
+
+
 @pytest.mark.parametrize(
     "request_text",
     [
