@@ -57,7 +57,7 @@ def start(lab: list[subprocess.Popen[bytes]], *words: str) -> subprocess.Popen[b
 @pytest.mark.root
 @pytest.mark.peer
 @needs_lab
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 def test_real_clients_are_online_everywhere_and_gone_everywhere(
     lab: list[subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:

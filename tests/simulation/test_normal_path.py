@@ -8,7 +8,7 @@ from rui.backup.version import ZERO
 from tests.simulation.world import World
 
 SEEDS = 120
-CHUNK = 20
+CHUNK = 10
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
