@@ -13,14 +13,13 @@ from lxml import etree
 from netconf_client import ClientSession, Target, connect
 from rui.backup import wire
 from rui.backup.identity import IdentityNotification, IdentityResult
-from rui.backup.messages import Batch, Position, Receipt
-from rui.backup.replica import judge
-from rui.backup.table import Table
+from rui.backup.messages import Batch, Receipt
 from rui.backup.version import Epoch
 from rui.netconf import names
 from rui.netconf.events import NotificationReceived
 from rui_cli.launch import Launched
 from rui_cli.site import MANAGER, Content, Group, Site
+from tests.replica import Replica
 
 GROUP = "g1"
 PRIMARY, SECONDARY = "bras-a", "bras-b"
@@ -132,25 +131,6 @@ class Cloud:
             self.batches.put_nowait(wire.decode_batch(notification.content, notification.raw))
         else:
             self.identities.put_nowait(wire.decode_identity(notification.content))
-
-
-class Replica:
-    """What the cloud durably holds."""
-
-    def __init__(self) -> None:
-        self.table = Table()
-        self.position = Position()
-
-    def apply(self, batch: Batch) -> Receipt:
-        """Take a batch; return the receipt."""
-        judgement = judge(self.position, batch)
-        if judgement.apply:
-            for change in batch.changes:
-                self.table.apply(change)
-            if judgement.clear:
-                self.table.clear(judgement.clear, {change.key for change in batch.changes})
-            self.position = judgement.position
-        return Receipt(batch.group, judgement.result, judgement.position, judgement.reason)
 
 
 def manager_target(site: Site, name: str) -> Target:

@@ -11,7 +11,8 @@ from lxml import etree
 from netconf_client import CallHomeListener, ClientSession
 from rui.backup.identity import Role
 from rui_cli.site import DEVICE_NAMESPACE, Site
-from tests.integration.router_rig import PRIMARY, Cloud, Replica, make_site, manager_target, process, running
+from tests.integration.router_rig import PRIMARY, Cloud, make_site, manager_target, process, running
+from tests.replica import Replica
 
 
 def call_home(site: Site, port: int) -> None:

@@ -16,7 +16,6 @@ from rui.netconf.errors import RpcError
 from tests.integration.router_rig import (
     PRIMARY,
     Cloud,
-    Replica,
     digest,
     make_site,
     manager_target,
@@ -25,6 +24,7 @@ from tests.integration.router_rig import (
     running,
     texts,
 )
+from tests.replica import Replica
 
 LINK_STATUS = "urn:rui-cloud:yang:link-status"
 

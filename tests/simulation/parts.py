@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from rui.backup.delivery import Forgotten
 from rui.backup.identity import StorageEntry
 from rui.backup.journal import Frame, decode
-from rui.backup.messages import Batch, Position, Receipt
-from rui.backup.replica import judge
-from rui.backup.table import Page, Slice, Table
+from rui.backup.table import Page, Slice
 from rui.backup.version import ZERO, Version
+from tests.replica import Replica
 
 
 @dataclass(frozen=True)
@@ -145,22 +144,10 @@ class Link:
 
 
 @dataclass
-class CloudStore:
-    """What the cloud has on disk: the semantics of ``manager.store`` over the shared judgement and table."""
+class CloudStore(Replica):
+    """What the cloud has on disk: a replica that is read as ``manager.store`` is."""
 
-    table: Table = field(default_factory=Table)
-    position: Position = field(default_factory=Position)
     entries: dict[str, StorageEntry] = field(default_factory=dict)
-
-    def apply(self, batch: Batch) -> Receipt:
-        judgement = judge(self.position, batch)
-        if judgement.apply:
-            for change in batch.changes:
-                self.table.apply(change)
-            if judgement.clear:
-                self.table.clear(judgement.clear, {change.key for change in batch.changes})
-            self.position = judgement.position
-        return Receipt(batch.group, judgement.result, self.position, judgement.reason)
 
     def since(self, after: Version, limit: int, known_floor: Version) -> Slice | Forgotten:
         if self.position.snapshot:
