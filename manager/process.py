@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -35,6 +36,9 @@ log = structlog.get_logger()
 
 STORE_FILE = "store.sqlite"
 
+# Batches are thousands of short-lived values without cycles; the schema's hundred thousand live as long as we.
+_GC_THRESHOLDS = (50_000, 20, 50)
+
 Ready = Callable[[Mapping[str, object]], None]
 """Is told once that the manager serves, and where."""
 
@@ -56,6 +60,9 @@ async def run(startup: Path, data: Path, ready: Ready, trace: Trace | None = Non
     try:
         async with AsyncExitStack() as stack:
             facts = await _start(startup, data, stack, trace)
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*_GC_THRESHOLDS)
             ready({"ready": True, **facts})
             log.info("manager-ready", **facts)
             await stop.wait()
