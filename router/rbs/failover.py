@@ -134,6 +134,7 @@ class GroupFailover:
         if peer is not None and peer.informant is not None:
             peer.caller = caller
             peer.link.heard(self.now())
+            peer.informant.session_opened()
             self.perform()
 
     def hung_up(self, name: str, session_id: int) -> None:

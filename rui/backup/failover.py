@@ -148,6 +148,10 @@ class Informant:
         if returned:
             self._tell()
 
+    def session_opened(self) -> None:
+        """The initiator has a new session; what was told on the last one may not have arrived."""
+        self._tell()
+
     def query(self) -> LinkState:
         """Answer a query with what this end knows of its own link (S602a, S702a)."""
         return self.mine

@@ -166,7 +166,9 @@ class ChannelWorld(World):
             return
         link.open()
         self.probing[RBS] = Probing()
-        self.sides[OTHER[self.dialler]].rbs.heard(self.clock.now)
+        other = self.sides[OTHER[self.dialler]]
+        other.rbs.heard(self.clock.now)
+        self._informant(other).session_opened()
         self.decider.session_opened(self.clock.now)
         for name in self.sides:
             self.soon(name)

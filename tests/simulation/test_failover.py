@@ -6,10 +6,12 @@ import os
 
 import pytest
 
+from rui.backup.decision import Path
+from rui.backup.identity import Role
 from tests.simulation.failover import FailoverWorld
 
-SEEDS = int(os.environ.get("RUI_SIM_SEEDS", "60"))
-CHUNK = 10
+SEEDS = int(os.environ.get("RUI_SIM_SEEDS", "36"))
+CHUNK = 6
 EVENTS = 1000
 WITHIN = 40.0
 
@@ -33,3 +35,15 @@ def live_through(seed: int) -> FailoverWorld:
 def test_nothing_is_lost_and_all_return_to_the_cloud_path(first: int) -> None:
     for seed in range(first, min(first + CHUNK, SEEDS)):
         live_through(seed)
+
+
+def test_the_same_seed_tells_the_same_story() -> None:
+    worlds = [live_through(3), live_through(3)]
+    assert worlds[0].clock.now == worlds[1].clock.now
+    assert worlds[0].digests() == worlds[1].digests()
+
+
+def test_the_worlds_take_every_path() -> None:
+    worlds = [live_through(seed) for seed in range(12)]
+    assert {world.setting.initiator for world in worlds} == set(Role)
+    assert {path for world in worlds for pair in world.paths for path in pair} == set(Path)

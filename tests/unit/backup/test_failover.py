@@ -341,6 +341,17 @@ def test_what_could_not_be_told_is_told_when_the_channel_returns() -> None:
     assert said(end.outputs()) == [("tell", "S601b")]
 
 
+def test_what_a_lost_session_may_have_swallowed_is_told_on_the_next() -> None:
+    """The channel never counted as down; the initiator would believe what it heard last for ever."""
+    end = Informant(Role.PRIMARY)
+    end.rbs_link(UP)
+    end.own_link(DOWN)
+    end.own_link(UP)
+    end.outputs()
+    end.session_opened()
+    assert [output.kind for output in end.outputs() if isinstance(output, Tell)] == [Kind.RECOVERED]
+
+
 def test_an_end_that_was_told_to_wait_waits_until_its_link_is_up() -> None:
     end = Informant(Role.SECONDARY)
     end.rbs_link(UP)
