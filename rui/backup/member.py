@@ -422,6 +422,8 @@ class Member:
                     self.quarantined[change.key] = bad[change.key]
         if judgement.clear:
             self.table.clear(judgement.clear, {change.key for change in changes})
+            for key in [key for key in self.quarantined if key not in self.table]:
+                del self.quarantined[key]
         self.position = judgement.position
         self.durable = self.position.live
         self.table.trim_tombstones(self.options.tombstones, self.durable)

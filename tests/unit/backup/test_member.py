@@ -17,7 +17,16 @@ from rui.backup.member import (
     NotPrimaryError,
     Output,
 )
-from rui.backup.messages import Position, Quarantined, Receipt, Result, Stream
+from rui.backup.messages import (
+    LAST_BUCKET,
+    Batch,
+    Position,
+    Quarantined,
+    Receipt,
+    Result,
+    SnapshotPage,
+    Stream,
+)
 from rui.backup.table import Table
 from rui.backup.version import NO_EPOCH, ZERO, Epoch, Version
 from tests.unit.backup.histories import GROUP, A, applied, contents, gone, key, put, stream, version
@@ -292,3 +301,15 @@ def test_tombstones_are_bounded() -> None:
     write(member)
     assert member.table.tombstones == 3
     assert member.table.floor == version(6)
+
+
+def test_a_snapshot_that_drops_a_poisoned_record_ends_its_quarantine() -> None:
+    member = secondary()
+    bad = Quarantined(key(1), version(1), "lease-time: out of range")
+    member.receive(stream(0, 1, put(1, 1)), (bad,), "tag")
+    write(member)
+    assert member.digest().quarantined == 1
+    page = Batch(GROUP, A, SnapshotPage(version(5), 0, LAST_BUCKET), ())
+    member.receive(page, (), "snapshot")
+    write(member)
+    assert member.digest().quarantined == 0
