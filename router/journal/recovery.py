@@ -57,6 +57,8 @@ class Recovered:
                     self._quarantine(change.key, frame.quarantined)
         if frame.cleared:
             table.clear(frame.cleared, {change.key for change in frame.changes})
+            for key in [key for key in quarantined if key not in table]:
+                del quarantined[key]
         if frame.floor is not None:
             table.floor = max(table.floor, frame.floor)
         self.position = frame.position
