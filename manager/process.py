@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 STORE_FILE = "store.sqlite"
 
-# Batches are thousands of short-lived values without cycles; the schema's hundred thousand live as long as we.
+# Batches are thousands of short-lived values without cycles; the schema's many values live as long as we.
 _GC_THRESHOLDS = (50_000, 20, 50)
 
 Ready = Callable[[Mapping[str, object]], None]
