@@ -94,9 +94,9 @@ class Result(Enum):
 
     STORED = "stored"
     GAP = "gap"
-    """``prev`` lies above the cursor; send again from the cursor."""
+    """``prev`` lies above the cursor, or the snapshot is older than it; send again from the cursor."""
     REFUSED = "refused"
-    """The writer's epoch is superseded, or the snapshot is older than what the replica holds."""
+    """The writer's epoch is superseded."""
     DISCARDED = "discarded"
     """The sender is a secondary [0144]."""
     FAILED = "failed"

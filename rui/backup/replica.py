@@ -34,7 +34,8 @@ def judge(position: Position, batch: Batch) -> Judgement:
 
     An older writer is refused (invariant 3); a stream that starts above the cursor is a gap; a batch wholly
     at or below the cursor is acknowledged again without being stored; a snapshot older than the
-    cursor is refused, since it would bring back what was deleted since.
+    cursor is not taken, since it would bring back what was deleted since; the sender begins anew behind the
+    cursor, which local backup may have moved meanwhile.
     """
     if batch.writer < position.writer:
         reason = f"writer {batch.writer} is superseded by {position.writer}: claim a higher epoch first"
@@ -67,7 +68,7 @@ def _judge_stream(position: Position, claimed: Position, part: Stream) -> Judgem
 def _judge_page(position: Position, claimed: Position, page: SnapshotPage) -> Judgement:
     if page.version < position.cursor:
         reason = f"snapshot at {page.version} is older than this replica, which holds up to {position.cursor}"
-        return Judgement(Result.REFUSED, position, reason=reason)
+        return Judgement(Result.GAP, position, reason=reason)
     progress = position.snapshot
     if progress is None or progress.version != page.version:
         if page.first != 0:

@@ -37,6 +37,12 @@ def test_nothing_is_lost_and_all_return_to_the_cloud_path(first: int) -> None:
         live_through(seed)
 
 
+@pytest.mark.parametrize("seed", [78, 111])
+def test_what_was_found_once_stays_repaired(seed: int) -> None:
+    """A notification that a lost session swallowed; a snapshot that local backup had overtaken."""
+    live_through(seed)
+
+
 def test_the_same_seed_tells_the_same_story() -> None:
     worlds = [live_through(3), live_through(3)]
     assert worlds[0].clock.now == worlds[1].clock.now
