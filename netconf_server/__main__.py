@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
 from pathlib import Path
+
+import structlog
 
 from netconf_server.accounts import Account, AccountError, Accounts, hash_password
 from netconf_server.capabilities import load_schema
@@ -25,12 +28,26 @@ class UsageError(Exception):
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; return the exit status, 2 when it cannot start (stderr says why)."""
     options = _parser().parse_args(arguments)
+    _configure_logs()
     try:
         asyncio.run(_serve(options))
     except (UsageError, SchemaError, StartupError, AccountError, HostKeyError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command's own words
         return 2
     return 0
+
+
+def _configure_logs() -> None:
+    """Write events to standard error. Tracebacks are plain: the values in them may be passwords."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

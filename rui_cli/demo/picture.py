@@ -16,7 +16,9 @@ from rui_cli.site import MANAGER
 
 _REFRESH = 0.25
 _LINE_EVERY = 2.0
-_EVENTS_SHOWN = 8
+_FEWEST_EVENTS, _MOST_EVENTS = 1, 20
+# Lines that are no step, device or event: frames, headings, and one below the picture.
+_FURTHER_LINES = 9
 _LEVEL_STYLE = {"warning": "yellow", "error": "red", "critical": "red"}
 
 
@@ -45,9 +47,11 @@ class Picture:
         self._clock = clock
         self._begun = clock()
 
-    def render(self) -> Group:
-        """Return steps, devices and the last events as one picture."""
-        return Group(self._steps(), self._devices(), self._events())
+    def render(self, height: int = 40) -> Group:
+        """Return steps, devices and as many of the last events as fit into `height` lines."""
+        taken = len(self._story.outcome.steps) + 1 + len(self._watcher.views) + _FURTHER_LINES
+        events = min(max(_FEWEST_EVENTS, height - taken), _MOST_EVENTS)
+        return Group(self._steps(), self._devices(), self._events(events))
 
     def status_line(self) -> str:
         """Return the devices in one line of text."""
@@ -82,8 +86,8 @@ class Picture:
             )
         return table
 
-    def _events(self) -> Panel:
-        shown = list(self._watcher.events)[-_EVENTS_SHOWN:]
+    def _events(self, count: int) -> Panel:
+        shown = list(self._watcher.events)[-count:]
         lines = [
             Text(
                 f"{event.device:8} {event.text}",
@@ -93,7 +97,7 @@ class Picture:
             )
             for event in shown
         ]
-        lines += [Text("")] * (_EVENTS_SHOWN - len(lines))
+        lines += [Text("")] * (count - len(lines))
         return Panel(Group(*lines), title="events", title_align="left")
 
 
@@ -107,10 +111,12 @@ async def show(console: Console, story: Story, watcher: Watcher) -> None:
     """Show the story until cancelled: live at a terminal, else a line for each step and every two seconds."""
     picture = Picture(story, watcher)
     if console.is_terminal:
-        with Live(picture.render(), console=console, refresh_per_second=8, transient=True) as live:
+        with Live(
+            picture.render(console.height), console=console, refresh_per_second=8, transient=True
+        ) as live:
             while True:
                 await asyncio.sleep(_REFRESH)
-                live.update(picture.render())
+                live.update(picture.render(console.height))
     next_line = 0.0
     shown = 0
     try:

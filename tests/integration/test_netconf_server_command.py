@@ -96,6 +96,17 @@ async def served(folder: Path) -> AsyncIterator[Served]:
         await process.communicate()
 
 
+async def test_events_go_to_standard_error_and_the_address_alone_to_standard_output(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        status, _ = await server.console("--hello")
+        assert status == 0
+        server.process.send_signal(signal.SIGTERM)
+        output, events = await server.process.communicate()
+    assert output == b""
+    assert b"session-opened" in events
+    assert PASSWORD.encode() not in events
+
+
 async def test_netconf_console_by_password(tmp_path: Path) -> None:
     async with served(tmp_path) as server:
         status, text = await server.console("--hello")

@@ -60,6 +60,23 @@ def test_the_picture_names_devices_roles_counts_lag_steps_and_events(tmp_path: P
     assert "lag 4" in Picture(story, watcher).status_line()
 
 
+def test_the_picture_fits_into_the_terminal(tmp_path: Path) -> None:
+    options = Options(100, 20.0, 1)
+    watcher = Watcher("access-1", {}, {})
+    watcher.views = {name: view(name, "1@bras-a/6") for name in (MANAGER, PRIMARY, SECONDARY)}
+    watcher.events.extend(Event(PRIMARY, "info", f"event-{number}") for number in range(40))
+    story = Story(options, Site(tmp_path, [demo_group(options)]), Fleet(tmp_path), watcher)
+    story.current = "compare the three tables"
+    for steps in range(10):
+        for height in (24, 40):
+            console = Console(file=io.StringIO(), width=80, height=height, record=True)
+            console.print(Picture(story, watcher).render(console.height))
+            shown = console.export_text().splitlines()
+            assert len(shown) < height
+            assert "event-39" in shown[-2]
+        story.outcome.steps.append(Step(f"step {steps}", ok=True, seconds=1.0))
+
+
 def test_the_conclusion_says_good_and_bad() -> None:
     good, bad = (Console(file=io.StringIO(), width=120) for _ in range(2))
     conclude(good, Outcome(users=9, converged=True, digests={PRIMARY: "0f"}))
