@@ -58,7 +58,7 @@ def compile_acceptor(ancestors: Sequence[Node]) -> re.Pattern[bytes] | None:
     parts = [f'<{entry.name} xmlns="{re.escape(entry.namespace)}">']
     for name in entry.keys:
         key = entry.child(name)
-        value = _value(key)
+        value = leaf_value(key)
         if key is None or value is None:
             return None
         parts.append(f"<{name}>({value})</{name}>")
@@ -76,7 +76,7 @@ def compile_acceptor(ancestors: Sequence[Node]) -> re.Pattern[bytes] | None:
 
 def _element(node: Node, around: str) -> str | None:
     """Return the expression of one leaf's element; None when it is not judged here."""
-    value = _value(node)
+    value = leaf_value(node)
     if value is None or node.kind is not Kind.LEAF:
         return None
     declared = "" if node.namespace == around else f' xmlns="{re.escape(node.namespace)}"'
@@ -93,7 +93,7 @@ def _is_needed(node: Node) -> bool:
     return bool(node.must) or any(child.choices or _is_needed(child) for child in node.children.values())
 
 
-def _value(node: Node | None) -> str | None:
+def leaf_value(node: Node | None) -> str | None:
     """Return the expression of a leaf's value; None when it is not judged here."""
     if node is None or node.type is None or node.must or node.when:
         return None

@@ -10,6 +10,7 @@ from pathlib import Path
 from lxml import etree
 
 from rui.schema.build import build_tree
+from rui.schema.entryruns import EntryRun, compile_entry_run
 from rui.schema.errors import DataError, Issue, Tag, UnknownNodeError
 from rui.schema.files import find_modules, installed_directories, yang_directory
 from rui.schema.library import ModuleInfo, SubmoduleInfo, describe_modules
@@ -50,6 +51,7 @@ class Schema:
         self._data = data
         self._requests = requests
         self._replies = replies
+        self._entry_runs: dict[str, EntryRun | None] = {}
         self._nodes: dict[str, Node] = {}
         for top in (tree.data, tree.rpcs, tree.notifications):
             for node in top.values():
@@ -175,11 +177,20 @@ class Schema:
             )  # fmt: skip
         if operation.find(_FILTER) is not None:
             operation = _without_filter_attributes(operation)
+        body = etree.tostring(operation, with_tail=False)
+        run = self._entry_run(str(operation.tag))
+        if run is not None:
+            body = run.without_valid(body)
         try:
-            self._hold(self._requests, operation, Purpose.OPERATION, Tag.MISSING_ELEMENT, source)
+            self._hold(self._requests, body, Purpose.OPERATION, Tag.MISSING_ELEMENT, source)
         except DataError as error:
             issues = tuple(_with_bare_element(issue, operation) for issue in error.issues)
             raise DataError(issues, source) from None
+
+    def _entry_run(self, tag: str) -> EntryRun | None:
+        if tag not in self._entry_runs:
+            self._entry_runs[tag] = compile_entry_run(self.tree.rpcs[tag])
+        return self._entry_runs[tag]
 
     def check_output(self, operation: str, body: Sequence[Document], source: str = "reply") -> None:
         """Check the output elements that a reply to `operation` (an lxml tag) carries; raise DataError."""
