@@ -40,12 +40,10 @@ class EntryRun:
 def compile_entry_run(operation: Node) -> EntryRun | None:
     """Return the run of an rpc's input; None where it has no list whose entries can be judged so."""
     body = next((node for node in operation.children.values() if node.kind is Kind.INPUT), None)
-    for entry in body.children.values() if body is not None else ():
-        if (
-            entry.kind is Kind.LIST
-            and entry.namespace == operation.namespace
-            and _is_independent(entry, body)
-        ):
+    if body is None:
+        return None
+    for entry in body.children.values():
+        if entry.namespace == operation.namespace and _is_independent(entry, body):
             expression = _entry(entry)
             if expression is not None:
                 return EntryRun(operation, entry, expression)
