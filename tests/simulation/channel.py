@@ -119,6 +119,7 @@ class ChannelWorld(World):
         self.durable_at_secondary = ZERO
         self.local_promises: dict[bytes, Version] = {}
         self._checked: object = None
+        self.away = False
         self.paths: set[tuple[Path, Path]] = set()
         for name in self.links:
             self._tick(name)

@@ -13,7 +13,7 @@ from tests.simulation.failover import FailoverWorld
 SEEDS = int(os.environ.get("RUI_SIM_SEEDS", "36"))
 CHUNK = 6
 EVENTS = 1000
-WITHIN = 40.0
+WITHIN = 30.0
 
 
 def live_through(seed: int) -> FailoverWorld:
