@@ -90,7 +90,9 @@ class TestHellos:
     def test_that_come_a_second_time_are_no_message(self) -> None:
         pair = SessionPair.open(client=ONLY_1_0)
         events = pair.server.receive_data(messages.build_hello(BOTH, None) + b"]]>]]>", 1.0)
-        assert "not an rpc" in only(SessionFailed, events).reason
+        reason = only(SessionFailed, events).reason
+        assert reason.startswith("bad message from the client: <hello>")
+        assert "where <rpc> in" in reason
 
     def test_that_do_not_come_in_time_end_the_session(
         self, client: ClientSession, server: ServerSession
