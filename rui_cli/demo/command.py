@@ -65,7 +65,7 @@ def demo(
 
 
 async def _run(options: Options, folder: Path, console: Console) -> Outcome:
-    _stop_on_sigterm()
+    _stop_on_signals()
     site = Site(folder, [demo_group(options)])
     site.write()
     async with contextlib.AsyncExitStack() as stack:
@@ -90,11 +90,12 @@ async def _run(options: Options, folder: Path, console: Console) -> Outcome:
             return story.outcome
 
 
-def _stop_on_sigterm() -> None:
-    """Let SIGTERM end the demo as Ctrl-C does, so that nothing that it started is left behind."""
+def _stop_on_signals() -> None:
+    """Let SIGTERM, and a terminal that is closed, end the demo as Ctrl-C does: nothing is left behind."""
     task = asyncio.current_task()
     if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 async def _finish(task: asyncio.Task[None]) -> None:

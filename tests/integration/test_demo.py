@@ -63,7 +63,7 @@ async def test_the_demo_loses_nobody_and_cleans_up(tmp_path: Path) -> None:
     assert processes_naming(scratch) == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_stopped_in_the_middle_it_stops_what_it_started(tmp_path: Path, how: signal.Signals) -> None:
     demo = await start_demo(tmp_path, "--seconds", "60", "--users", "50")
     assert demo.stdout is not None
