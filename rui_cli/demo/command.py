@@ -100,5 +100,5 @@ def _stop_on_signals() -> None:
 
 async def _finish(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
+    with contextlib.suppress(asyncio.CancelledError, OSError):  # the terminal may be gone
         await task
