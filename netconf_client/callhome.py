@@ -18,7 +18,6 @@ from netconf_client.dialling import limits_of, open_session, run_client
 from netconf_client.errors import ConnectFailed, HostKeyRejected
 from netconf_client.hostkeys import ALGORITHMS, PinnedKey, fingerprint
 from netconf_client.sshclient import CheckingClient, Credentials, load_credentials, ssh_options
-from netconf_client.vendor import connect_vendor
 
 log = structlog.get_logger()
 
@@ -155,6 +154,9 @@ class CallHomeListener:
         vendors = (device for device in self._devices.values() if device.driver == "vendor")
         by_address = next((device for device in vendors if device.target.host == address), None)
         if by_address is not None:
+            # only whoever has a vendor's device waits for paramiko to load
+            from netconf_client.vendor import connect_vendor  # noqa: PLC0415
+
             return by_address, await connect_vendor(by_address.target, timeout=self._timeout, sock=sock)
         check = _DeviceCheck(where, self._devices)
         client = CheckingClient(check)

@@ -4,7 +4,6 @@ from typing import Literal
 
 from netconf_client.api import DEFAULT_TIMEOUT, ClientSession, Target
 from netconf_client.dialling import connect_native
-from netconf_client.vendor import connect_vendor
 
 
 async def connect(
@@ -16,4 +15,7 @@ async def connect(
     """
     if driver == "native":
         return await connect_native(target, timeout=timeout)
+    # paramiko takes a quarter of a process's start, and most sites have no vendor's device
+    from netconf_client.vendor import connect_vendor  # noqa: PLC0415
+
     return await connect_vendor(target, timeout=timeout)
