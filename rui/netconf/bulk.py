@@ -40,23 +40,23 @@ class BulkMessages:
 
 def _emptied(message: bytes, begin: int) -> bytes | None:
     first = _TAG.search(message, begin)
-    if (
-        first is None
-        or any(message.find(mark, begin) >= 0 for mark in _MARKUP)
-        or _ODD_TAG.search(message, begin) is not None
-    ):
+    if first is None or any(message.find(mark, begin) >= 0 for mark in _MARKUP):
         return None
     start, end = b"<" + first[1] + b">", b"</" + first[1] + b">"
     kept: list[bytes] = []
-    copied, at = begin, message.find(start, begin)
+    copied, at = begin, first.start()
     while at >= 0:
         opened = at + len(start)
         closed = message.find(end, opened)
-        following = message.find(start, opened)
-        if closed < 0 or 0 <= following < closed:
+        if closed < 0:
             return None
         kept.append(message[copied:opened])
-        copied, at = closed, following
-    envelope = b"".join((*kept, message[copied:]))
-    # One more closing tag: what lies before it may be part of a record.
-    return envelope if envelope.count(end) == len(kept) else None
+        copied, at = closed, message.find(start, closed)
+    # A tag more than these, however it is written: what lies around it may be part of a record.
+    if message.count(b"record", begin) != 2 * len(kept) and (
+        message.count(start, begin) != len(kept)
+        or message.count(end, begin) != len(kept)
+        or _ODD_TAG.search(message, begin) is not None
+    ):
+        return None
+    return b"".join((*kept, message[copied:]))
