@@ -172,6 +172,15 @@ class Group:
             cursor=str(result.position.cursor),
             store=result.store_id,
         )
+        if result.accepted and self.member.serving and result.position.live > self.member.durable:
+            log.error(
+                "journal-behind-cloud",
+                group=self.config.id,
+                cursor=str(result.position.live),
+                journal=str(self.member.durable),
+                reason="the cloud holds changes that this journal lacks: it was lost, or is an old copy",
+                remedy="put the newest journal back; users that only the cloud holds stay there meanwhile",
+            )
         self.member.identity_result(result)
         self._perform()
         return True

@@ -212,6 +212,11 @@ class Member:
                 self._claim(result.highest)
             return
         position = replace(result.position, writer=result.highest)
+        if position.live > self.durable and position.live.epoch >= self.epoch:
+            # This journal was lost, or an old one was put back: the epoch was used before, and versions taken
+            # under it again would be ignored as known.
+            self._claim(max(result.highest, position.live.epoch))
+            return
         self.source.connect(position, self.epoch, self.durable, self.table.floor)
 
     def acknowledge(self, receipt: Receipt, now: float) -> None:

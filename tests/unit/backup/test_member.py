@@ -313,3 +313,29 @@ def test_a_snapshot_that_drops_a_poisoned_record_ends_its_quarantine() -> None:
     member.receive(page, (), "snapshot")
     write(member)
     assert member.digest().quarantined == 0
+
+
+@pytest.mark.parametrize(
+    ("held", "cursor"),
+    [(Position(), version(900)), (Position(version(50), None, A), version(7, Epoch(2, "bras-a")))],
+    ids=["the journal is lost", "an old journal was put back"],
+)
+def test_a_primary_never_uses_an_epoch_again_that_the_cloud_has_changes_of(
+    held: Position, cursor: Version
+) -> None:
+    member = primary(position=held)
+    member.cloud_up()
+    write(member)
+    assert member.epoch == cursor.epoch
+    accept(member, Position(cursor))
+    assert member.next_upload(0.0) is None
+    write(member)  # the store-id
+    write(member)  # the claim
+    assert member.epoch == Epoch(cursor.epoch.counter + 1, "bras-a")
+    accept(member, Position(cursor))
+    member.put(key(1), b"<user/>")
+    member.flush()
+    write(member)
+    batch = member.next_upload(0.0)
+    assert batch is not None
+    assert batch.part == Stream(cursor, Version(member.epoch, 1))
