@@ -49,8 +49,8 @@ def run(rows: Sequence[tuple[Row, int | None, Path | None]], *, repeat: int, kee
 async def _measure(row: Row, users: int, *, repeat: int, keep: bool, console: Console) -> Result:
     task = asyncio.current_task()
     if task is not None:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        for sent in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(sent, task.cancel)
     runs = []
     # What this process itself does over NETCONF is no part of the picture.
     with io.StringIO() as forgotten:
