@@ -53,7 +53,7 @@ class Inbox:
         content = notification.content
         try:
             if content.tag == wire.UPLOAD:
-                batch = wire.decode_batch(content, notification.raw)
+                batch = wire.decode_batch(content, notification.raw, notification.bulk)
                 self._receiver(batch.group).upload(device, batch, self.quarantine(batch))
             elif content.tag in _IDENTITIES:
                 self._schema.check_notification(content)

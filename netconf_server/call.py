@@ -9,6 +9,8 @@ from typing import TypeAlias
 
 from lxml import etree
 
+from rui.netconf.bulk import Bulk
+
 
 @dataclass(frozen=True)
 class SessionInfo:
@@ -24,13 +26,14 @@ class SessionInfo:
 @dataclass(frozen=True)
 class RpcCall:
     """One rpc: its `operation` element (not to be changed), and `raw`, the bytes of the whole message as
-    received.
+    received. Where the session has cut records out of it, `bulk` holds them.
     """
 
     session: SessionInfo
     message_id: str
     operation: etree._Element
     raw: bytes
+    bulk: Bulk | None = None
 
 
 Reply: TypeAlias = "Sequence[etree._Element] | Sequence[bytes] | AsyncIterator[bytes] | None"

@@ -285,7 +285,7 @@ class Session:
     async def _answer(self, rpc: RpcReceived) -> None:
         self.counters.in_rpcs += 1
         try:
-            reply = await self._handler(RpcCall(self.info, rpc.message_id, rpc.operation, rpc.raw))
+            reply = await self._handler(RpcCall(self.info, rpc.message_id, rpc.operation, rpc.raw, rpc.bulk))
             if isinstance(reply, AsyncIterator):
                 await self._stream(rpc, reply)
                 return

@@ -111,7 +111,7 @@ class Operations:
             )
 
     async def _deliver(self, call: RpcCall) -> Sequence[etree._Element]:
-        batch = _read(lambda: wire.decode_batch(call.operation, call.raw))
+        batch = _read(lambda: wire.decode_batch(call.operation, call.raw, call.bulk))
         group = self._group(batch.group)
         local = self._local(batch.group, call.session.user)
         if not local:

@@ -6,6 +6,7 @@ cutting them out of the message as it came, so nothing on the way re-encodes the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import cast
 
@@ -23,7 +24,8 @@ from rui.backup.messages import (
     SnapshotProgress,
     Stream,
 )
-from rui.backup.version import Epoch, Version, VersionError
+from rui.backup.version import NO_EPOCH, Epoch, Version, VersionError
+from rui.netconf.bulk import Bulk
 from rui.netconf.messages import MessageError, MessageParser
 
 BACKUP = "urn:rui-cloud:yang:backup"
@@ -47,6 +49,11 @@ _VERSION_END = b"</version>"
 _RECORD = b"<record>"
 _RECORD_END = b"</record></change>"
 _DELETED = b"<deleted/></change>"
+_CHANGE_END = b"</change>"
+_ENTRY = re.compile(
+    rb"<change><key>([^<&]*)</key><version>([^<&/]+)/(0|[1-9][0-9]{0,18})</version>"
+    rb"(?:(<record></record>)|<deleted/>)</change>"
+)
 _COUNT_CHANGES = etree.XPath("count(b:change)", namespaces={"b": BACKUP})
 
 
@@ -89,10 +96,10 @@ def encode_batch_body(batch: Batch, *, declare: bool = False) -> list[bytes]:
     return pieces
 
 
-def decode_batch(element: etree._Element, raw: bytes) -> Batch:
+def decode_batch(element: etree._Element, raw: bytes, bulk: Bulk | None = None) -> Batch:
     """Read a batch from its element and the bytes of the message that it came in.
 
-    Raises WireError.
+    ``bulk`` is what the session has cut out of the message, if it has. Raises WireError.
     """
     group = _text(element, "group-id", BACKUP)
     with _reading(f"batch of group {group}"):
@@ -111,7 +118,7 @@ def decode_batch(element: etree._Element, raw: bytes) -> Batch:
             )
         else:
             raise WireError("neither stream nor snapshot is present")
-        return Batch(group, writer, part, tuple(_changes(element, raw)))
+        return Batch(group, writer, part, tuple(_changes(element, raw, bulk)))
 
 
 def encode_receipt(receipt: Receipt, name: str = ACKNOWLEDGE) -> etree._Element:
@@ -261,16 +268,34 @@ def _progress(progress: SnapshotProgress, namespace: str) -> etree._Element:
     return element
 
 
-def _changes(element: etree._Element, raw: bytes) -> Iterable[Change]:
-    cut = _cut(raw)
+def _changes(element: etree._Element, raw: bytes, bulk: Bulk | None) -> Iterable[Change]:
+    cut = _joined(bulk) if bulk is not None else None
+    if cut is None:
+        cut = _cut(raw)
     if cut is not None and len(cut) == _COUNT_CHANGES(element):
         return cut
     return _changes_of_tree(_whole(element, raw))
 
 
+def _joined(bulk: Bulk) -> list[Change] | None:
+    """Join changes and their records; None where they are not as encode_batch writes them."""
+    envelope, records = bulk.envelope, iter(bulk.records)
+    begin, end = envelope.find(b"<change>"), envelope.rfind(_CHANGE_END) + len(_CHANGE_END)
+    parts = _ENTRY.split(envelope[begin:end]) if 0 <= begin < end else [b""]
+    if any(parts[::5]) or len(bulk.records) != sum(1 for record in parts[4::5] if record):
+        return None
+    front, epoch = b"", NO_EPOCH
+    changes = []
+    for key, its_front, seq, record in zip(parts[1::5], parts[2::5], parts[3::5], parts[4::5], strict=True):
+        if its_front != front:
+            front, epoch = its_front, Epoch.parse(its_front.decode("utf-8", "replace"))
+        changes.append(Change(key, Version(epoch, int(seq)), next(records) if record else None))
+    return changes
+
+
 def _cut(raw: bytes) -> list[Change] | None:
     """Cut the changes out of the bytes of a message; None where they are not as encode_batch writes them."""
-    if b"<!" in raw:
+    if b"!" in raw and b"<!" in raw:
         # Comments and CDATA: what looks like markup may be none.
         return None
     pieces = next((found for opening in _OPENINGS if len(found := raw.split(opening)) > 1), [raw])[1:]

@@ -7,6 +7,7 @@ record that is not well-formed then is no fault of the message.
 
 import re
 from collections.abc import Collection
+from typing import NamedTuple
 
 from rui.netconf import names
 
@@ -17,6 +18,13 @@ _MARKUP = (b"!", b"?")
 _ODD_TAG = re.compile(rb"record[ \t\r\n]")
 _DECLARATION = re.compile(rb"\s*<\?xml[^>]*\?>")
 _ENVELOPE = rb"\s*<(?:rpc\b[^>]*|notification\b[^>]*>\s*<eventTime>[^<]*</eventTime)>\s*"
+
+
+class Bulk(NamedTuple):
+    """A message whose records were cut out: it with every record empty, and their content in order."""
+
+    envelope: bytes
+    records: tuple[bytes, ...]
 
 
 class BulkMessages:
@@ -30,20 +38,21 @@ class BulkMessages:
         # An empty alternative would match any message.
         self._front = re.compile(_ENVELOPE + b"<(?:" + b"|".join(fronts) + b")[ >]") if fronts else None
 
-    def without_records(self, message: bytes) -> bytes | None:
-        """Return a bulk message with every record empty; None where tags do not tell, and for others."""
+    def cut(self, message: bytes) -> Bulk | None:
+        """Return a bulk message in parts; None where tags do not tell them, and for other messages."""
         declaration = _DECLARATION.match(message)
         begin = declaration.end() if declaration is not None else 0
         front = self._front.match(message, begin) if self._front is not None else None
-        return None if front is None else _emptied(message, begin)
+        return None if front is None else _cut(message, begin)
 
 
-def _emptied(message: bytes, begin: int) -> bytes | None:
+def _cut(message: bytes, begin: int) -> Bulk | None:
     first = _TAG.search(message, begin)
     if first is None or any(message.find(mark, begin) >= 0 for mark in _MARKUP):
         return None
     start, end = b"<" + first[1] + b">", b"</" + first[1] + b">"
     kept: list[bytes] = []
+    records: list[bytes] = []
     copied, at = begin, first.start()
     while at >= 0:
         opened = at + len(start)
@@ -51,6 +60,7 @@ def _emptied(message: bytes, begin: int) -> bytes | None:
         if closed < 0:
             return None
         kept.append(message[copied:opened])
+        records.append(message[opened:closed])
         copied, at = closed, message.find(start, closed)
     # A tag more than these, however it is written: what lies around it may be part of a record.
     if message.count(b"record", begin) != 2 * len(kept) and (
@@ -59,4 +69,4 @@ def _emptied(message: bytes, begin: int) -> bytes | None:
         or _ODD_TAG.search(message, begin) is not None
     ):
         return None
-    return b"".join((*kept, message[copied:]))
+    return Bulk(b"".join((*kept, message[copied:])), tuple(records))

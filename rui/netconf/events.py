@@ -1,6 +1,7 @@
 """What a session reports to the program around it.
 
-`raw` is always the whole message, without its framing; of a bulk message the trees lack the records' content.
+`raw` is always the whole message, without its framing; of a bulk message the trees lack the records' content,
+which is in `bulk`.
 """
 
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
+from rui.netconf.bulk import Bulk
 from rui.netconf.states import State, Trigger
 
 
@@ -43,6 +45,7 @@ class RpcReceived:
     operation: etree._Element
     attributes: Mapping[str, str]
     raw: bytes
+    bulk: Bulk | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +64,7 @@ class NotificationReceived:
     event_time: str
     content: etree._Element
     raw: bytes
+    bulk: Bulk | None = None
 
 
 @dataclass(frozen=True, slots=True)

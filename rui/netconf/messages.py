@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 from lxml import etree
 
 from rui.netconf import names
-from rui.netconf.bulk import BulkMessages
+from rui.netconf.bulk import Bulk, BulkMessages
 from rui.netconf.events import NotificationReceived
 
 Body = etree._Element | bytes | Sequence[etree._Element] | Sequence[bytes]
@@ -44,10 +44,15 @@ class MessageParser:
 
     def parse(self, message: bytes) -> etree._Element:
         """Return the root element of `message`. Raises MessageError, which names line and column."""
+        return self.read(message)[0]
+
+    def read(self, message: bytes) -> tuple[etree._Element, Bulk | None]:
+        """Return the root element, and what was cut out of a bulk message. Raises MessageError as `parse`."""
         # some peers put a line feed between the end-of-message mark and the next declaration
         text = message.lstrip() if message[:1].isspace() else message
-        if self._bulk is not None:
-            text = self._bulk.without_records(text) or text
+        bulk = self._bulk.cut(text) if self._bulk is not None else None
+        if bulk is not None:
+            text = bulk.envelope
         try:
             root = etree.fromstring(text, self._choose(len(text)))
         except etree.XMLSyntaxError as error:
@@ -56,7 +61,7 @@ class MessageParser:
             raise MessageError(f"not well-formed XML in UTF-8: {error}") from None
         if root.getroottree().docinfo.internalDTD is not None:
             raise MessageError("a document type declaration is not allowed (RFC 6241 3)")
-        return root
+        return root, bulk
 
     def _choose(self, size: int) -> etree.XMLParser:
         if size < _HUGE_FROM:
@@ -108,14 +113,14 @@ def read_hello(root: etree._Element) -> Hello:
     return Hello(capabilities, int(digits))
 
 
-def read_notification(root: etree._Element, raw: bytes) -> NotificationReceived:
+def read_notification(root: etree._Element, raw: bytes, bulk: Bulk | None = None) -> NotificationReceived:
     """Read a notification (RFC 5277 4). Raises MessageError when it is none."""
     found = children(root)
     times = [child.text or "" for child in found if child.tag == names.EVENT_TIME]
     content = [child for child in found if child.tag != names.EVENT_TIME]
     if root.tag != names.NOTIFICATION_MESSAGE or len(times) != 1 or len(content) != 1:
         raise MessageError("a notification must hold eventTime and one more element (RFC 5277 4)")
-    return NotificationReceived(times[0].strip(), content[0], raw)
+    return NotificationReceived(times[0].strip(), content[0], raw, bulk)
 
 
 def build_hello(capabilities: Sequence[str], session_id: int | None) -> bytes:

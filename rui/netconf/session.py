@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from rui.netconf import messages, names
+from rui.netconf.bulk import Bulk
 from rui.netconf.endpoint import Limits, Session, SessionStateError, local_name
 from rui.netconf.errors import RpcError
 from rui.netconf.events import Event, ReplyReceived, RpcReceived, SessionClosed
@@ -76,11 +77,11 @@ class ClientSession(Session):
 
     def _on_open_message(self, raw: bytes) -> None:
         try:
-            root = self._parser.parse(raw)
+            root, bulk = self._parser.read(raw)
             if root.tag == names.RPC_REPLY:
                 self._on_reply(root, raw)
             elif root.tag == names.NOTIFICATION_MESSAGE:
-                self._events.append(messages.read_notification(root, raw))
+                self._events.append(messages.read_notification(root, raw, bulk))
             else:
                 raise messages.MessageError(f"neither rpc-reply nor notification but {root.tag}")
         except messages.MessageError as error:
@@ -229,7 +230,7 @@ class ServerSession(Session):
         if self.state is not State.OPEN:
             return
         try:
-            root = self._parser.parse(raw)
+            root, bulk = self._parser.read(raw)
             if root.tag != names.RPC:
                 name = etree.QName(root)
                 found = f"namespace {name.namespace!r}" if name.namespace else "no namespace"
@@ -239,7 +240,7 @@ class ServerSession(Session):
         except messages.MessageError as error:
             self._on_unreadable(str(error))
             return
-        self._on_rpc(root, raw)
+        self._on_rpc(root, raw, bulk)
 
     def _on_unreadable(self, fault: str) -> None:
         """Answer malformed-message, new in base:1.1 and never sent to old clients (RFC 6241)."""
@@ -248,7 +249,7 @@ class ServerSession(Session):
         else:
             self._fail(f"bad message from the client: {fault}")
 
-    def _on_rpc(self, rpc: etree._Element, raw: bytes) -> None:
+    def _on_rpc(self, rpc: etree._Element, raw: bytes, bulk: Bulk | None) -> None:
         message_id = rpc.get("message-id")
         operations = messages.children(rpc)
         if message_id is None:
@@ -262,7 +263,7 @@ class ServerSession(Session):
             self._count += 1
             self._pending.append(_Pending(self._count, messages.reply_envelope(rpc), None))
             attributes = {str(name): str(value) for name, value in rpc.attrib.items()}
-            self._events.append(RpcReceived(self._count, message_id, operations[0], attributes, raw))
+            self._events.append(RpcReceived(self._count, message_id, operations[0], attributes, raw, bulk))
 
 
 _OK = b"<ok/>"

@@ -19,6 +19,8 @@ from rui.backup.messages import (
 )
 from rui.backup.record import UserInfo
 from rui.backup.version import ZERO, Epoch
+from rui.netconf import names
+from rui.netconf.messages import MessageParser
 from tests.unit.backup.histories import GROUP, A, changes, gone, key, version
 
 RECORD = UserInfo("02:00:00:00:00:01", circuit_id=b"</record>", logical_port="a & b").encode()
@@ -142,3 +144,15 @@ def test_records_that_the_session_left_out_of_the_tree_are_read_from_the_bytes()
     assert [change.record for change in wire.decode_batch(element, raw).changes] == [
         b'<user xmlns="urn:u">x</user>'
     ]
+
+
+@pytest.mark.parametrize("declared", [b"", b' xmlns="%s"' % wire.BACKUP.encode()])
+@given(sent=changes())
+def test_a_batch_that_the_session_has_cut_reads_back(declared: bytes, sent: list[Change]) -> None:
+    """Also where a change is written in another way, so that the bytes are needed."""
+    batch = Batch(GROUP, A, Stream(ZERO, version(9)), tuple(sent))
+    front = f'<rpc xmlns="{names.BASE}" message-id="1">'.encode()
+    raw = front + b"".join(wire.encode_batch(batch, wire.DELIVER)) + b"</rpc>"
+    raw = raw.replace(b"<change>", b"<change%s>" % declared)
+    root, bulk = MessageParser({wire.DELIVER}).read(raw)
+    assert wire.decode_batch(root[0], raw, bulk) == batch

@@ -72,7 +72,7 @@ def test_other_messages_are_parsed_whole() -> None:
     ],
 )
 def test_what_tags_do_not_tell_is_left_to_the_parser(message: bytes) -> None:
-    assert BulkMessages(TAGS).without_records(message) is None
+    assert BulkMessages(TAGS).cut(message) is None
     assert keys(parsed(message)) == keys(etree.fromstring(message))
 
 
@@ -94,9 +94,19 @@ def test_a_broken_record_is_no_fault_of_the_message() -> None:
 
 
 def test_without_names_no_message_is_a_bulk_message() -> None:
-    assert BulkMessages(()).without_records(rpc(change("k", RECORD))) is None
+    assert BulkMessages(()).cut(rpc(change("k", RECORD))) is None
 
 
 def test_ten_thousand_records_are_left_out_in_one_go() -> None:
     root = parsed(rpc(*(change(f"k{i}", RECORD) for i in range(10_000))))
     assert contents(root) == [0] * 10_000
+
+
+def test_what_was_cut_out_is_there_in_order() -> None:
+    message = rpc(change("k1", RECORD), "<change><key>k2</key><deleted/></change>", change("k3", "<x/>"))
+    root, bulk = MessageParser(TAGS).read(message)
+    assert bulk is not None
+    assert bulk.records == (RECORD.encode(), b"<x/>")
+    assert bulk.envelope.count(b"<record></record>") == 2
+    assert keys(root) == ["k1", "k2", "k3"]
+    assert MessageParser(TAGS).read(rpc())[1] is None
