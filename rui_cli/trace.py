@@ -15,6 +15,9 @@ from rui.backup.version import Version
 from rui_cli.errors import CliError
 
 
+_WORDS = {milestone: milestone.value for milestone in Milestone}
+
+
 class TraceFile:
     """A `rui.backup.trace.Trace` that writes to a file; used as a context manager."""
 
@@ -28,7 +31,10 @@ class TraceFile:
 
     def __call__(self, group: str, milestone: Milestone, version: Version) -> None:
         """Write one line; those of single changes reach the file with the next of another kind."""
-        self._file.write(f"{milestone} {group} {version} {time.monotonic_ns()}\n")
+        # Once for every change while thousands a second are measured, so without calls for texts.
+        (counter, device), seq = version
+        place = f"{counter}@{device}/{seq}" if counter else ""
+        self._file.write(f"{_WORDS[milestone]} {group} {place} {time.monotonic_ns()}\n")
         if milestone is not Milestone.TAKEN:
             self._file.flush()
 
