@@ -14,7 +14,6 @@ from rui.backup.trace import Milestone
 from rui.backup.version import Version
 from rui_cli.errors import CliError
 
-
 _WORDS = {milestone: milestone.value for milestone in Milestone}
 
 
