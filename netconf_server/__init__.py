@@ -6,9 +6,11 @@ from netconf_server.capabilities import load_schema
 from netconf_server.datastores import Change, Datastores
 from netconf_server.hostkey import HostKeyError
 from netconf_server.limits import Limits
+from netconf_server.local import LocalSession
 from netconf_server.persist import StartupError
 from netconf_server.providers import Entry, Keys, ListProvider, TreeProvider
 from netconf_server.server import NetconfServer
+from netconf_server.shells import OpenShell, ShellChannel, ShellRequest, ShellSession, Terminal
 from netconf_server.streams import Stream, Subscription
 
 __all__ = [
@@ -23,13 +25,19 @@ __all__ = [
     "Keys",
     "Limits",
     "ListProvider",
+    "LocalSession",
     "NetconfServer",
+    "OpenShell",
     "Reply",
     "RpcCall",
     "SessionInfo",
+    "ShellChannel",
+    "ShellRequest",
+    "ShellSession",
     "StartupError",
     "Stream",
     "Subscription",
+    "Terminal",
     "TreeProvider",
     "hash_password",
     "load_schema",

@@ -12,6 +12,7 @@ from lxml import etree
 
 from netconf_server.call import Handler, Reply, RpcCall
 from netconf_server.datastores import CANDIDATE, RUNNING, Datastores
+from netconf_server.local import LocalSession
 from netconf_server.session import Counters, Session
 from netconf_server.streams import Stream
 from rui.netconf import names
@@ -43,7 +44,7 @@ class StateTree:
         schema: Schema,
         datastores: Datastores,
         capabilities: Sequence[str],
-        sessions: Mapping[int, Session],
+        sessions: Mapping[int, Session | LocalSession],
         totals: Totals,
     ) -> None:
         self._schema = schema
@@ -93,7 +94,7 @@ class StateTree:
                 _add(entry, "location", "NETCONF")
 
 
-def _add_session(entry: etree._Element, session: Session) -> None:
+def _add_session(entry: etree._Element, session: Session | LocalSession) -> None:
     info, counters = session.info, session.counters
     _add(entry, "session-id", str(info.id))
     _add(entry, "transport", info.transport)
@@ -119,7 +120,7 @@ class Totals:
         for name, value in vars(counters).items():
             setattr(self._ended, name, getattr(self._ended, name) + value)
 
-    def write(self, parent: etree._Element, living: Iterable[Session]) -> None:
+    def write(self, parent: etree._Element, living: Iterable[Session | LocalSession]) -> None:
         """Write the statistics container."""
         everyone = [self._ended, *(session.counters for session in living)]
         _add(parent, "netconf-start-time", rfc3339(self._start))

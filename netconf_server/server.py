@@ -17,12 +17,14 @@ from netconf_server.datastores import Datastores
 from netconf_server.faults import to_rpc_error
 from netconf_server.hostkey import load_or_create_host_key
 from netconf_server.limits import Limits
+from netconf_server.local import LocalSession
 from netconf_server.monitoring import StateTree, StreamsTree, Totals
 from netconf_server.operations import DataOperations
 from netconf_server.providers import ListProvider, Providers, TreeProvider
 from netconf_server.readout import Readout
 from netconf_server.session import Session, utc_now
 from netconf_server.sessionops import SessionOperations
+from netconf_server.shells import OpenShell
 from netconf_server.streams import Stream
 from netconf_server.yanglibrary import LibraryTree, ModulesStateTree
 from rui.netconf import names
@@ -62,7 +64,7 @@ class NetconfServer:
         self._host_key = load_or_create_host_key(host_key_file)
         self._gate = ssh.Gate(accounts, self.limits, self._open_session)
         self._acceptors: list[asyncssh.SSHAcceptor] = []
-        self._sessions: dict[int, Session] = {}
+        self._sessions: dict[int, Session | LocalSession] = {}
         self._last_id = 0
         self._totals = Totals(utc_now())
         self._streams: dict[str, Stream] = {}
@@ -108,6 +110,21 @@ class NetconfServer:
         if name not in self._streams:
             self._streams[name] = Stream(name, description or f"Events of {name}", self.schema, utc_now)
         return self._streams[name]
+
+    def serve_shells(self, open_shell: OpenShell) -> None:
+        """Serve shells and commands beside NETCONF: `open_shell` makes what answers each."""
+        self._gate.open_shell = open_shell
+
+    def local_session(self, user: str, peer: str) -> LocalSession | None:
+        """A session of this user without transport, under the same rules; None when none may be opened."""
+        if not self._may_open(user, peer):
+            return None
+        info = SessionInfo(self._next_id(), user, peer, "netconf-ssh", utc_now())
+        session = LocalSession(info, self._answer, self._session_ended)
+        self._sessions[info.id] = session
+        self._totals.sessions += 1
+        log.info("session-opened", session=info.id, user=user, base="local")
+        return session
 
     @property
     def sessions(self) -> Mapping[int, SessionInfo]:
@@ -158,12 +175,7 @@ class NetconfServer:
     # --- sessions
 
     def _open_session(self, channel: ssh.Channel, user: str, peer: str) -> Session | None:
-        if self._closing or user not in self.accounts:
-            return None
-        if len(self._sessions) >= self.limits.max_sessions:
-            log.warning(
-                "session-refused", user=user, peer=peer, reason=f"{len(self._sessions)} sessions are open"
-            )
+        if not self._may_open(user, peer):
             return None
         info = SessionInfo(self._next_id(), user, peer, "netconf-ssh", utc_now())
         session = Session(
@@ -179,13 +191,22 @@ class NetconfServer:
         self._totals.sessions += 1
         return session
 
+    def _may_open(self, user: str, peer: str) -> bool:
+        if self._closing or user not in self.accounts:
+            return False
+        if len(self._sessions) >= self.limits.max_sessions:
+            reason = f"{len(self._sessions)} sessions are open"
+            log.warning("session-refused", user=user, peer=peer, reason=reason)
+            return False
+        return True
+
     def _next_id(self) -> int:
         self._last_id = self._last_id % _MAX_SESSION_ID + 1
         while self._last_id in self._sessions:
             self._last_id = self._last_id % _MAX_SESSION_ID + 1
         return self._last_id
 
-    def _session_ended(self, session: Session, orderly: bool) -> None:
+    def _session_ended(self, session: Session | LocalSession, orderly: bool) -> None:
         del self._sessions[session.info.id]
         self._totals.add(session.counters)
         if not orderly:

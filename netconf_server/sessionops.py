@@ -10,6 +10,7 @@ from typing import Final
 
 from netconf_server import params
 from netconf_server.call import Handler, Reply, RpcCall
+from netconf_server.local import LocalSession
 from netconf_server.session import Session
 from netconf_server.streams import Stream
 from rui.netconf import names
@@ -25,7 +26,7 @@ class SessionOperations:
 
     CREATE_SUBSCRIPTION: Final = _notification("create-subscription")
 
-    def __init__(self, sessions: Mapping[int, Session], streams: Mapping[str, Stream]) -> None:
+    def __init__(self, sessions: Mapping[int, Session | LocalSession], streams: Mapping[str, Stream]) -> None:
         self._sessions = sessions
         self._streams = streams
 

@@ -13,6 +13,7 @@ import structlog
 
 from netconf_server.accounts import Accounts
 from netconf_server.limits import Limits
+from netconf_server.shells import OpenShell, ShellRequest, ShellSession, Terminal
 from netconf_server.transport import ByteSession
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,7 @@ class Gate:
         self.accounts = accounts
         self.limits = limits
         self.open_session = open_session
+        self.open_shell: OpenShell | None = None
         self.pending: set[Connection] = set()
         self.connections: set[Connection] = set()
 
@@ -66,7 +68,7 @@ class Gate:
             "keepalive_interval": self.limits.keepalive_interval,
             "keepalive_count_max": self.limits.keepalive_count,
             "line_editor": False,
-            "allow_pty": False,
+            "allow_pty": True,
             "agent_forwarding": False,
             "x11_forwarding": False,
             "allow_scp": False,
@@ -75,7 +77,7 @@ class Gate:
 
 
 class Connection(asyncssh.SSHServer):
-    """One SSH connection: logs the user in and opens the `netconf` subsystem, nothing else."""
+    """One SSH connection: logs the user in, opens the `netconf` subsystem and, where served, a shell."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -187,13 +189,15 @@ class Connection(asyncssh.SSHServer):
 
 
 class Channel(asyncssh.SSHServerSession[bytes]):
-    """One SSH channel with the `netconf` subsystem; a session's transport."""
+    """One SSH channel with the `netconf` subsystem or a shell; a session's transport."""
 
     def __init__(self, connection: Connection, gate: Gate) -> None:
         self._connection = connection
         self._gate = gate
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
         self._session: ByteSession | None = None
+        self._shell: ShellSession | None = None
+        self._terminal: Terminal | None = None
 
     # --- from asyncssh
 
@@ -211,8 +215,52 @@ class Channel(asyncssh.SSHServerSession[bytes]):
         self._session = self._gate.open_session(self, self._connection.user, self._connection.peer)
         return self._session is not None
 
+    def pty_requested(  # the modes are for a real line discipline
+        self, term_type: str, term_size: tuple[int, int, int, int], _term_modes: object
+    ) -> bool:
+        """A terminal is given to those that may have a shell."""
+        self._terminal = Terminal(term_type, term_size[0], term_size[1])
+        return self._gate.open_shell is not None
+
+    def shell_requested(self) -> bool:
+        """An interactive shell, where one is served."""
+        return self._open_shell(None)
+
+    def exec_requested(self, command: str) -> bool:
+        """One command, where a shell is served."""
+        return self._open_shell(command)
+
+    def _open_shell(self, command: str | None) -> bool:
+        if self._gate.open_shell is None:
+            return False
+        request = ShellRequest(self._connection.user, self._connection.peer, self._terminal, command)
+        self._session = self._shell = self._gate.open_shell(self, request)
+        return self._shell is not None
+
+    def terminal_size_changed(
+        self,
+        width: int,
+        height: int,
+        pixwidth: int,  # noqa: ARG002
+        pixheight: int,  # noqa: ARG002
+    ) -> None:
+        """Hand on."""
+        if self._shell is not None:
+            self._shell.resize(width, height)
+
+    def break_received(self, msec: int) -> bool:  # noqa: ARG002
+        """Hand on."""
+        if self._shell is not None:
+            self._shell.interrupt()
+        return self._shell is not None
+
+    def signal_received(self, signal: str) -> None:
+        """Hand on an interrupt."""
+        if self._shell is not None and signal == "INT":
+            self._shell.interrupt()
+
     def session_started(self) -> None:
-        """The subsystem runs."""
+        """The subsystem or the shell runs."""
         if self._session is not None:
             self._session.start()
 
@@ -225,7 +273,8 @@ class Channel(asyncssh.SSHServerSession[bytes]):
         """Hand on that the peer is done."""
         if self._session is not None:
             self._session.receive_eof()
-        return False
+        # A script's input ends while its output still comes.
+        return self._shell is not None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The channel is closed on both sides."""
@@ -250,6 +299,16 @@ class Channel(asyncssh.SSHServerSession[bytes]):
         """Send bytes, unless the channel is closing."""
         if data and self._channel is not None and not self._channel.is_closing():
             self._channel.write(data)
+
+    def write_error(self, data: bytes) -> None:
+        """Send bytes on the error stream, unless the channel is closing."""
+        if data and self._channel is not None and not self._channel.is_closing():
+            self._channel.write_stderr(data)
+
+    def exit(self, status: int) -> None:
+        """Say a command's exit status and close the channel after what was written."""
+        if self._channel is not None and not self._channel.is_closing():
+            self._channel.exit(status)
 
     def pause_reading(self) -> None:
         """Leave what comes in the channel's window."""
