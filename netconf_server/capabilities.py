@@ -16,6 +16,7 @@ OWN_MODULES: Final = ("ietf-netconf", "ietf-netconf-monitoring", "ietf-yang-libr
 _BY_FEATURE: Final[Mapping[str, str]] = {
     "writable-running": names.CAP_WRITABLE_RUNNING,
     "candidate": names.CAP_CANDIDATE,
+    "confirmed-commit": "urn:ietf:params:netconf:capability:confirmed-commit:1.1",
     "validate": names.CAP_VALIDATE_1_1,
     "rollback-on-error": "urn:ietf:params:netconf:capability:rollback-on-error:1.0",
 }

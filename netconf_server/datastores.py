@@ -19,11 +19,12 @@ from typing import TypeAlias, TypeVar
 import structlog
 from lxml import etree
 
+from netconf_server.confirmed import Confirmation, ConfirmChange, ConfirmedCommit, ConfirmEvent, OnConfirm
 from netconf_server.edit import Operation, apply_edit
 from netconf_server.faults import to_rpc_error
 from netconf_server.locks import Locks
 from netconf_server.payload import payload_of
-from netconf_server.persist import empty_config, read_config, write_config
+from netconf_server.persist import before_file, empty_config, read_config, remove_file, write_config
 from rui.netconf.errors import RpcError, first_error
 from rui.schema import DataError, Schema
 
@@ -73,14 +74,20 @@ class Datastores:
         self._apply: list[Apply] = []
         # Changes wait for each other: the callbacks and the disk take time.
         self._turn = asyncio.Lock()
+        self._confirmed = ConfirmedCommit(None if file is None else before_file(file), self._bring_back)
 
     @classmethod
     def load(cls, schema: Schema, startup: Path | None, *, file: Path | None = None) -> Datastores:
         """Start from `file` if it exists, else from `startup`, else empty.
 
+        A commit that waited for its confirmation when the process ended is taken back (RFC 6241 8.4.1).
         Raises StartupError, which names file, place and reason, when what is read is not a valid
-        configuration.
+        configuration; OSError when `file` cannot be written.
         """
+        if file is not None and before_file(file).exists():
+            write_config(file, read_config(before_file(file), schema))
+            remove_file(before_file(file))
+            log.warning("unconfirmed-commit-taken-back", file=str(file))
         source = file if file is not None and file.exists() else startup
         return cls(schema, None if source is None else read_config(source, schema), file=file)
 
@@ -115,6 +122,10 @@ class Datastores:
             self._verify.append(verify)
         if apply is not None:
             self._apply.append(apply)
+
+    def on_confirm(self, listener: OnConfirm) -> None:
+        """Have `listener` told of every step of a confirmed commit."""
+        self._confirmed.on_change(listener)
 
     # --- changing
 
@@ -162,14 +173,32 @@ class Datastores:
                 self._check_values(fresh)
             await self._finish(self._put(target, fresh, session))
 
-    async def commit(self, *, session: int | None = None) -> None:
-        """Make the candidate running (RFC 6241 8.3.4.1). Raises RpcError, and then nothing has changed."""
+    async def commit(
+        self,
+        *,
+        confirm: Confirmation | None = None,
+        persist_id: str | None = None,
+        session: int | None = None,
+    ) -> None:
+        """Make the candidate running (RFC 6241 8.3.4.1); with `confirm` until it is confirmed (8.4).
+
+        `persist_id` names the persistent commit that this one confirms or extends. Raises RpcError, and then
+        nothing has changed.
+        """
         async with self._turn:
             self.locks.check_write(RUNNING, session)
             self.locks.check_write(CANDIDATE, session)
+            self._confirmed.check(session, persist_id)
             if self.candidate_changed:
                 self.validate(self._candidate)
-                await self._finish(self._put(RUNNING, self._candidate, session))
+            await self._finish(self._commit(confirm, session))
+
+    async def cancel_commit(self, *, persist_id: str | None = None, session: int | None = None) -> None:
+        """Take back the commit that waits for its confirmation (RFC 6241 8.4.4.1). Raises RpcError."""
+        async with self._turn:
+            before = self._confirmed.cancelled()
+            self._confirmed.check(session, persist_id)
+            await self._finish(self._take_back(before, ConfirmChange(ConfirmEvent.CANCEL, session)))
 
     async def discard(self, *, session: int | None = None) -> None:
         """Make the candidate equal to running again (RFC 6241 8.3.4.2). Raises RpcError."""
@@ -191,6 +220,9 @@ class Datastores:
         if name == CANDIDATE and self.candidate_changed and self.locks.holder(name) is None:
             message = "the candidate holds changes that are not committed; commit or discard-changes first"
             raise RpcError.lock_denied(self._candidate_writer or 0, message)
+        if name == RUNNING and self._confirmed.waiting and self._confirmed.session != session:
+            message = "a commit waits for its confirmation (RFC 6241 7.5); lock when it is over"
+            raise RpcError.lock_denied(self._confirmed.session or 0, message)
         self.locks.acquire(name, session, datetime.now(UTC))
 
     def unlock(self, name: str, session: int) -> None:
@@ -199,14 +231,53 @@ class Datastores:
 
     def session_ended(self, session: int) -> None:
         """Give back a session's locks; changes made under a lock on the candidate go with it (RFC 6241
-        8.3.5.2).
+        8.3.5.2), and so does a commit that waits for its confirmation (8.4.1).
         """
+        self._confirmed.session_ended(session)
         if CANDIDATE in self.locks.release_all(session):
             self._candidate = self._running
         if self._candidate_writer == session:
             self._candidate_writer = None
 
+    async def close(self) -> None:
+        """End with the server, once every session has ended."""
+        await self._confirmed.close()
+
     # --- inside
+
+    async def _commit(self, confirm: Confirmation | None, session: int | None) -> None:
+        before = self._running
+        if confirm is None:
+            if self.candidate_changed:
+                await self._put(RUNNING, self._candidate, session)
+            await self._written(self._confirmed.complete(session))
+            return
+        await self._written(self._confirmed.prepare(before))
+        try:
+            if self.candidate_changed:
+                await self._put(RUNNING, self._candidate, session)
+        except RpcError:
+            await self._written(self._confirmed.abandon())
+            raise
+        self._confirmed.wait(before, confirm, session)
+
+    async def _bring_back(self, before: etree._Element, change: ConfirmChange) -> None:
+        """Take back a commit whose confirmation did not come."""
+        async with self._turn:
+            if self._confirmed.holds(before):
+                await self._take_back(before, change)
+
+    async def _take_back(self, before: etree._Element, change: ConfirmChange) -> None:
+        """Make running what it was. A full disk does not stop it: then the file beside it stays, and does it
+        again at the next start.
+        """
+        kept = True
+        try:
+            await self._save(before)
+        except RpcError:
+            kept = False
+        await self._adopt(Change(self._running, before, change.session))
+        await self._written(self._confirmed.restored(change, forget=kept))
 
     def _check_values(self, data: etree._Element) -> None:
         """Check names and values, which even a candidate has right (RFC 7950 8.3.1). Raises RpcError."""
@@ -224,23 +295,31 @@ class Datastores:
         change = Change(self._running, tree, session)
         for verify in self._verify:
             await _settle(verify(change))
-        if self._file is not None:
-            await self._save(self._file, tree)
-        followed = self._candidate is self._running or self._candidate is tree
-        self._running = tree
+        await self._save(tree)
+        await self._adopt(change)
+
+    async def _adopt(self, change: Change) -> None:
+        """Make a change that is on disk the running one, and tell of it."""
+        followed = self._candidate is self._running or self._candidate is change.new
+        self._running = change.new
         if followed:
-            self._candidate = tree
+            self._candidate = change.new
         for apply in self._apply:
             try:
                 await _settle(apply(change))
             except Exception:
-                log.exception("config-apply-failed", session=session)
+                log.exception("config-apply-failed", session=change.session)
 
-    async def _save(self, file: Path, tree: etree._Element) -> None:
+    async def _save(self, tree: etree._Element) -> None:
+        if self._file is not None:
+            await self._written(asyncio.to_thread(write_config, self._file, tree))
+
+    async def _written(self, work: Awaitable[None]) -> None:
+        """Await work on the disk. Raises RpcError where the disk refuses it."""
         try:
-            await asyncio.to_thread(write_config, file, tree)
+            await work
         except OSError as error:
-            log.error("config-not-written", file=str(file), reason=error.strerror)
+            log.error("config-not-written", file=str(self._file), reason=error.strerror)
             message = f"running cannot be written to disk ({error.strerror}); nothing was changed, try again"
             raise RpcError.resource_denied(message) from error
 

@@ -31,6 +31,7 @@ class DataOperations:
             "copy-config": self._copy_config,
             "delete-config": self._delete_config,
             "commit": self._commit,
+            "cancel-commit": self._cancel_commit,
             "discard-changes": self._discard_changes,
             "validate": self._validate,
             "lock": self._lock,
@@ -89,7 +90,16 @@ class DataOperations:
         raise RpcError.operation_not_supported(f"{name} cannot be deleted (RFC 6241 7.4); {advice}")
 
     async def _commit(self, call: RpcCall) -> Reply:
-        await self._datastores.commit(session=call.session.id)
+        await self._datastores.commit(
+            confirm=params.confirmation(call.operation),
+            persist_id=params.text(call.operation, "persist-id"),
+            session=call.session.id,
+        )
+        return None
+
+    async def _cancel_commit(self, call: RpcCall) -> Reply:
+        persist_id = params.text(call.operation, "persist-id")
+        await self._datastores.cancel_commit(persist_id=persist_id, session=call.session.id)
         return None
 
     async def _discard_changes(self, call: RpcCall) -> Reply:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from lxml import etree
 
+from netconf_server.confirmed import DEFAULT_TIMEOUT, Confirmation
 from netconf_server.datastores import CANDIDATE, RUNNING
 from netconf_server.subtree import SubtreeFilter
 from netconf_server.xmltree import scope
@@ -63,6 +64,17 @@ def choice(operation: etree._Element, role: str) -> etree._Element:
     if found is None:
         raise RpcError.missing_element(role, f"{role} names no datastore; give running or candidate")
     return found
+
+
+def confirmation(operation: etree._Element) -> Confirmation | None:
+    """How a commit waits for its confirmation, None when it is a final one. Raises RpcError."""
+    timeout, persist = text(operation, "confirm-timeout"), text(operation, "persist")
+    if operation.find(names.base("confirmed")) is not None:
+        return Confirmation(DEFAULT_TIMEOUT if timeout is None else float(timeout), persist)
+    if timeout is not None or persist is not None:
+        message = "confirm-timeout and persist are of a confirmed commit; add <confirmed/> or leave them out"
+        raise RpcError.missing_element("confirmed", message)
+    return None
 
 
 def read_filter(operation: etree._Element, tag: str = names.base("filter")) -> SubtreeFilter | None:

@@ -89,6 +89,22 @@ def write_config(path: Path, tree: etree._Element) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+    _sync_folder(path)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file durably; nothing to do when there is none. Raises OSError."""
+    if path.exists():
+        path.unlink()
+        _sync_folder(path)
+
+
+def before_file(path: Path) -> Path:
+    """Where what was running is kept while a commit waits for its confirmation; `path` is running's file."""
+    return path.with_name(f".{path.name}.before")
+
+
+def _sync_folder(path: Path) -> None:
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -166,6 +166,7 @@ class NetconfServer:
         for acceptor in self._acceptors:
             await acceptor.wait_closed()
         self._acceptors.clear()
+        await self.datastores.close()
 
     @property
     def host_key(self) -> str:

@@ -12,7 +12,9 @@ from rui.schema.files import find_modules, yang_directory
 from rui.schema.schema import Schema
 
 # RFC 6241's optional features that the server has.
-FEATURES = {"ietf-netconf": ("writable-running", "candidate", "validate", "rollback-on-error")}
+FEATURES = {
+    "ietf-netconf": ("writable-running", "candidate", "confirmed-commit", "validate", "rollback-on-error")
+}
 
 _COMMON = (
     "ietf-netconf",
