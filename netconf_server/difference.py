@@ -1,0 +1,145 @@
+"""What is different between two configuration trees: which nodes were created, deleted, changed and moved.
+
+Only the topmost node of what came or went is named. Equal parts are told by their bytes, so that a large tree
+with a small change is mostly passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from lxml import etree
+
+from netconf_server.listindex import item_key
+from netconf_server.place import Place
+from netconf_server.values import key_tags, value_of
+from netconf_server.xmltree import to_bytes
+from rui.schema import Kind, Node
+
+
+class Happened(StrEnum):
+    """What became of a node; a moved one stands elsewhere in a list that users order."""
+
+    CREATED = "created"
+    DELETED = "deleted"
+    CHANGED = "changed"
+    MOVED = "moved"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference; `old` is None for what was created, `new` for what was deleted.
+
+    `implied` says that a node went because another case of its choice came (RFC 7950 7.9).
+    """
+
+    happened: Happened
+    node: Node
+    place: Place
+    old: etree._Element | None
+    new: etree._Element | None
+    implied: bool = False
+
+
+def differences(old: etree._Element, new: etree._Element, top: Mapping[str, Node]) -> Iterator[Difference]:
+    """Compare two trees whose children are top-level nodes; `top` are the schema's by tag."""
+    return _children(old, new, top, Place.root())
+
+
+def _children(
+    old: etree._Element, new: etree._Element, siblings: Mapping[str, Node], place: Place
+) -> Iterator[Difference]:
+    before, after = _by_tag(old), _by_tag(new)
+    came = [siblings[tag] for tag in after if tag not in before and tag in siblings]
+    for tag in dict.fromkeys((*before, *after)):
+        node = siblings.get(tag)
+        if node is None:
+            continue
+        implied = tag not in after and any(node.excludes(other) for other in came)
+        for found in _node(before.get(tag, []), after.get(tag, []), node, place):
+            yield replace(found, implied=True) if implied else found
+
+
+def _by_tag(parent: etree._Element) -> dict[str, list[etree._Element]]:
+    found: dict[str, list[etree._Element]] = {}
+    for child in parent.iterchildren(etree.Element):
+        found.setdefault(str(child.tag), []).append(child)
+    return found
+
+
+def _node(
+    old: Sequence[etree._Element], new: Sequence[etree._Element], node: Node, place: Place
+) -> Iterator[Difference]:
+    old, new = _without_common_ends(old, new)
+    if node.kind in (Kind.LIST, Kind.LEAF_LIST):
+        yield from _items(old, new, node, place)
+        return
+    here = place.child(node)
+    one, other = next(iter(old), None), next(iter(new), None)
+    if one is None or other is None:
+        yield from _alone(one, other, node, here)
+    elif node.kind is Kind.CONTAINER:
+        yield from _children(one, other, node.children, here)
+    elif node.kind is not Kind.LEAF or value_of(one, node) != value_of(other, node):
+        yield Difference(Happened.CHANGED, node, here, one, other)
+
+
+def _without_common_ends(
+    old: Sequence[etree._Element], new: Sequence[etree._Element]
+) -> tuple[Sequence[etree._Element], Sequence[etree._Element]]:
+    """Leave out what is equal at the beginning and at the end of both."""
+    start, limit = 0, min(len(old), len(new))
+    while start < limit and to_bytes(old[start]) == to_bytes(new[start]):
+        start += 1
+    end, limit = 0, limit - start
+    while end < limit and to_bytes(old[-1 - end]) == to_bytes(new[-1 - end]):
+        end += 1
+    return old[start : len(old) - end], new[start : len(new) - end]
+
+
+def _alone(
+    old: etree._Element | None, new: etree._Element | None, node: Node, place: Place
+) -> Iterator[Difference]:
+    """What only one side has; a container without presence says nothing by itself, but what is in it does."""
+    if old is None and new is None:
+        return
+    if node.kind is Kind.CONTAINER and not node.presence:
+        empty = etree.Element(node.tag)
+        yield from _children(
+            empty if old is None else old, empty if new is None else new, node.children, place
+        )
+        return
+    yield Difference(Happened.CREATED if old is None else Happened.DELETED, node, place, old, new)
+
+
+def _items(
+    old: Sequence[etree._Element], new: Sequence[etree._Element], node: Node, place: Place
+) -> Iterator[Difference]:
+    before = {item_key(item, node): item for item in old}
+    after = {item_key(item, node): item for item in new}
+    for key, item in before.items():
+        if key not in after:
+            yield Difference(Happened.DELETED, node, place_of(place, node, item), item, None)
+    for key, item in after.items():
+        if key not in before:
+            yield Difference(Happened.CREATED, node, place_of(place, node, item), None, item)
+    stayed = [key for key in after if key in before]
+    order = [key for key in before if key in after] if node.ordered_by_user else stayed
+    for key, earlier in zip(stayed, order, strict=True):
+        one, other = before[key], after[key]
+        if key != earlier:
+            yield Difference(Happened.MOVED, node, place_of(place, node, other), one, other)
+        if node.kind is Kind.LIST and to_bytes(one) != to_bytes(other):
+            yield from _children(one, other, node.children, place_of(place, node, other))
+
+
+def place_of(above: Place, node: Node, item: etree._Element) -> Place:
+    """The place of an element below this one; a key that is missing is left out."""
+    if node.kind is Kind.LEAF_LIST:
+        return above.value(node, item)
+    if node.kind is not Kind.LIST:
+        return above.child(node)
+    leafs = (item.find(tag) for tag in key_tags(node))
+    return above.entry(node, [leaf for leaf in leafs if leaf is not None])
