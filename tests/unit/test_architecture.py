@@ -44,7 +44,7 @@ ROOMS = {
     "rui.schema": room("rui.netconf", "lxml oopt_gnpy_libyang pyang"),
     "netconf_client": room(NETCONF_CORE, "asyncssh lxml ncclient paramiko structlog"),
     "netconf_server": room(NETCONF_CORE, "asyncssh lxml structlog"),
-    "router": room(ENDS, "lxml structlog"),
+    "router": room(ENDS, "lxml pyroute2 structlog"),
     "manager": room(ENDS, "lxml structlog"),
     "rui_cli": room(f"{ENDS} router manager", "lxml rich structlog typer"),
 }
