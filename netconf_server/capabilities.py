@@ -19,6 +19,7 @@ _BY_FEATURE: Final[Mapping[str, str]] = {
     "confirmed-commit": "urn:ietf:params:netconf:capability:confirmed-commit:1.1",
     "validate": names.CAP_VALIDATE_1_1,
     "rollback-on-error": "urn:ietf:params:netconf:capability:rollback-on-error:1.0",
+    "xpath": names.CAP_XPATH,
 }
 _LIBRARY: Final = "urn:ietf:params:netconf:capability:yang-library"
 _YANG_1_1 = re.compile(r"""\byang-version\s+["']?1\.1""")

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
-from typing import TypeAlias
 
 from lxml import etree
 
-from netconf_server.providers import Entry, Keys, ListBranch
+from netconf_server.providers import Keys, ListBranch
 from netconf_server.pushdown import Filters, below, covers, key_plans, surviving
+from netconf_server.query import Read, View
 from netconf_server.subtree import apply_nodes
 from netconf_server.values import key_tags
 from netconf_server.written import wrapped, written
 from rui.netconf import names
 from rui.schema import Kind, Node
-
-_Read: TypeAlias = tuple[Keys, Entry]
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class _Flow:
     """
 
     nodes: tuple[Node, ...]
-    reads: Iterator[_Read]
+    reads: Iterator[Read]
     level: int = 0
     lists: int = 0
 
@@ -40,25 +38,33 @@ class _Flow:
     def below(self) -> Node:
         return self.nodes[self.level + 1]
 
-    def key(self, read: _Read) -> tuple[str, ...]:
+    def key(self, read: Read) -> tuple[str, ...]:
         parent = read[1].parents[self.lists]
         return tuple(parent[name] for name in self.node.keys)
 
 
 def branched(
-    element: etree._Element | None, filters: Filters, branches: Sequence[ListBranch]
+    element: etree._Element | None,
+    filters: Filters,
+    branches: Sequence[ListBranch],
+    views: Sequence[View] = (),
 ) -> Iterator[bytes]:
-    """The pieces of one top-level element: `element` is its small part, `branches` the lists inside it."""
-    flows = [_Flow(branch.nodes, _reads(branch, filters)) for branch in branches]
+    """The pieces of one top-level element: `element` is its small part, `branches` the lists inside it, whose
+    entries are shown through `views`.
+    """
+    flows = [_Flow(branch.nodes, _reads(branch, filters, views)) for branch in branches]
     if flows[0].node.kind is Kind.LIST:
         return _entries(flows[0], [] if element is None else [element], filters)
     return _container(flows, element, filters)
 
 
-def _reads(branch: ListBranch, filters: Filters) -> Iterator[_Read]:
-    for plan in key_plans(branch.nodes, filters):
-        for entry in branch.provider.read(plan):
-            yield plan, entry
+def _reads(branch: ListBranch, filters: Filters, views: Sequence[View]) -> Iterator[Read]:
+    reads: Iterator[Read] = (
+        (plan, entry) for plan in key_plans(branch.nodes, filters) for entry in branch.provider.read(plan)
+    )
+    for view in views:
+        reads = view.entries(branch.nodes, reads)
+    return reads
 
 
 def _container(flows: Sequence[_Flow], element: etree._Element | None, filters: Filters) -> Iterator[bytes]:

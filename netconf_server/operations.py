@@ -39,14 +39,14 @@ class DataOperations:
         }
 
     async def _get(self, call: RpcCall) -> Reply:
-        wanted = params.read_filter(call.operation)
-        pieces = self._readout.everything(self._datastores.running, wanted)
+        query = params.read_query(call.operation)
+        pieces = self._readout.everything(self._datastores.running, query)
         return paced(wrapped(_DATA_START, pieces, _DATA_END, always=True))
 
     async def _get_config(self, call: RpcCall) -> Reply:
-        wanted = params.read_filter(call.operation)
+        query = params.read_query(call.operation)
         tree = self._datastores.tree(params.datastore(call.operation, "source"))
-        return paced(wrapped(_DATA_START, self._readout.config(tree, wanted), _DATA_END, always=True))
+        return paced(wrapped(_DATA_START, self._readout.config(tree, query), _DATA_END, always=True))
 
     async def _edit_config(self, call: RpcCall) -> Reply:
         operation = call.operation

@@ -8,8 +8,10 @@ from lxml import etree
 
 from netconf_server.confirmed import DEFAULT_TIMEOUT, Confirmation
 from netconf_server.datastores import CANDIDATE, RUNNING
+from netconf_server.query import Query, Wanted
 from netconf_server.subtree import SubtreeFilter
 from netconf_server.xmltree import scope
+from netconf_server.xpathfilter import XPathFilter
 from rui.netconf import names
 from rui.netconf.errors import RpcError
 from rui.netconf.tags import ErrorType
@@ -77,20 +79,33 @@ def confirmation(operation: etree._Element) -> Confirmation | None:
     return None
 
 
-def read_filter(operation: etree._Element, tag: str = names.base("filter")) -> SubtreeFilter | None:
-    """The subtree filter of an operation, None when it has none. Raises RpcError for another type of
-    filter.
-    """
+def read_query(operation: etree._Element) -> Query:
+    """What `get` and `get-config` ask for. Raises RpcError."""
+    return Query(read_filter(operation))
+
+
+def read_filter(operation: etree._Element) -> Wanted:
+    """The filter of an operation, None when it has none. Raises RpcError."""
+    tag = names.base("filter")
     element = operation.find(tag)
     if element is None:
         return None
     kind = element.get("type") or element.get(names.base("type")) or "subtree"
-    if kind == "xpath":
-        raise RpcError.bad_attribute(
-            "type", tag, "xpath filters are not supported here; use subtree", error_type=ErrorType.PROTOCOL
-        )
-    if kind != "subtree":
-        raise RpcError.bad_attribute(
-            "type", tag, f"filter type {kind[:40]!r} is unknown; use subtree", error_type=ErrorType.PROTOCOL
-        )
-    return SubtreeFilter.compile(element)
+    if kind == "subtree":
+        return SubtreeFilter.compile(element)
+    if kind != "xpath":
+        message = f"filter type {kind[:40]!r} is unknown; use subtree or xpath"
+        raise RpcError.bad_attribute("type", tag, message, error_type=ErrorType.PROTOCOL)
+    expression = element.get("select")
+    if expression is None:
+        raise RpcError.missing_attribute("select", tag, error_type=ErrorType.PROTOCOL)
+    try:
+        return XPathFilter(expression, prefixes(element))
+    except ValueError as error:
+        message = f"select is no XPath expression that can be used here: {error}"
+        raise RpcError.bad_attribute("select", tag, message, error_type=ErrorType.PROTOCOL) from None
+
+
+def prefixes(element: etree._Element) -> dict[str, str]:
+    """The prefixes that an expression standing in this element may use."""
+    return {prefix: uri for prefix, uri in scope(element).items() if prefix}

@@ -1,24 +1,34 @@
-"""The content of `get` and `get-config` as byte pieces: filtered, merged from all sources, never built as
-one tree.
+"""The content of the reading operations as byte pieces: filtered, merged from all sources, never built as one
+tree where a subtree filter or none is given.
 
 Configuration and small operational trees are elements; the entries of large lists come from their providers
-while the reply is already on its way, restricted by the keys that the filter pins.
+while the reply is already on its way, restricted by the keys that the filter pins. An XPath expression, and a
+bound on the depth, need what they look at as a tree; that is bounded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
 
 from lxml import etree
 
 from netconf_server.liststream import branched
+from netconf_server.persist import empty_config
 from netconf_server.providers import Providers, combine
 from netconf_server.pushdown import Filters
-from netconf_server.subtree import SubtreeFilter, apply_nodes
+from netconf_server.query import Query, Wanted
+from netconf_server.subtree import Selection, SubtreeFilter, apply_nodes, pruned, select
 from netconf_server.written import written
-from netconf_server.xmltree import append_copy, reparsed, scope
+from netconf_server.xmltree import append_copy, parsed, reparsed, scope, to_bytes
+from netconf_server.xpathfilter import XPathFilter
 from rui.netconf import names
+from rui.netconf.errors import RpcError
 from rui.schema import Schema
+
+MAX_TREE: Final = 64 * 1024 * 1024
+"""Octets of data that are built as one tree, for an expression or a bound on the depth."""
 
 
 class Readout:
@@ -28,25 +38,49 @@ class Readout:
         self._schema = schema
         self._providers = providers
 
-    def config(self, tree: etree._Element, wanted: SubtreeFilter | None) -> Iterator[bytes]:
-        """The pieces of a configuration tree that the filter selects (None: all)."""
+    def config(self, tree: etree._Element, query: Query) -> Iterator[bytes]:
+        """The pieces of a configuration tree that are wanted. Raises RpcError."""
+        for view in query.views:
+            tree = view.tree(tree)
+        if query.depth is not None or isinstance(query.wanted, XPathFilter):
+            yield from self._selected(tree, query)
+            return
         for child in tree:
-            yield from self._element(child, _top(wanted, str(child.tag)))
+            yield from self._element(child, _top(query.wanted, str(child.tag)))
 
-    def everything(self, running: etree._Element, wanted: SubtreeFilter | None) -> Iterator[bytes]:
-        """The pieces of running and of all operational data that the filter selects."""
+    def everything(self, running: etree._Element, query: Query) -> Iterator[bytes]:
+        """The pieces of running and of all operational data that are wanted. Raises RpcError."""
+        if query.depth is None and not isinstance(query.wanted, XPathFilter):
+            yield from self._streamed(running, query)
+            return
+        wanted = query.wanted.superset if isinstance(query.wanted, XPathFilter) else query.wanted
+        pieces = self._streamed(running, replace(query, wanted=wanted, depth=None))
+        yield from self._selected(_tree(pieces), query)
+
+    def _streamed(self, running: etree._Element, query: Query) -> Iterator[bytes]:
         tags = dict.fromkeys([str(child.tag) for child in running] + list(self._providers.top_tags()))
         for tag in tags:
-            filters = _top(wanted, tag)
+            filters = _top(query.wanted, tag)
             if filters is not None and not filters:
                 continue
-            small = self._small(running, tag)
+            small = self._viewed(self._small(running, tag), query)
             branches = [branch for branch in self._providers.lists if branch.nodes[0].tag == tag]
             if branches:
-                yield from branched(small[0] if small else None, filters, branches)
+                yield from branched(small[0] if small else None, filters, branches, query.views)
                 small = small[1:]
             for element in small:
                 yield from self._element(element, filters)
+        for i, view in enumerate(query.views):
+            later = replace(query, views=query.views[i + 1 :])
+            for element in self._viewed(view.missing(list(tags)), later):
+                yield from self._element(element, _top(query.wanted, str(element.tag)))
+
+    def _viewed(self, elements: Sequence[etree._Element], query: Query) -> list[etree._Element]:
+        shown = list(elements)
+        for view in query.views:
+            seen = [view.element(item, self._schema.tree.data.get(str(item.tag))) for item in shown]
+            shown = [element for element in seen if element is not None]
+        return shown
 
     def _small(self, running: etree._Element, tag: str) -> list[etree._Element]:
         """The top-level elements with this tag in running, with what the tree providers add to the first."""
@@ -70,9 +104,38 @@ class Readout:
         if selected is not None:
             yield from written(selected)
 
+    def _selected(self, tree: etree._Element, query: Query) -> Iterator[bytes]:
+        """What a query with an expression or a depth selects of a tree."""
+        chosen: Selection = True
+        if isinstance(query.wanted, XPathFilter):
+            chosen = query.wanted.select(tree)
+        for i, child in enumerate(tree.iterchildren(etree.Element)):
+            selection = chosen if isinstance(chosen, bool) else chosen.get(i, False)
+            if isinstance(query.wanted, SubtreeFilter):
+                selection = select(query.wanted.at(str(child.tag)), child)
+            selected = pruned(child, selection, self._schema.tree.data.get(str(child.tag)), query.depth)
+            if selected is not None:
+                yield from written(selected)
 
-def _top(wanted: SubtreeFilter | None, tag: str) -> Filters:
-    return None if wanted is None else wanted.at(tag)
+
+def _top(wanted: Wanted, tag: str) -> Filters:
+    return wanted.at(tag) if isinstance(wanted, SubtreeFilter) else None
+
+
+def _tree(pieces: Iterator[bytes]) -> etree._Element:
+    """The pieces as one tree. Raises RpcError `too-big`."""
+    start, end = to_bytes(empty_config()).replace(b"/>", b">"), b"</config>"
+    held = [start]
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size > MAX_TREE:
+            raise RpcError.too_big(
+                f"the filter looks at more than {MAX_TREE >> 20} MiB of data; name the entries of large lists"
+                " by their keys, or give a subtree filter without max-depth"
+            )
+    return parsed(b"".join((*held, end)))
 
 
 def _nested(tags: Sequence[str], element: etree._Element) -> etree._Element:

@@ -17,7 +17,7 @@ from netconf_server.xmltree import append_copy, attributes, scope
 from rui.schema import Node
 
 # What a filter selects of one element: nothing, all of it, or some children (by position) each in part.
-_Selection: TypeAlias = "bool | dict[int, _Selection]"
+Selection: TypeAlias = "bool | dict[int, Selection]"
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,29 @@ def apply_nodes(
     """What sibling filter nodes together select of an element: the element itself if all of it, a pruned
     copy, or None.
     """
-    selection = _merge(_select(node, element) for node in nodes)
-    if isinstance(selection, bool):
-        return element if selection else None
-    return _prune(element, selection, schema)
+    return pruned(element, select(nodes, element), schema)
+
+
+def select(nodes: Iterable[FilterNode], element: etree._Element) -> Selection:
+    """What sibling filter nodes together select of an element."""
+    return _merge(_select(node, element) for node in nodes)
+
+
+def pruned(
+    element: etree._Element, selection: Selection, schema: Node | None = None, depth: int | None = None
+) -> etree._Element | None:
+    """The element as far as it is selected: itself if all of it, a copy, or None.
+
+    A copy keeps the keys of list entries. `depth` bounds the levels of each selected node: 1 is the node
+    without children, None is no bound.
+    """
+    if selection is False:
+        return None
+    if selection is True and depth is None:
+        return element
+    copy = etree.Element(element.tag, attrib=attributes(element), nsmap=scope(element))
+    _fill(copy, element, selection, schema, depth)
+    return copy
 
 
 def _compile(element: etree._Element, *, is_root: bool = False) -> FilterNode:
@@ -114,7 +133,7 @@ def _qualified(value: str, element: etree._Element) -> tuple[str, str] | None:
     return (namespace, name) if namespace is not None else None
 
 
-def _select(node: FilterNode, element: etree._Element) -> _Selection:
+def _select(node: FilterNode, element: etree._Element) -> Selection:
     """What one filter node selects of one element (the rules of section 6.3)."""
     if not node.matches(element):
         return False
@@ -123,7 +142,7 @@ def _select(node: FilterNode, element: etree._Element) -> _Selection:
     if node.is_selection:
         return True
     children = list(element.iterchildren(etree.Element))
-    chosen: dict[int, _Selection] = {}
+    chosen: dict[int, Selection] = {}
     for content in node.content:
         hits = [
             i for i, child in enumerate(children) if content.matches(child) and content.text_matches(child)
@@ -141,9 +160,9 @@ def _select(node: FilterNode, element: etree._Element) -> _Selection:
     return chosen or False
 
 
-def _merge(selections: Iterable[_Selection]) -> _Selection:
+def _merge(selections: Iterable[Selection]) -> Selection:
     """Several filter siblings of one name select what any of them selects."""
-    merged: _Selection = False
+    merged: Selection = False
     for selection in selections:
         if selection is True:
             return True
@@ -159,22 +178,25 @@ def _merge(selections: Iterable[_Selection]) -> _Selection:
     return merged
 
 
-def _prune(element: etree._Element, selection: dict[int, _Selection], schema: Node | None) -> etree._Element:
-    """A copy of the element with only the selected children, and the keys of a list entry."""
-    pruned = etree.Element(element.tag, attrib=attributes(element), nsmap=scope(element))
-    _prune_into(pruned, element, selection, schema)
-    return pruned
-
-
-def _prune_into(
-    pruned: etree._Element, element: etree._Element, selection: dict[int, _Selection], schema: Node | None
+def _fill(
+    copy: etree._Element,
+    element: etree._Element,
+    selection: bool | dict[int, Selection],
+    schema: Node | None,
+    depth: int | None,
 ) -> None:
+    """Copy the selected children of an element, and the keys of a list entry."""
     keys = key_tags(schema) if schema is not None else ()
+    below = None if depth is None or selection is not True else depth - 1
+    if len(element) == 0:
+        copy.text = element.text
     for i, child in enumerate(element.iterchildren(etree.Element)):
-        chosen = True if child.tag in keys else selection.get(i, False)
-        if chosen is True:
-            append_copy(pruned, child)
-        elif isinstance(chosen, dict):
+        chosen = selection if isinstance(selection, bool) else selection.get(i, False)
+        if below is not None and below <= 0:
+            chosen = False
+        if child.tag in keys or (chosen is True and depth is None):
+            append_copy(copy, child)
+        elif chosen is not False:
             inner = schema.children.get(str(child.tag)) if schema is not None else None
-            part = etree.SubElement(pruned, child.tag, attrib=attributes(child), nsmap=scope(child))
-            _prune_into(part, child, chosen, inner)
+            part = etree.SubElement(copy, child.tag, attrib=attributes(child), nsmap=scope(child))
+            _fill(part, child, chosen, inner, depth if below is None else below)

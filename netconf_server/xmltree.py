@@ -52,7 +52,12 @@ def to_bytes(element: etree._Element) -> bytes:
 
 def reparsed(element: etree._Element) -> etree._Element:
     """A copy of an element that stands alone, with every prefix that was in scope."""
-    return etree.fromstring(to_bytes(element), _PARSER)
+    return parsed(to_bytes(element))
+
+
+def parsed(data: bytes) -> etree._Element:
+    """The element of bytes that were made here."""
+    return etree.fromstring(data, _PARSER)
 
 
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)

@@ -13,7 +13,14 @@ from rui.schema.schema import Schema
 
 # RFC 6241's optional features that the server has.
 FEATURES = {
-    "ietf-netconf": ("writable-running", "candidate", "confirmed-commit", "validate", "rollback-on-error")
+    "ietf-netconf": (
+        "writable-running",
+        "candidate",
+        "confirmed-commit",
+        "validate",
+        "rollback-on-error",
+        "xpath",
+    )
 }
 
 _COMMON = (
