@@ -12,7 +12,15 @@ from netconf_server.yanglibrary import content_id, library_revision
 from rui.netconf import names
 from rui.schema import Conformance, ModuleInfo, Schema
 
-OWN_MODULES: Final = ("ietf-netconf", "ietf-netconf-monitoring", "ietf-yang-library", "ietf-datastores")
+OWN_MODULES: Final = (
+    "ietf-netconf",
+    "ietf-netconf-monitoring",
+    "ietf-yang-library",
+    "ietf-datastores",
+    "notifications",
+    "nc-notifications",
+    "ietf-netconf-notifications",
+)
 _BY_FEATURE: Final[Mapping[str, str]] = {
     "writable-running": names.CAP_WRITABLE_RUNNING,
     "candidate": names.CAP_CANDIDATE,

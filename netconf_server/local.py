@@ -10,7 +10,7 @@ import structlog
 from lxml import etree
 
 from netconf_server.call import Handler, Reply, RpcCall, SessionInfo
-from netconf_server.session import Counters
+from netconf_server.session import Counters, EndCause
 from netconf_server.xmltree import to_bytes
 from rui.netconf.errors import RpcError
 from rui.netconf.messages import Body, to_pieces
@@ -35,7 +35,9 @@ class LocalSession:
         self.info = info
         self.counters = Counters()
         self.open = True
-        self.keeps_alive = False
+        self.subscriptions: set[object] = set()
+        self.end_cause: EndCause = "other"
+        self.killed_by: int | None = None
         self.close_reason: str | None = None
         self._handler = handler
         self._ended = ended
@@ -119,13 +121,23 @@ class LocalSession:
         """End once the operation being handled is answered."""
         self._close_after = reason
 
-    def kill(self, reason: str) -> None:
-        """End at once, by another's wish."""
+    def kill(self, reason: str, by: int | None = None) -> None:
+        """End at once, by the wish of another session (`by`)."""
+        self.end_cause, self.killed_by = "killed", by
         self._end(reason, orderly=False)
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, cause: EndCause = "closed") -> None:
         """End in order."""
+        self.end_cause = cause
         self._end(reason, orderly=True)
+
+    @property
+    def backlog(self) -> int:
+        """Nothing waits: what is sent is handed over at once."""
+        return 0
+
+    async def drained(self) -> None:
+        """Nothing waits."""
 
     def _end(self, reason: str, *, orderly: bool) -> None:
         if not self.open:

@@ -145,7 +145,11 @@ class StreamsTree:
             entry = _add(holder, "stream")
             _add(entry, "name", stream.name)
             _add(entry, "description", stream.description)
-            _add(entry, "replaySupport", "false")
+            _add(entry, "replaySupport", "false" if stream.log is None else "true")
+            if stream.log is not None:
+                _add(entry, "replayLogCreationTime", rfc3339(stream.log.created))
+                if stream.log.aged is not None:
+                    _add(entry, "replayLogAgedTime", rfc3339(stream.log.aged))
         return root
 
 

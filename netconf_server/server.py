@@ -19,6 +19,7 @@ from netconf_server.hostkey import load_or_create_host_key
 from netconf_server.limits import Limits
 from netconf_server.local import LocalSession
 from netconf_server.monitoring import StateTree, StreamsTree, Totals
+from netconf_server.notifications import Notifications
 from netconf_server.operations import DataOperations
 from netconf_server.providers import ListProvider, Providers, TreeProvider
 from netconf_server.readout import Readout
@@ -26,6 +27,7 @@ from netconf_server.session import Session, utc_now
 from netconf_server.sessionops import SessionOperations
 from netconf_server.shells import OpenShell
 from netconf_server.streams import Stream
+from netconf_server.subscription_classic import CREATE_SUBSCRIPTION
 from netconf_server.yanglibrary import LibraryTree, ModulesStateTree
 from rui.netconf import names
 from rui.netconf.errors import RpcError
@@ -42,6 +44,7 @@ class NetconfServer:
 
     Register rpcs, data and streams, then `listen` or `call_home`. `host_key_file` is made when it does not
     exist. The schema has to hold the modules of the server's own operations, as `load_schema` gives it.
+    `events` is the folder in which events are kept for replay, None to keep none.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class NetconfServer:
         *,
         host_key_file: Path,
         limits: Limits | None = None,
+        events: Path | None = None,
     ) -> None:
         missing = set(OWN_MODULES) - {module.name for module in schema.modules}
         if missing:
@@ -67,7 +71,7 @@ class NetconfServer:
         self._sessions: dict[int, Session | LocalSession] = {}
         self._last_id = 0
         self._totals = Totals(utc_now())
-        self._streams: dict[str, Stream] = {}
+        self.notifications = Notifications(schema, datastores, self._sessions, self.capabilities, events)
         self._providers = Providers(schema)
         self._handlers: dict[str, Handler] = {}
         self._bulk: set[str] = set()
@@ -105,11 +109,12 @@ class NetconfServer:
         """
         self._providers.add_list(path, provider)
 
-    def stream(self, name: str, description: str = "") -> Stream:
-        """The event stream of this name, made on first use. `NETCONF` is there always (RFC 5277 3.2.3)."""
-        if name not in self._streams:
-            self._streams[name] = Stream(name, description or f"Events of {name}", self.schema, utc_now)
-        return self._streams[name]
+    def stream(self, name: str, description: str = "", *, replay: bool = False) -> Stream:
+        """The event stream of this name, made on first use. `NETCONF` is there always (RFC 5277 3.2.3).
+
+        With `replay` what is published is kept, where the server has a folder for it.
+        """
+        return self.notifications.stream(name, description, replay=replay)
 
     def serve_shells(self, open_shell: OpenShell) -> None:
         """Serve shells and commands beside NETCONF: `open_shell` makes what answers each."""
@@ -124,6 +129,7 @@ class NetconfServer:
         self._sessions[info.id] = session
         self._totals.sessions += 1
         log.info("session-opened", session=info.id, user=user, base="local")
+        self.notifications.session_opened(session)
         return session
 
     @property
@@ -167,6 +173,7 @@ class NetconfServer:
             await acceptor.wait_closed()
         self._acceptors.clear()
         await self.datastores.close()
+        self.notifications.close()
 
     @property
     def host_key(self) -> str:
@@ -187,6 +194,7 @@ class NetconfServer:
             limits=self.limits,
             bulk=self._bulk,
             on_end=self._session_ended,
+            on_open=self.notifications.session_opened,
         )
         self._sessions[info.id] = session
         self._totals.sessions += 1
@@ -212,8 +220,7 @@ class NetconfServer:
         self._totals.add(session.counters)
         if not orderly:
             self._totals.dropped += 1
-        for stream in self._streams.values():
-            stream.remove(session.info.id)
+        self.notifications.session_ended(session)
         self.datastores.session_ended(session.info.id)
 
     def _drop_gone_users(self) -> None:
@@ -224,16 +231,15 @@ class NetconfServer:
     # --- operations
 
     def _register_own(self) -> None:
-        self.stream("NETCONF", "All events of this server")
         data = DataOperations(self.datastores, Readout(self.schema, self._providers))
-        control = SessionOperations(self._sessions, self._streams)
+        control = SessionOperations(self._sessions)
         for name, handler in {**data.handlers(), **control.handlers()}.items():
             self._handlers[names.base(name)] = handler
-        self._handlers[SessionOperations.CREATE_SUBSCRIPTION] = control.create_subscription
+        self._handlers.update(self.notifications.handlers())
         self._handlers[monitoring.GET_SCHEMA] = monitoring.get_schema(self.schema)
         state = StateTree(self.schema, self.datastores, self.capabilities, self._sessions, self._totals)
         self._providers.add_top(monitoring.STATE, state)
-        self._providers.add_top(monitoring.STREAMS, StreamsTree(self._streams))
+        self._providers.add_top(monitoring.STREAMS, StreamsTree(self.notifications.streams))
         self._providers.add_top(yanglibrary.LIBRARY, LibraryTree(self.schema))
         self._providers.add_top(yanglibrary.MODULES_STATE, ModulesStateTree(self.schema))
 
@@ -271,6 +277,6 @@ class NetconfServer:
         return RpcError.operation_not_supported(f"there is no operation {name!r} in {namespace}")
 
 
-# Where the schema's word would be less exact than ours: its targets depend on features that this server
-# lacks.
-_CHECKED_BY_HAND = frozenset({names.base("delete-config")})
+# Where the schema's word would be less exact than ours: targets that depend on features which this server
+# lacks, errors that RFC 5277 names.
+_CHECKED_BY_HAND = frozenset({names.base("delete-config"), CREATE_SUBSCRIPTION})

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import UTC, datetime
+from typing import Literal, TypeAlias
 
 import structlog
 
@@ -25,6 +26,10 @@ log = structlog.get_logger(__name__)
 _SLICE = 64 * 1024
 # An orderly end waits this long for the peer to take what was sent.
 _LINGER = 5.0
+
+
+EndCause: TypeAlias = Literal["closed", "killed", "dropped", "timeout", "bad-hello", "other"]
+"""Why a session ended, in the words of RFC 6470's termination-reason."""
 
 
 class Counters:
@@ -54,11 +59,14 @@ class Session:
         limits: Limits,
         bulk: Collection[str],
         on_end: Callable[[Session, bool], None],
+        on_open: Callable[[Session], None] | None = None,
     ) -> None:
         self.info = info
         self.counters = Counters()
-        self.keeps_alive = False
-        """True while the session is expected to be silent, as a subscriber is: no idle timeout."""
+        self.subscriptions: set[object] = set()
+        """While there are any the session is expected to be silent: no idle timeout."""
+        self.end_cause: EndCause = "other"
+        self.killed_by: int | None = None
         self._after_reply: list[Callable[[], None]] = []
         self._close_reason: str | None = None
         self._loop = asyncio.get_running_loop()
@@ -76,11 +84,14 @@ class Session:
         self._handler = handler
         self._limits = limits
         self._on_end = on_end
+        self._on_open = on_open
         self._rpcs: deque[RpcReceived] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._paused_at: float | None = None
         self._reading = True
         self._timer: asyncio.TimerHandle | None = None
@@ -109,16 +120,17 @@ class Session:
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer."""
         if not self._ended:
-            self._handle(self._core.receive_data(data, self._loop.time()))
+            cause: EndCause = "other" if self.open else "bad-hello"
+            self._handle(self._core.receive_data(data, self._loop.time()), cause)
 
     def receive_eof(self) -> None:
         """Take note that the peer sends nothing more."""
         if not self._ended:
-            self._handle(self._core.receive_eof())
+            self._handle(self._core.receive_eof(), "dropped")
 
     def lost(self, reason: str) -> None:
         """Take note that the transport is gone."""
-        self._end(reason)
+        self._end(reason, "dropped")
 
     def pause_writing(self) -> None:
         """Take note that the transport's buffer is full."""
@@ -152,20 +164,30 @@ class Session:
         """End the session in order once the reply to the rpc being handled is sent (close-session)."""
         self._close_reason = reason
 
-    def kill(self, reason: str) -> None:
-        """End the session at once, whatever it was doing (kill-session)."""
-        self._end(reason)
+    def kill(self, reason: str, by: int | None = None) -> None:
+        """End the session at once, whatever it was doing (kill-session by another session, `by`)."""
+        self.killed_by = by
+        self._end(reason, "killed")
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, cause: EndCause = "other") -> None:
         """End the session now; what is written already still goes out, for a few seconds."""
         if not self._ended:
             self._orderly = True
             self._core.close(reason, self._loop.time())
-            self._end(reason)
+            self._end(reason, cause)
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait because the client takes too little, or behind a reply that is being streamed."""
+        return self._core.backlog
+
+    async def drained(self) -> None:
+        """Wait until nothing waits for the client, or the session is over."""
+        await self._empty.wait()
 
     # --- the loop: events, bytes, one timer
 
-    def _handle(self, events: list[Event]) -> None:
+    def _handle(self, events: list[Event], cause: EndCause = "other") -> None:
         reason = None
         for event in events:
             if isinstance(event, RpcReceived):
@@ -174,13 +196,15 @@ class Session:
                 self._wake.set()
             elif isinstance(event, HelloReceived):
                 log.info("session-opened", session=self.info.id, user=self.info.user, base=event.version)
+                if self._on_open is not None:
+                    self._on_open(self)
             elif isinstance(event, SessionFailed | SessionClosed):
                 reason = event.reason
         self._flush()
         self._steer_reading()
         self._rearm()
         if reason is not None:
-            self._end(reason)
+            self._end(reason, cause)
 
     def _flush(self) -> None:
         if self._ended:
@@ -191,6 +215,10 @@ class Session:
                 self._transport.write(data)
         elif self._core.backlog > self._limits.send_buffer:
             self._end(f"the client takes too little: {self._core.backlog} bytes wait for it")
+        if self._core.backlog:
+            self._empty.clear()
+        else:
+            self._empty.set()
 
     def _steer_reading(self) -> None:
         if self._ended:
@@ -217,7 +245,7 @@ class Session:
 
     def _idle_deadline(self) -> float | None:
         last = self._core.last_received
-        if self._limits.idle_timeout is None or last is None or self.keeps_alive or self._busy:
+        if self._limits.idle_timeout is None or last is None or self.subscriptions or self._busy:
             return None
         return last + self._limits.idle_timeout
 
@@ -226,18 +254,20 @@ class Session:
         now = self._loop.time()
         stall, idle = self._stall_deadline(), self._idle_deadline()
         if stall is not None and now >= stall:
-            self._end(f"the client took nothing for {self._limits.stall_timeout:g} s")
+            self._end(f"the client took nothing for {self._limits.stall_timeout:g} s", "timeout")
         elif idle is not None and now >= idle and self.open:
-            self.close(f"idle for {self._limits.idle_timeout:g} s")
+            self.close(f"idle for {self._limits.idle_timeout:g} s", "timeout")
         else:
-            self._handle(self._core.handle_timer(now))
+            self._handle(self._core.handle_timer(now), "timeout")
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str, cause: EndCause = "other") -> None:
         if self._ended:
             return
         if self._writable.is_set():
             self._transport.write(self._core.data_to_send())
         self._ended = True
+        self.end_cause = cause
+        self._empty.set()
         self._core.fail(reason)
         self._rpcs.clear()
         if self._timer is not None:
@@ -277,7 +307,7 @@ class Session:
         for action in actions:
             action()
         if self._close_reason is not None:
-            self.close(self._close_reason)
+            self.close(self._close_reason, "closed")
         else:
             # What waited while rpcs were outstanding is read now.
             self._handle(self._core.resume())

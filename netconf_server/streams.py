@@ -1,8 +1,14 @@
-"""Event streams and subscriptions (RFC 5277): publish to all, or give each subscriber its own messages."""
+"""Event streams and the subscriptions to them: publish to all, or give one subscriber its own messages.
+
+What is common to the subscriptions of RFC 5277 and RFC 8639 is here; how each kind begins, ends and what it
+says to its client is in `subscription_classic` and `subscription_dynamic`.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
@@ -10,7 +16,8 @@ import structlog
 from lxml import etree
 
 from netconf_server.call import SessionInfo
-from netconf_server.subtree import SubtreeFilter
+from netconf_server.eventfilter import EventFilter
+from netconf_server.replay import ReplayLog
 from rui.netconf.messages import Body, to_pieces
 from rui.schema import Schema
 
@@ -19,28 +26,58 @@ log = structlog.get_logger(__name__)
 Content: TypeAlias = "bytes | Sequence[bytes] | etree._Element"
 """One notification's content: an element, or its bytes, whole or in pieces, declaring its namespace."""
 
+Permits: TypeAlias = Callable[[SessionInfo, Content], bool]
+"""Says whether a session's user may receive this notification (RFC 8341 section 3.4.6)."""
+
+_REPLAY_SLICE = 64 * 1024
+
 
 class Receiver(Protocol):
     """The session behind a subscription."""
 
     info: SessionInfo
+    subscriptions: set[object]
 
     @property
     def open(self) -> bool:
         """Whether notifications can be sent."""
 
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait because the client takes too little."""
+
+    async def drained(self) -> None:
+        """Wait until no bytes wait, or the session is over."""
+
     def notify(self, content: Body, event_time: str) -> None:
         """Send one."""
 
 
-class Subscription:
-    """One session's subscription to one stream; it ends with the session."""
+@dataclass(frozen=True)
+class Terms:
+    """What a subscriber wants: which events, from when on (None: no replay) and until when (None: always)."""
 
-    def __init__(self, stream: Stream, receiver: Receiver, wanted: SubtreeFilter | None) -> None:
+    wanted: EventFilter | None = None
+    start: datetime | None = None
+    stop: datetime | None = None
+
+
+class Subscription:
+    """One session's subscription to one stream; it ends with the session at the latest.
+
+    `sent` counts the events that went to the client, `excluded` those that filter or access control kept
+    back.
+    """
+
+    def __init__(self, stream: Stream, receiver: Receiver, terms: Terms) -> None:
         self.stream = stream
-        self.active = True
+        self.terms = terms
+        self.active = False
+        self.sent = 0
+        self.excluded = 0
         self._receiver = receiver
-        self._wanted = wanted
+        self._replaying: asyncio.Task[None] | None = None
+        self._stop_timer: asyncio.TimerHandle | None = None
 
     @property
     def session(self) -> SessionInfo:
@@ -58,30 +95,122 @@ class Subscription:
             return
         if validate:
             self.stream.check(content)
-        if self._wanted is None:
-            self._receiver.notify(content, self.stream.event_time(event_time))
+        self._offer(content, self.stream.event_time(event_time))
+
+    # --- for the stream and the kinds of subscription
+
+    def begin(self) -> None:
+        """Start to send: first what is to be replayed, then what happens."""
+        self.active = True
+        self._receiver.subscriptions.add(self)
+        self.stream.add(self)
+        if self.terms.start is not None and self.stream.log is not None:
+            self._replaying = asyncio.get_running_loop().create_task(
+                self._replay(self.terms.start, self.stream.log)
+            )
+        else:
+            self.arm_stop()
+
+    def end(self) -> None:
+        """Send nothing more."""
+        if not self.active:
             return
-        selected = self._wanted.apply(_element(content))
-        if selected is not None:
-            self._receiver.notify(selected, self.stream.event_time(event_time))
+        self.active = False
+        self._receiver.subscriptions.discard(self)
+        if self._stop_timer is not None:
+            self._stop_timer.cancel()
+        if self._replaying is not None and self._replaying is not asyncio.current_task():
+            self._replaying.cancel()
+        self.stream.remove(self)
+
+    def publish(self, content: Content, event_time: str) -> None:
+        """Send an event of the stream; one that happens during a replay is found in the log."""
+        if self._replaying is None and self._receiver.open:
+            self._offer(content, event_time)
+
+    def arm_stop(self) -> None:
+        """Have the subscription stop at its stop time."""
+        if self._stop_timer is not None:
+            self._stop_timer.cancel()
+            self._stop_timer = None
+        if self.terms.stop is not None:
+            wait = (self.terms.stop - self.stream.now()).total_seconds()
+            self._stop_timer = asyncio.get_running_loop().call_later(max(0.0, wait), self.on_stop_time)
+
+    def tell(self, content: etree._Element) -> None:
+        """Say something about the subscription itself; no filter holds it back."""
+        if self._receiver.open:
+            self._receiver.notify(content, self.stream.event_time(None))
+
+    def on_replayed(self) -> None:
+        """Tell the client that the replay is complete."""
+
+    def on_stop_time(self) -> None:
+        """Tell the client that its stop time has come, and end."""
+        self.end()
+
+    def has_room(self) -> bool:
+        """Say whether an event may be sent now; each kind of subscription treats a slow client its way."""
+        return True
+
+    # --- inside
+
+    def _offer(self, content: Content, event_time: str) -> None:
+        if not self._admits(content):
+            self.excluded += 1
+        elif self.has_room():
+            self.sent += 1
+            self._receiver.notify(content, event_time)
+
+    def _admits(self, content: Content) -> bool:
+        wanted, permits = self.terms.wanted, self.stream.permits
+        if wanted is not None and not wanted.fits(_element(content)):
+            return False
+        return permits is None or permits(self.session, content)
+
+    async def _replay(self, start: datetime, log_: ReplayLog) -> None:
+        position = log_.first()
+        while True:
+            found, position = log_.read(position, _REPLAY_SLICE)
+            if not found or not self.active:
+                break
+            for event in found:
+                if event.time >= start and (self.terms.stop is None or event.time <= self.terms.stop):
+                    self._offer(event.content, self.stream.event_time(event.time))
+            await self._receiver.drained()
+            await asyncio.sleep(0)
+        # Nothing was awaited since the end of the log was seen: no event falls between it and the next one.
+        self._replaying = None
+        if self.active:
+            self.on_replayed()
+            self.arm_stop()
 
 
 class Stream:
-    """One event stream of the server, by name."""
+    """One event stream of the server, by name; with `log` what is published can be replayed."""
 
-    def __init__(self, name: str, description: str, schema: Schema, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        schema: Schema,
+        now: Callable[[], datetime],
+        log: ReplayLog | None = None,
+    ) -> None:
         self.name = name
         self.description = description
+        self.now = now
+        self.log = log
+        self.permits: Permits | None = None
         self._schema = schema
-        self._now = now
-        self._subscriptions: dict[int, Subscription] = {}
+        self._subscriptions: list[Subscription] = []
         self._subscribed: list[Callable[[Subscription], None]] = []
         self._ended: list[Callable[[Subscription], None]] = []
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
         """The subscriptions that are active."""
-        return tuple(self._subscriptions.values())
+        return tuple(self._subscriptions)
 
     def on_subscribed(self, callback: Callable[[Subscription], None]) -> None:
         """Have `callback` called when a subscription begins, after the client was told so."""
@@ -95,11 +224,18 @@ class Stream:
         """Send one notification to every subscriber; as `Subscription.notify`."""
         if validate:
             self.check(content)
-        if not self._subscriptions:
+        if not self._subscriptions and self.log is None:
             return
+        time = event_time or self.now()
         pieces = to_pieces(content)
+        if self.log is not None:
+            try:
+                self.log.append(time, b"".join(pieces))
+            except OSError as error:
+                log.error("event-not-logged", stream=self.name, reason=error.strerror or str(error))
+        text = self.event_time(time)
         for subscription in self.subscriptions:
-            subscription.notify(pieces, event_time=event_time, validate=False)
+            subscription.publish(pieces, text)
 
     # --- for the server and the subscriptions
 
@@ -109,22 +245,25 @@ class Stream:
 
     def event_time(self, time: datetime | None) -> str:
         """The time of an event as RFC 3339 text."""
-        return (time or self._now()).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return (time or self.now()).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
-    def add(self, receiver: Receiver, wanted: SubtreeFilter | None) -> None:
-        """Begin a subscription."""
-        subscription = Subscription(self, receiver, wanted)
-        self._subscriptions[receiver.info.id] = subscription
-        log.info("subscription-started", stream=self.name, session=receiver.info.id)
+    def add(self, subscription: Subscription) -> None:
+        """Take a subscription that begins."""
+        self._subscriptions.append(subscription)
+        log.info("subscription-started", stream=self.name, session=subscription.session.id)
         _call(self._subscribed, subscription)
 
-    def remove(self, session_id: int) -> None:
-        """End the session's subscription if it has one."""
-        subscription = self._subscriptions.pop(session_id, None)
-        if subscription is not None:
-            subscription.active = False
-            log.info("subscription-ended", stream=self.name, session=session_id)
-            _call(self._ended, subscription)
+    def remove(self, subscription: Subscription) -> None:
+        """Forget a subscription that has ended."""
+        self._subscriptions.remove(subscription)
+        log.info("subscription-ended", stream=self.name, session=subscription.session.id)
+        _call(self._ended, subscription)
+
+    def session_ended(self, session_id: int) -> None:
+        """End the session's subscriptions."""
+        for subscription in self.subscriptions:
+            if subscription.session.id == session_id:
+                subscription.end()
 
 
 def _call(callbacks: list[Callable[[Subscription], None]], subscription: Subscription) -> None:

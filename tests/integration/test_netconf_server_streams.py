@@ -135,7 +135,8 @@ async def test_a_slow_subscriber_is_closed_and_the_others_are_not(tmp_path: Path
             await notification(quick)
         assert list(rig.server.sessions) == [2]
         stream.publish(MINOR)
-        assert (await notification(quick)).findtext(toy("severity")) == "minor"
+        last = [await notification(quick) for _ in range(2)][-1]
+        assert last.findtext(toy("severity")) == "minor"
 
 
 class Publishing(Parts):
