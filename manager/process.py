@@ -83,7 +83,7 @@ async def _start(startup: Path, data: Path, stack: AsyncExitStack, trace: Trace 
     events = Events()
     rng = random.Random()  # noqa: S311 - spreads retries
     service = Service(config, schema, store, rng, events.tell, trace=trace)
-    server = _make_server(schema, datastores, config)
+    server = _make_server(schema, datastores, config, data / "events")
     events.attach(server.stream("NETCONF"))
     Northbound(service).register(server)
     stack.push_async_callback(server.close)
@@ -151,7 +151,9 @@ async def _open_store(path: Path, config: ManagerConfig) -> Store:
         raise StartError(str(error), "see above; nothing was changed") from error
 
 
-def _make_server(schema: Schema, datastores: Datastores, config: ManagerConfig) -> NetconfServer:
+def _make_server(
+    schema: Schema, datastores: Datastores, config: ManagerConfig, events: Path
+) -> NetconfServer:
     try:
         return NetconfServer(
             schema,
@@ -159,6 +161,7 @@ def _make_server(schema: Schema, datastores: Datastores, config: ManagerConfig) 
             Accounts(config.server.accounts),
             host_key_file=config.server.host_key_file,
             limits=config.server.limits,
+            events=events,
         )
     except HostKeyError as error:
         raise StartError(str(error), "see above") from error

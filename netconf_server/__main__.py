@@ -72,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--host-key", type=Path, default=Path("netconf_host_key"), metavar="FILE", help="made if missing"
     )
+    parser.add_argument(
+        "--events",
+        type=Path,
+        metavar="DIR",
+        help="folder where events are kept for replay (default: none are)",
+    )
     return parser
 
 
@@ -81,7 +87,9 @@ async def _serve(options: argparse.Namespace) -> None:
     schema = load_schema(options.module, options.yang, features=_features(options.feature))
     datastores = Datastores.load(schema, options.startup, file=options.running or options.startup)
     accounts = Accounts([_account(options.user, options.password_file, options.authorized_keys)])
-    server = NetconfServer(schema, datastores, accounts, host_key_file=options.host_key)
+    server = NetconfServer(
+        schema, datastores, accounts, host_key_file=options.host_key, events=options.events
+    )
     host, port = _endpoint(options.listen)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

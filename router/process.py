@@ -128,6 +128,7 @@ class Router:
             Accounts(config.server.accounts),
             host_key_file=self._data / config.server.host_key_file,
             limits=config.server.limits,
+            events=self._data / "events",
         )
         self._server = server
         self._serve(server, schema, config)
