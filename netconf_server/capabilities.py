@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from netconf_server import defaults
 from netconf_server.yanglibrary import content_id, library_revision
 from rui.netconf import names
-from rui.schema import Conformance, ModuleInfo, Schema
+from rui.schema import FEATURES, Conformance, ModuleInfo, Schema
 
 OWN_MODULES: Final = (
     "ietf-netconf",
     "ietf-netconf-monitoring",
     "ietf-yang-library",
     "ietf-datastores",
+    "ietf-origin",
+    "ietf-netconf-with-defaults",
+    "ietf-netconf-nmda",
+    "ietf-netconf-partial-lock",
     "notifications",
     "nc-notifications",
     "ietf-netconf-notifications",
@@ -28,6 +33,8 @@ _BY_FEATURE: Final[Mapping[str, str]] = {
     "validate": names.CAP_VALIDATE_1_1,
     "rollback-on-error": "urn:ietf:params:netconf:capability:rollback-on-error:1.0",
     "xpath": names.CAP_XPATH,
+    "startup": "urn:ietf:params:netconf:capability:startup:1.0",
+    "url": "urn:ietf:params:netconf:capability:url:1.0?scheme=file",
 }
 _LIBRARY: Final = "urn:ietf:params:netconf:capability:yang-library"
 _YANG_1_1 = re.compile(r"""\byang-version\s+["']?1\.1""")
@@ -43,8 +50,10 @@ def load_schema(
 
     Parameters and SchemaError are those of Schema.load.
     """
-    own = {"ietf-netconf": tuple(_BY_FEATURE)}
-    return Schema.load([*modules, *OWN_MODULES], search, features={**(features or {}), **own})
+    enabled: dict[str, tuple[str, ...]] = {name: tuple(found) for name, found in (features or {}).items()}
+    for name, own in FEATURES.items():
+        enabled[name] = (*own, *enabled.get(name, ()))
+    return Schema.load([*modules, *OWN_MODULES], search, features=enabled)
 
 
 def server_capabilities(schema: Schema) -> tuple[str, ...]:
@@ -56,6 +65,7 @@ def server_capabilities(schema: Schema) -> tuple[str, ...]:
         *(capability for feature, capability in _BY_FEATURE.items() if feature in netconf.features),
         names.CAP_NOTIFICATION,
         names.CAP_INTERLEAVE,
+        *defaults.CAPABILITIES,
         f"{_LIBRARY}:1.0?revision={library_revision(schema)}&module-set-id={content_id(schema)}",
         f"{_LIBRARY}:1.1?revision={library_revision(schema)}&content-id={content_id(schema)}",
     )

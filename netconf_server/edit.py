@@ -17,7 +17,7 @@ from lxml import etree
 from netconf_server.listindex import ListIndex, key_of
 from netconf_server.place import Place
 from netconf_server.userorder import move, read_position, unexpected_attribute
-from netconf_server.values import key_tags, value_of
+from netconf_server.values import is_default, is_marked_default, key_tags, value_of
 from netconf_server.xmltree import append_copy, value_prefixes
 from rui.netconf import names
 from rui.netconf.errors import RpcError
@@ -253,6 +253,14 @@ def _leaf(
     source: etree._Element, target: etree._Element, node: Node, operation: Operation, place: Place
 ) -> None:
     found = target.find(node.tag)
+    if is_marked_default(source):
+        if not is_default(source, node):
+            message = (
+                f"{place.text} is marked as default, but {(source.text or '')[:40]!r} is not its default"
+            )
+            raise place.at(RpcError.invalid_value(message))
+        if operation not in REMOVING:
+            operation = Operation.REMOVE
     if operation in REMOVING:
         _remove(found, operation, place)
     elif operation is Operation.NONE:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from netconf_server import params
 from netconf_server.call import Handler, Reply, RpcCall
 from netconf_server.datastores import Datastores
+from netconf_server.defaults import DefaultsViews
 from netconf_server.edit import read_default_operation
+from netconf_server.query import Query
 from netconf_server.readout import Readout
 from netconf_server.written import paced, wrapped
 from rui.netconf import names
 from rui.netconf.errors import RpcError
+from rui.schema import Defaults
 
 _DATA_START = b'<data xmlns="%s">' % names.BASE.encode()
 _DATA_END = b"</data>"
@@ -21,6 +24,7 @@ class DataOperations:
     def __init__(self, datastores: Datastores, readout: Readout) -> None:
         self._datastores = datastores
         self._readout = readout
+        self._views = DefaultsViews(datastores.schema)
 
     def handlers(self) -> dict[str, Handler]:
         """The handlers by the operation's local name, all in the base namespace."""
@@ -39,14 +43,19 @@ class DataOperations:
         }
 
     async def _get(self, call: RpcCall) -> Reply:
-        query = params.read_query(call.operation)
+        query = self._query(call)
         pieces = self._readout.everything(self._datastores.running, query)
         return paced(wrapped(_DATA_START, pieces, _DATA_END, always=True))
 
     async def _get_config(self, call: RpcCall) -> Reply:
-        query = params.read_query(call.operation)
+        query = self._query(call)
         tree = self._datastores.tree(params.datastore(call.operation, "source"))
         return paced(wrapped(_DATA_START, self._readout.config(tree, query), _DATA_END, always=True))
+
+    def _query(self, call: RpcCall) -> Query:
+        """What is asked for."""
+        mode = params.defaults_mode(call.operation) or Defaults.EXPLICIT
+        return Query(params.read_filter(call.operation), self._views.of(mode))
 
     async def _edit_config(self, call: RpcCall) -> Reply:
         operation = call.operation
@@ -81,6 +90,8 @@ class DataOperations:
                     f"source and target are both {name}; give two different datastores"
                 )
             tree = self._datastores.tree(name)
+            for view in self._views.of(params.copy_mode(call.operation)):
+                tree = view.tree(tree)
         await self._datastores.replace(target, tree, session=call.session.id)
         return None
 

@@ -8,13 +8,15 @@ from lxml import etree
 
 from netconf_server.confirmed import DEFAULT_TIMEOUT, Confirmation
 from netconf_server.datastores import CANDIDATE, RUNNING
-from netconf_server.query import Query, Wanted
+from netconf_server.defaults import MODES
+from netconf_server.query import Wanted
 from netconf_server.subtree import SubtreeFilter
 from netconf_server.xmltree import scope
 from netconf_server.xpathfilter import XPathFilter
 from rui.netconf import names
 from rui.netconf.errors import RpcError
 from rui.netconf.tags import ErrorType
+from rui.schema import Defaults
 
 # Parameters that hold data of other modules; the schema is shown the envelope without their content.
 _OPAQUE = frozenset({names.base("config"), names.base("filter")})
@@ -79,9 +81,16 @@ def confirmation(operation: etree._Element) -> Confirmation | None:
     return None
 
 
-def read_query(operation: etree._Element) -> Query:
-    """What `get` and `get-config` ask for. Raises RpcError."""
-    return Query(read_filter(operation))
+def defaults_mode(operation: etree._Element) -> Defaults | None:
+    """The mode that `with-defaults` asks for (RFC 6243 4.5.1), None where it is left out."""
+    leaf = next(operation.iterchildren("{*}with-defaults"), None)
+    return None if leaf is None else MODES[(leaf.text or "").strip()]
+
+
+def copy_mode(operation: etree._Element) -> Defaults:
+    """The mode of a copy between datastores, where what is tagged as default is not set (RFC 6243 4.5.3)."""
+    mode = defaults_mode(operation)
+    return Defaults.EXPLICIT if mode is None or mode is Defaults.REPORT_ALL_TAGGED else mode
 
 
 def read_filter(operation: etree._Element) -> Wanted:

@@ -33,10 +33,10 @@ class View(Protocol):
         defines.
         """
 
-    def missing(self, present: Sequence[str]) -> list[etree._Element]:
+    def missing(self, present: Sequence[str], /) -> list[etree._Element]:
         """Top-level elements to show although no data gives them; `present` are the tags that some gives."""
 
-    def entries(self, nodes: Sequence[Node], reads: Iterator[Read]) -> Iterator[Read]:
+    def entries(self, nodes: Sequence[Node], reads: Iterator[Read], /) -> Iterator[Read]:
         """The entries of a large list; `nodes` lead from the top to it."""
 
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from lxml import etree
 
 from rui.schema import Node
 
 Value: TypeAlias = Hashable
+
+DEFAULT: Final = "{urn:ietf:params:xml:ns:netconf:default:1.0}default"
+"""The attribute that marks default data (RFC 6243 section 6)."""
 
 _INTEGERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 
@@ -51,6 +54,16 @@ def value_of_text(text: str, prefixes: Mapping[str | None, str], node: Node) -> 
     if base == "bits":
         return frozenset(text.split())
     return text
+
+
+def is_marked_default(leaf: etree._Element) -> bool:
+    """Whether an element is marked as default data."""
+    return (leaf.get(DEFAULT) or "").strip() in ("true", "1")
+
+
+def is_default(leaf: etree._Element, node: Node) -> bool:
+    """Whether an element has the value that the model gives it where nobody sets it."""
+    return value_of(leaf, node) in [value_of_text(text, leaf.nsmap, node) for text in node.defaults]
 
 
 def _integer(text: str) -> Value:

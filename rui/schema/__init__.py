@@ -6,10 +6,12 @@ from rui.schema.library import Conformance, ModuleInfo, SubmoduleInfo
 from rui.schema.libyang import Defaults
 from rui.schema.records import RecordChecker, RecordIssue
 from rui.schema.schema import Document, Schema
-from rui.schema.sets import manager_schema, router_schema
-from rui.schema.tree import Kind, Membership, Node, Tree, TypeSpec
+from rui.schema.sets import FEATURES, manager_schema, router_schema
+from rui.schema.tree import OPERATIONS, Kind, Membership, Node, Tree, TypeSpec
 
 __all__ = [
+    "FEATURES",
+    "OPERATIONS",
     "Conformance",
     "DataError",
     "Defaults",

@@ -46,7 +46,8 @@ class Defaults(Enum):
     EXPLICIT = ly.PrintFlags.WithDefaultsExplicit
     TRIM = ly.PrintFlags.WithDefaultsTrim
     REPORT_ALL = ly.PrintFlags.WithDefaultsAll
-    REPORT_ALL_TAGGED = ly.PrintFlags.WithDefaultsAllTag
+    # Only what nobody set is default data to a server whose basic mode is explicit.
+    REPORT_ALL_TAGGED = ly.PrintFlags.WithDefaultsImplicitTag
 
 
 class LibyangContext:

@@ -155,6 +155,17 @@ class Schema:
         body = self._data.render(_body(data), Purpose.CONFIG, mode)
         return etree.fromstring(b'<config xmlns="' + NETCONF_NAMESPACE.encode() + b'">' + body + b"</config>")
 
+    def with_defaults(self, elements: Sequence[etree._Element], mode: Defaults) -> list[etree._Element]:
+        """Return top-level elements, of configuration or state or both, with the defaults that `mode` shows.
+
+        What is not valid as a whole, such as a candidate, is taken as far as names and values are right.
+        Raises ValueError where they are not.
+        """
+        # Where data stands beside operations it demands nothing of other data.
+        data = b"".join(etree.tostring(element, with_tail=False) for element in elements)
+        body = self._requests.render(data, Purpose.OPERATIONAL, mode)
+        return list(etree.fromstring(b"<data>" + body + b"</data>", _PARSER))
+
     def check_operational(self, data: Document, source: str = "operational data") -> None:
         """Check names, values and keys of a part of the operational tree; raise DataError."""
         self._hold(self._data, data, Purpose.OPERATIONAL, Tag.MISSING_ELEMENT, source)

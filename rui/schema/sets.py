@@ -11,7 +11,7 @@ from pathlib import Path
 from rui.schema.files import find_modules, yang_directory
 from rui.schema.schema import Schema
 
-# RFC 6241's optional features that the server has.
+# The optional features of its own operations that the server has.
 FEATURES = {
     "ietf-netconf": (
         "writable-running",
@@ -20,16 +20,21 @@ FEATURES = {
         "validate",
         "rollback-on-error",
         "xpath",
-    )
+    ),
+    "ietf-netconf-nmda": ("origin", "with-defaults"),
 }
 
 _COMMON = (
     "ietf-netconf",
     "ietf-netconf-monitoring",
+    "ietf-netconf-with-defaults",
+    "ietf-netconf-nmda",
+    "ietf-netconf-partial-lock",
     "ietf-netconf-acm",
     "ietf-netconf-notifications",
     "ietf-yang-library",
     "ietf-datastores",
+    "ietf-origin",
 )
 _ROUTER_ONLY = frozenset({"rui-device"})
 _MANAGER_ONLY = frozenset({"rui-cloud"})

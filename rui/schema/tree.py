@@ -26,6 +26,10 @@ class Kind(StrEnum):
     NOTIFICATION = "notification"
 
 
+OPERATIONS = frozenset({Kind.RPC, Kind.ACTION, Kind.NOTIFICATION})
+"""What stands among data nodes without being data."""
+
+
 @dataclass(frozen=True, slots=True)
 class Membership:
     """A node's place in one choice: nodes that share `choice` and differ in `case` exclude each other."""
