@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from ipaddress import IPv4Address
 
+from rui.checksum import checksum
+
 BROADCAST_MAC = b"\xff" * 6
 _UDP = 17
 _IP_HEADER = struct.Struct("!BBHHHBBH4s4s")
@@ -23,15 +25,3 @@ def ip_datagram(
     fields = (0x45, 0xC0, _IP_HEADER.size + length, 0, 0x4000, 64, _UDP)
     header = _IP_HEADER.pack(*fields, 0, source.packed, destination.packed)
     return _IP_HEADER.pack(*fields, checksum(header), source.packed, destination.packed) + udp
-
-
-def checksum(data: bytes) -> int:
-    """Return the Internet checksum (RFC 1071)."""
-    if len(data) % 2:
-        data += b"\x00"
-    # 2**16 is 1 modulo 0xFFFF, so the ones' complement sum is the whole number's remainder
-    total = int.from_bytes(data, "big")
-    folded = total % 0xFFFF
-    if total and not folded:
-        folded = 0xFFFF
-    return ~folded & 0xFFFF
