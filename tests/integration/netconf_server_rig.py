@@ -159,14 +159,20 @@ class Raw:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *, limits: Limits | None = None, running: str = "", parts: Parts | None = None
+    folder: Path,
+    *,
+    limits: Limits | None = None,
+    running: str = "",
+    parts: Parts | None = None,
+    events: Path | None = None,
 ) -> AsyncIterator[Rig]:
     """Run a server for the toy model on a free port."""
     schema = toy_schema()
     tree = etree.fromstring(f'<config xmlns="{names.BASE}">{running}</config>') if running else None
     datastores = Datastores(schema, tree, file=folder / "running.xml")
     accounts = Accounts([Account(USER, HASH)])
-    server = NetconfServer(schema, datastores, accounts, host_key_file=folder / "host_key", limits=limits)
+    key = folder / "host_key"
+    server = NetconfServer(schema, datastores, accounts, host_key_file=key, limits=limits, events=events)
     parts = parts or Parts()
     server.register_list("/toy:inventory/site/part", parts)
     server.register_rpc(toy("add"), add)
