@@ -1,79 +1,41 @@
-"""One virtual router: what it says and becomes. Time is literal; an interval is 0.1 s."""
+"""One virtual router by the RFCs: what it says and becomes."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 
 import pytest
 
 from rui.vrrp import states
 from rui.vrrp.fsm import VirtualRouter
-from rui.vrrp.packet import Advertisement, Fault
+from rui.vrrp.packet import Fault
 from rui.vrrp.states import State
 from rui.vrrp.values import (
-    GRANTED,
     Announce,
     BecomeBackup,
     BecomeMaster,
-    OptionsError,
-    Output,
     Send,
     Source,
     Stop,
     VrrpOptions,
 )
-
-VIRTUAL = (IPv4Address("192.0.2.254"),)
-OWN, PEER, THIRD = (Source(IPv4Address(f"192.0.2.{last}")) for last in (2, 1, 3))
-OPTIONS = VrrpOptions(51, VIRTUAL, priority=100, interval=10)
-OWNER = replace(OPTIONS, priority=255)
-YIELDS = replace(OPTIONS, yield_needs_grant=True)
-DOWN = 0.3 + 156 / 256 * 0.1
-"""Master_Down_Interval of priority 100."""
-
-
-def heard(priority: int, interval: int = 10, version: int = 3) -> Advertisement:
-    return Advertisement(version, 51, priority, interval, VIRTUAL)
-
-
-def started(options: VrrpOptions = OPTIONS, now: float = 0.0) -> VirtualRouter:
-    router = VirtualRouter(options, OWN, now)
-    router.start(now)
-    router.outputs()
-    return router
-
-
-def master(options: VrrpOptions = OPTIONS, now: float = 10.0) -> VirtualRouter:
-    """Return a router that has just become Master."""
-    router = started(options, now - DOWN)
-    router.handle_timer(now)
-    assert role(router) is State.MASTER
-    router.outputs()
-    return router
-
-
-def following(priority: int, options: VrrpOptions = OPTIONS, now: float = 10.0) -> VirtualRouter:
-    """Return a Backup that has just heard a Master of that priority, whom it may not judge yet."""
-    router = started(options, now)
-    router.receive(heard(200), PEER, now)
-    router.receive(heard(priority), PEER, now)
-    return router
-
-
-def role(router: VirtualRouter) -> State:
-    return router.state
-
-
-def sent(outputs: list[Output]) -> list[int]:
-    """Return the priorities that were advertised."""
-    return [output.advertisement.priority for output in outputs if isinstance(output, Send)]
-
-
-def deadline(router: VirtualRouter) -> float:
-    found = router.next_deadline()
-    assert found is not None
-    return found
+from tests.unit.vrrp.routers import (
+    DOWN,
+    OPTIONS,
+    OWN,
+    OWNER,
+    PEER,
+    THIRD,
+    YIELDS,
+    deadline,
+    following,
+    heard,
+    master,
+    role,
+    sent,
+    started,
+)
 
 
 class TestStart:
@@ -284,187 +246,6 @@ class TestPreemption:
         assert role(router) is State.BACKUP
 
 
-class TestPriority:
-    def test_a_master_says_its_new_priority_at_once(self) -> None:
-        router = master()
-        router.set_priority(50, "the uplink is down", 10.02)
-        router.set_priority(50, "the uplink is down", 10.03)
-        assert sent(router.outputs()) == [50]
-        assert router.priority_reason == "the uplink is down"
-
-    def test_a_backup_says_nothing(self) -> None:
-        router = following(100)
-        router.set_priority(150, "the uplink is back", 10.05)
-        router.receive(heard(100), PEER, 10.1)
-        assert router.outputs() == []
-        assert deadline(router) == pytest.approx(10.0 + DOWN)
-
-    @pytest.mark.parametrize("priority", [0, 255])
-    def test_what_tracking_cannot_say(self, priority: int) -> None:
-        with pytest.raises(ValueError, match="is not in 1 to 254"):
-            started().set_priority(priority, "no", 0.0)
-
-
-class TestYield:
-    def test_a_yielding_master_forwards_until_another_is_heard(self) -> None:
-        router = master(YIELDS)
-        router.set_priority(1, "cloud and peers are out of reach", 10.05)
-        for tick in range(1, 50):
-            router.handle_timer(10.05 + tick / 10)
-        assert role(router) is State.MASTER
-        assert set(sent(router.outputs())) == {1}
-        router.receive(heard(100), PEER, 15.0)
-        assert role(router) is State.BACKUP
-
-    def test_it_is_replaced_only_with_a_grant(self) -> None:
-        router = following(1, YIELDS)
-        for tick in range(1, 20):
-            router.receive(heard(1), PEER, 10 + tick / 10)
-            router.handle_timer(10 + tick / 10)
-        assert role(router) is State.BACKUP
-        router.grant(17.0, 12.0)
-        assert role(router) is State.MASTER
-
-    def test_without_that_option_priority_1_is_like_any_other(self) -> None:
-        router = following(1)
-        router.handle_timer(10.0 + DOWN)
-        assert role(router) is State.MASTER
-
-    @pytest.mark.parametrize("priority", [255, 254, 1])
-    def test_priorities_with_a_meaning_are_refused_in_such_a_group(self, priority: int) -> None:
-        with pytest.raises(OptionsError, match="set 2 to 253"):
-            replace(YIELDS, priority=priority)
-
-
-class TestGrant:
-    @pytest.mark.parametrize("options", [OPTIONS, replace(OPTIONS, preempt=False), YIELDS])
-    def test_a_granted_backup_takes_over_from_a_superior_master_at_once(self, options: VrrpOptions) -> None:
-        router = following(200, options)
-        router.allow_preemption(False, 10.0)
-        router.grant(15.0, 10.05)
-        outputs = router.outputs()
-        assert sent(outputs) == [GRANTED]
-        assert BecomeMaster("the cloud has granted it") in outputs
-
-    def test_the_one_that_is_replaced_gives_way(self) -> None:
-        router = master(replace(OPTIONS, priority=253))
-        router.receive(heard(GRANTED), PEER, 10.05)
-        assert role(router) is State.BACKUP
-
-    def test_when_it_lapses_the_own_priority_is_back(self) -> None:
-        router = following(200)
-        router.grant(10.25, 10.05)
-        router.handle_timer(10.15)
-        router.handle_timer(10.26)
-        assert sent(router.outputs()) == [GRANTED, GRANTED, 100]
-
-    def test_one_that_has_lapsed_is_worth_nothing(self) -> None:
-        router = following(200)
-        router.grant(10.0, 10.05)
-        router.receive(heard(200), PEER, 10.1)
-        assert role(router) is State.BACKUP
-
-    def test_before_the_start_it_is_kept_while_it_lasts(self) -> None:
-        router = VirtualRouter(OPTIONS, OWN, 0.0)
-        router.grant(5.0, 0.0)
-        router.start(1.0)
-        assert role(router) is State.BACKUP
-        router.receive(heard(200), PEER, 1.1)
-        assert role(router) is State.MASTER
-
-    def test_it_is_void_once_the_granted_one_was_replaced(self) -> None:
-        router = following(200)
-        router.grant(20.0, 10.05)
-        router.receive(heard(255), THIRD, 10.1)
-        router.receive(heard(255), THIRD, 10.2)
-        assert role(router) is State.BACKUP
-
-    def test_it_is_void_once_the_granted_one_yields(self) -> None:
-        router = following(200, YIELDS)
-        router.grant(20.0, 10.05)
-        router.set_priority(1, "cut off", 10.06)
-        router.grant(20.0, 10.07)
-        assert sent(router.outputs()) == [GRANTED, 1]
-
-    def test_a_master_says_it(self) -> None:
-        router = master()
-        router.grant(20.0, 10.05)
-        assert sent(router.outputs()) == [GRANTED]
-
-
-class TestBfd:
-    def test_a_dead_master_is_replaced_at_once(self) -> None:
-        router = following(200)
-        router.bfd_down(10.02)
-        assert router.outputs()[1] == BecomeMaster("the Master is dead by BFD")
-
-    def test_the_death_of_somebody_else_changes_nothing(self) -> None:
-        router = following(200)
-        router.bfd_down(10.02, THIRD)
-        assert role(router) is State.BACKUP
-        router.bfd_down(10.02, PEER)
-        assert role(router) is State.MASTER
-
-    def test_a_master_stays_one(self) -> None:
-        router = master()
-        router.bfd_down(10.02)
-        assert router.outputs() == []
-
-
-class TestStandstill:
-    def test_a_master_that_stood_still_is_backup_first(self) -> None:
-        router = master()
-        router.handle_timer(10.1 + DOWN)
-        assert router.outputs() == [BecomeBackup(f"this process stood still for {0.1 + DOWN:.3g} s")]
-        assert deadline(router) == pytest.approx(10.1 + 2 * DOWN)
-
-    def test_a_master_that_is_a_little_late_stays_one(self) -> None:
-        router = master()
-        router.handle_timer(10.3)
-        assert sent(router.outputs()) == [100]
-
-    @pytest.mark.parametrize("hook", ["receive", "set_priority", "bfd_down", "grant", "allow_preemption"])
-    def test_whatever_wakes_it(self, hook: str) -> None:
-        router = master()
-        match hook:
-            case "receive":
-                router.receive(heard(50), PEER, 12.0)
-            case "set_priority":
-                router.set_priority(50, "late", 12.0)
-            case "bfd_down":
-                router.bfd_down(12.0)
-            case "grant":
-                router.grant(15.0, 12.0)
-            case _:
-                router.allow_preemption(True, 12.0)
-        assert role(router) is State.BACKUP
-        assert sent(router.outputs()) == []
-
-    def test_a_backup_listens_anew_before_it_takes_over(self) -> None:
-        router = following(200)
-        router.handle_timer(12.0)
-        assert (router.state, router.outputs()) == (State.BACKUP, [])
-        router.handle_timer(12.0 + DOWN)
-        assert role(router) is State.MASTER
-
-    def test_evidence_of_the_standstill_does_not_count(self) -> None:
-        router = following(200)
-        router.bfd_down(12.0)
-        router.bfd_down(12.1)
-        assert role(router) is State.BACKUP
-        router.receive(heard(200), PEER, 12.2)
-        router.bfd_down(12.0 + DOWN)
-        assert role(router) is State.MASTER
-
-    def test_a_grant_waits_until_the_others_were_heard(self) -> None:
-        router = following(200)
-        router.grant(17.0, 12.0)
-        router.receive(heard(200), PEER, 12.1)
-        assert role(router) is State.BACKUP
-        router.receive(heard(200), PEER, 12.0 + DOWN)
-        assert role(router) is State.MASTER
-
-
 class TestVersions:
     V2 = replace(OPTIONS, version=2, interval=100)
 
@@ -515,25 +296,3 @@ class TestCounters:
         router = master()
         router.receive(heard(200), PEER, 10.05)
         assert (router.since, router.last_event) == (10.05, states.SuperiorHeard)
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"vrid": 0}, "virtual router id 0"),
-        ({"priority": 0}, "priority 0"),
-        ({"interval": 0}, "interval 0"),
-        ({"interval": 4096}, "1 to 4095"),
-        ({"version": 4}, "no VRRP version 4"),
-        ({"version": 2}, "use version 3"),
-        ({"preempt_delay": -1.0}, "negative"),
-        ({"addresses": ()}, "one family"),
-        ({"addresses": VIRTUAL * 2}, "stands twice"),
-        ({"addresses": (*VIRTUAL, IPv6Address("fe80::1"))}, "one family"),
-        ({"addresses": (IPv6Address("2001:db8::1"),)}, "must be link-local"),
-        ({"addresses": (IPv6Address("fe80::1"),), "compatible": True}, "version 3 only"),
-    ],
-)
-def test_options_that_cannot_work(change: dict[str, object], said: str) -> None:
-    with pytest.raises(OptionsError, match=said):
-        replace(OPTIONS, **change)  # type: ignore[arg-type]
