@@ -1,6 +1,7 @@
 """The table of states is total, and is that of RFC 5880."""
 
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +38,18 @@ def test_every_way_down_has_its_diagnostic() -> None:
     for (_, trigger), state in TRANSITIONS.items():
         if state in (State.DOWN, State.ADMIN_DOWN) and trigger is not Trigger.ENABLE:
             assert trigger in DIAGNOSTICS
+
+
+def test_the_document_shows_the_table() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "bfd.md").read_text()
+    section = text.partition("## States")[2].partition("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if "|" in line
+    ]
+    triggers = [*HEARD.values(), Trigger.EXPIRED, Trigger.DISABLE, Trigger.ENABLE]
+
+    def name(state: State | None) -> str:
+        return "-" if state is None else state.name.lower().replace("_", "-")
+
+    assert rows[0] == ["state", *map(name, State), "silence", "disable", "enable"]
+    assert rows[2:] == [[name(s), *(name(TRANSITIONS.get((s, t))) for t in triggers)] for s in State]
