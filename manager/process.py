@@ -19,6 +19,7 @@ from manager.follow import Follower, Homes, check_homes
 from manager.northbound import Northbound
 from manager.service import Service
 from manager.store import SqliteOptions, Store, StoreError, open_sqlite
+from netconf_cli import serve_cli
 from netconf_server import (
     AccountError,
     Accounts,
@@ -31,10 +32,13 @@ from netconf_server import (
 from rui.backup.trace import Trace
 from rui.schema import Schema, SchemaError
 from rui.schema.leaves import ConfigError
+from rui.views import VIEWS
 
 log = structlog.get_logger()
 
 STORE_FILE = "store.sqlite"
+CLI_NAME = "cloud"
+"""What the command line's prompt calls the cloud device."""
 
 # Batches are thousands of short-lived values without cycles; the schema's many values live as long as we.
 _GC_THRESHOLDS = (50_000, 20, 50)
@@ -86,6 +90,7 @@ async def _start(startup: Path, data: Path, stack: AsyncExitStack, trace: Trace 
     server = _make_server(schema, datastores, config, data / "events")
     events.attach(server.stream("NETCONF"))
     Northbound(service).register(server)
+    serve_cli(server, CLI_NAME, data / "rollback", VIEWS)
     stack.push_async_callback(server.close)
     facts: dict[str, object] = {}
     if config.server.listen is not None:

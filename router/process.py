@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from netconf_cli import serve_cli
 from netconf_server import (
     AccountError,
     Accounts,
@@ -46,6 +47,7 @@ from rui.backup.trace import Trace
 from rui.netconf.errors import RpcError
 from rui.schema import Schema, SchemaError, router_schema
 from rui.schema.leaves import ConfigError
+from rui.views import VIEWS
 
 log = structlog.get_logger(__name__)
 
@@ -132,6 +134,7 @@ class Router:
         )
         self._server = server
         self._serve(server, schema, config)
+        serve_cli(server, config.device, self._data / "rollback", VIEWS)
         datastores.on_commit(
             verify=lambda change: self._verify(schema, change),
             apply=lambda change: self._apply(schema, change),

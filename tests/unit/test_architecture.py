@@ -1,6 +1,6 @@
 """The direction of the arrows between the rooms, and what each room may reach outside the house.
 
-yang <- rui <- netconf_client, netconf_server <- router, manager <- rui_cli
+yang <- rui <- netconf_client, netconf_server, netconf_cli <- router, manager <- rui_cli
 
 The imports are read from the syntax trees, those inside functions too, so nothing has to be run.
 """
@@ -35,15 +35,18 @@ def room(rooms: str = "", libraries: str = "") -> Room:
 
 
 NETCONF_CORE = "rui.netconf rui.schema"
-ENDS = "rui netconf_client netconf_server"
+ENDS = "rui netconf_client netconf_server netconf_cli"
 
 # The most specific name counts: rui.schema.files is in rui.schema, rui.backup.table in rui.
 ROOMS = {
-    "rui": room("rui.netconf rui.schema", "lxml"),
+    "rui": room("rui.config rui.netconf rui.schema", "lxml"),
     "rui.netconf": room("", "lxml"),
     "rui.schema": room("rui.netconf", "lxml oopt_gnpy_libyang pyang"),
+    "rui.config": room("rui.netconf rui.schema", "lxml"),
+    "rui.views": room(),
     "netconf_client": room(NETCONF_CORE, "asyncssh lxml ncclient paramiko structlog"),
     "netconf_server": room(NETCONF_CORE, "asyncssh lxml structlog"),
+    "netconf_cli": room("rui.config rui.netconf rui.schema rui.views", "lxml prompt_toolkit structlog"),
     "router": room(ENDS, "lxml pyroute2 structlog"),
     "manager": room(ENDS, "lxml structlog"),
     "rui_cli": room(f"{ENDS} router manager", "lxml rich structlog typer"),
@@ -193,6 +196,8 @@ def test_every_room_is_looked_at() -> None:
         ("netconf_client.connect", "import netconf_server.server", "must not import netconf_server"),
         ("netconf_server.server", "from netconf_client import connect", "must not import netconf_client"),
         ("netconf_server.server", "from rui.backup.version import Version", "must not import rui"),
+        ("netconf_cli.engine", "from netconf_server import RpcCall", "must not import netconf_server"),
+        ("netconf_cli.engine", "from rui.backup.version import Version", "must not import rui"),
         ("netconf_server.server", "import paramiko", "must not use the library paramiko"),
         ("router.process", "from manager.store import Store", "router must not import manager"),
         ("router.process", "import asyncssh", "must not use the library asyncssh"),
