@@ -1,6 +1,7 @@
 """An asyncio NETCONF server for any YANG model; it knows no subscriber."""
 
 from netconf_server.accounts import Account, AccountError, Accounts, hash_password, verify_password
+from netconf_server.actions import ActionCall, ActionHandler
 from netconf_server.call import Handler, Reply, RpcCall, SessionInfo
 from netconf_server.capabilities import load_schema
 from netconf_server.datastores import Change, Datastores
@@ -17,6 +18,8 @@ __all__ = [
     "Account",
     "AccountError",
     "Accounts",
+    "ActionCall",
+    "ActionHandler",
     "Change",
     "Datastores",
     "Entry",

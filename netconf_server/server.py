@@ -10,6 +10,7 @@ import structlog
 
 from netconf_server import monitoring, params, ssh, yanglibrary
 from netconf_server.accounts import Accounts
+from netconf_server.actions import ACTION, ActionHandler, Actions
 from netconf_server.bulk import without_records
 from netconf_server.call import Handler, Reply, RpcCall, SessionInfo
 from netconf_server.capabilities import OWN_MODULES, server_capabilities
@@ -73,6 +74,8 @@ class NetconfServer:
         self._totals = Totals(utc_now())
         self.notifications = Notifications(schema, datastores, self._sessions, self.capabilities, events)
         self._providers = Providers(schema)
+        self._readout = Readout(schema, self._providers)
+        self._actions = Actions(datastores, self._readout)
         self._handlers: dict[str, Handler] = {}
         self._bulk: set[str] = set()
         self._closing = False
@@ -93,6 +96,14 @@ class NetconfServer:
         self._handlers[qname] = handler
         if bulk:
             self._bulk.add(qname)
+
+    def register_action(self, path: str, handler: ActionHandler) -> None:
+        """Carry out the action at a schema path such as `/mod:a/list/act` by `handler` (RFC 7950 7.15).
+
+        The model checks its input, and the server that its instance is there. Raises UnknownNodeError, or
+        ValueError when it is no action.
+        """
+        self._actions.register(path, handler)
 
     def register_tree(self, path: str, provider: TreeProvider) -> None:
         """Have `provider` give the small operational tree at a schema path such as `/mod:a/b`.
@@ -231,11 +242,12 @@ class NetconfServer:
     # --- operations
 
     def _register_own(self) -> None:
-        data = DataOperations(self.datastores, Readout(self.schema, self._providers))
+        data = DataOperations(self.datastores, self._readout)
         control = SessionOperations(self._sessions)
         for name, handler in {**data.handlers(), **control.handlers()}.items():
             self._handlers[names.base(name)] = handler
         self._handlers.update(self.notifications.handlers())
+        self._handlers[ACTION] = self._actions.answer
         self._handlers[monitoring.GET_SCHEMA] = monitoring.get_schema(self.schema)
         state = StateTree(self.schema, self.datastores, self.capabilities, self._sessions, self._totals)
         self._providers.add_top(monitoring.STATE, state)

@@ -2,10 +2,10 @@
 
 The libyang wheel parses data trees but neither RPC input nor notifications. So every module is written out a
 second time under its own name and namespace, in which `rpc x` is a presence container `x` that holds what its
-input holds (in a third writing: its output), and `notification x` is a presence container `x`. Names cannot
-clash, since YANG gives a module's top-level data nodes, RPCs and notifications one name space, and an XPath
-inside an RPC sees the RPC as `/x` already (RFC 7950 section 6.4.1), so expressions and error paths stay what
-the sender wrote. Augments into input, output and notifications are carried along.
+input holds (in a third writing: its output), and `notification x` is a presence container `x`; so are actions
+and notifications among data, in their place. Names cannot clash, since YANG gives siblings of every kind one
+name space, and an XPath inside an RPC sees the RPC as `/x` already (RFC 7950 section 6.4.1), so expressions
+and error paths stay what the sender wrote. Augments into input, output and notifications are carried along.
 
 Everything in the written module is state: an operation's nodes have no config, and groupings may say
 otherwise. A leafref from an operation into data is checked for type, not for an existing target: there is no
@@ -21,11 +21,12 @@ _HEADER = frozenset({
     "namespace", "prefix", "belongs-to", "import", "include", "revision", "revision-date",
 })  # fmt: skip
 _DEFINITIONS = frozenset({"typedef", "grouping", "identity", "feature", "extension", "uses"})
+_OPERATIONS = frozenset({"rpc", "action", "notification"})
 _DATA = frozenset({"container", "list", "leaf", "leaf-list", "choice", "anydata", "anyxml"})
 # What documents, or what would bind data that is not here.
-_DROPPED = frozenset(
-    {"config", "description", "reference", "contact", "organization", "action", "notification"}
-)
+_DROPPED = frozenset({"config", "description", "reference", "contact", "organization"})
+# What an operation has beside its input and output.
+_DEFINED_INSIDE = frozenset({"typedef", "grouping", "if-feature"})
 
 
 class Direction(StrEnum):
@@ -69,15 +70,8 @@ class _Writer:
 
     def _top(self, statement: statements.Statement) -> None:
         keyword = statement.keyword
-        if keyword == "rpc":
-            body = statement.search_one(self._direction.value)
-            inner = [
-                sub for sub in statement.substmts if sub.keyword in {"typedef", "grouping", "if-feature"}
-            ]
-            self._container(statement.arg, inner + (body.substmts if body is not None else []))
-        elif keyword == "notification":
-            if self._direction is Direction.REQUEST:
-                self._container(statement.arg, statement.substmts)
+        if keyword in _OPERATIONS:
+            self._operation(statement, "config false;")
         elif keyword in {"augment", "deviation"}:
             target = self._target(statement.arg)
             if target is not None:
@@ -87,10 +81,18 @@ class _Writer:
         elif keyword in _HEADER or keyword in _DEFINITIONS or _is_annotation(keyword):
             self._write(statement)
 
-    def _container(self, name: str, body: list[statements.Statement]) -> None:
-        self._lines.append(f'container {name} {{ config false; presence "sent";')
-        for statement in body:
-            self._write(statement)
+    def _operation(self, statement: statements.Statement, config: str = "") -> None:
+        """Write an rpc, an action or a notification as a container."""
+        body = statement.substmts
+        if statement.keyword != "notification":
+            half = statement.search_one(self._direction.value)
+            inner = [sub for sub in body if sub.keyword in _DEFINED_INSIDE]
+            body = inner + (half.substmts if half is not None else [])
+        elif self._direction is not Direction.REQUEST:
+            return
+        self._lines.append(f'container {statement.arg} {{ {config} presence "sent";')
+        for sub in body:
+            self._write(sub)
         self._lines.append("}")
 
     def _data(self, statement: statements.Statement) -> None:
@@ -108,40 +110,34 @@ class _Writer:
         """Leave `input` or `output` out of a schema node identifier; None for the other direction."""
         steps = path.strip().strip("/").split("/")
         prefix, _, name = steps[0].rpartition(":")
-        top = self._top_statement(prefix, name)
-        if top is None:
-            return path
-        if top.keyword == "notification" and self._direction is not Direction.REQUEST:
-            return None
-        if top.keyword != "rpc":
-            return None if self._enters_operation(top, steps[1:]) else path
-        if len(steps) > 1 and steps[1].rpartition(":")[2] != self._direction.value:
-            return None
-        return "/" + "/".join(steps[:1] + steps[2:])
+        node = self._top_statement(prefix, name)
+        kept = steps[:1]
+        for step in steps[1:]:
+            if node is not None and node.keyword in {"rpc", "action"}:
+                if step.rpartition(":")[2] != self._direction.value:
+                    return None
+            else:
+                kept.append(step)
+            if self._is_left_out(node):
+                return None
+            node = _child(node, step.rpartition(":")[2])
+        return None if self._is_left_out(node) else "/" + "/".join(kept)
+
+    def _is_left_out(self, node: statements.Statement | None) -> bool:
+        replies = self._direction is not Direction.REQUEST
+        return node is not None and node.keyword == "notification" and replies
 
     def _top_statement(self, prefix: str, name: str) -> statements.Statement | None:
         own = not prefix or prefix == self._module.i_prefix
         module_name = self._module.i_modulename if own else self._module.i_prefixes[prefix][0]
-        children = getattr(self._modules.get(module_name), "i_children", ())
-        return next((child for child in children if child.arg == name), None)
-
-    def _enters_operation(self, top: statements.Statement, steps: list[str]) -> bool:
-        """Say whether a path goes into an action or a notification below data, which are not written."""
-        node = top
-        for step in steps:
-            name = step.rpartition(":")[2]
-            children = getattr(node, "i_children", ())
-            found = next((child for child in children if (child.arg or child.keyword) == name), None)
-            if found is None:
-                return False
-            if found.keyword in {"action", "notification"}:
-                return True
-            node = found
-        return False
+        return _child(self._modules.get(module_name), name)
 
     def _write(self, statement: statements.Statement, argument: str | None = None) -> None:
         keyword = statement.keyword
         if keyword in _DROPPED or (isinstance(keyword, tuple) and not _is_annotation(keyword)):
+            return
+        if keyword in _OPERATIONS:
+            self._operation(statement)
             return
         self._open(statement, statement.arg if argument is None else argument)
         for sub in statement.substmts:
@@ -156,6 +152,11 @@ class _Writer:
         keyword = ":".join(raw) if isinstance(raw, tuple) else raw
         quoted = "" if argument is None else " " + _quote(argument)
         self._lines.append(f"{keyword}{quoted} {{")
+
+
+def _child(parent: statements.Statement | None, name: str) -> statements.Statement | None:
+    children = getattr(parent, "i_children", None) or ()
+    return next((child for child in children if (child.arg or child.keyword) == name), None)
 
 
 def _is_annotation(keyword: str | tuple[str, str]) -> bool:

@@ -19,7 +19,7 @@ from rui.schema.locate import line_of
 from rui.schema.modelset import ModelSet
 from rui.schema.operations import Direction, write_operations
 from rui.schema.records import RecordChecker
-from rui.schema.tree import Node, Tree
+from rui.schema.tree import Kind, Node, Tree, find_nested
 
 NETCONF_NAMESPACE = "urn:ietf:params:xml:ns:netconf:base:1.0"
 # Elements of NETCONF itself that wrap data: their content is what is checked.
@@ -56,6 +56,10 @@ class Schema:
         for top in (tree.data, tree.rpcs, tree.notifications):
             for node in top.values():
                 self._nodes.update((inner.path, inner) for inner in node.walk())
+        # Whether notifications may stand among data: then each one has to be looked at for that.
+        self._nested = any(
+            inner.kind is Kind.NOTIFICATION for node in tree.data.values() for inner in node.walk()
+        )
 
     @classmethod
     def load(
@@ -217,8 +221,38 @@ class Schema:
         self._hold(self._replies, element, Purpose.OPERATION, Tag.MISSING_ELEMENT, source)
 
     def check_notification(self, content: Document, source: str = "notification") -> None:
-        """Check the content of a notification (the element beside eventTime). Raises DataError."""
+        """Check the content of a notification (the element beside eventTime), which may stand among data
+        (RFC 7950 7.16.2). Raises DataError.
+        """
+        element = _parse(content, source) if isinstance(content, bytes) and self._nested else content
+        if isinstance(element, etree._Element) and element.tag in self.tree.data:
+            node = find_nested(self.tree.data, element, Kind.NOTIFICATION)
+            if node is None:
+                issue = Issue(
+                    f"/{etree.QName(element).localname}",
+                    "there is no notification in it",
+                    Tag.UNKNOWN_ELEMENT,
+                )
+                raise DataError((issue,), source)
+            self.check_nested(element, node, source=source)
+            return
         self._hold(self._requests, content, Purpose.OPERATION, Tag.MISSING_ELEMENT, source)
+
+    def check_nested(
+        self, data: Document, node: Node, *, reply: bool = False, source: str = "request"
+    ) -> None:
+        """Check an action or a notification that stands among data: `data` is the hierarchy from the top.
+
+        `node` is the action or notification; with `reply` it holds the action's output. The data around it
+        is not judged but for its values, for it only says where this is. Raises DataError.
+        """
+        context = self._replies if reply else self._requests
+        found = context.issues(_body(data), Purpose.OPERATION, Tag.DATA_MISSING)
+        issues = [
+            nested for issue in found if (nested := _of_nested(self._qualified(issue), node)) is not None
+        ]
+        if issues:
+            raise DataError(tuple(issues), source)
 
     def _hold(
         self, context: LibyangContext, data: Document, purpose: Purpose, missing: Tag, source: str
@@ -291,6 +325,18 @@ def _line(issue: Issue, tops: Sequence[etree._Element]) -> int:
         if found is not None and isinstance(found.sourceline, int):
             return found.sourceline
     return line_of(issue.path, tops)
+
+
+# What is wrong with the data around an action, and not only missing there.
+_WRONG_AROUND = frozenset({Tag.INVALID_VALUE, Tag.UNKNOWN_ATTRIBUTE, Tag.MALFORMED})
+
+
+def _of_nested(issue: Issue, node: Node) -> Issue | None:
+    """An issue as one of the operation that stands at a node; None where it is of the data around."""
+    path = _PREDICATE.sub("", issue.path)
+    if path != node.path and not path.startswith(f"{node.path}/"):
+        return issue if issue.tag in _WRONG_AROUND else None
+    return replace(issue, tag=Tag.MISSING_ELEMENT) if issue.tag is Tag.DATA_MISSING else issue
 
 
 def _with_bare_element(issue: Issue, operation: etree._Element) -> Issue:

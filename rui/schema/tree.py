@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from lxml import etree
+
 
 class Kind(StrEnum):
     """What a schema node is, in YANG's own keywords."""
@@ -130,3 +132,15 @@ class Tree:
     data: Mapping[str, Node]
     rpcs: Mapping[str, Node]
     notifications: Mapping[str, Node]
+
+
+def find_nested(level: Mapping[str, Node], element: etree._Element, kind: Kind) -> Node | None:
+    """Return the action or notification that an element of data leads to, None where there is none.
+
+    `level` are the nodes by tag that the element may be of.
+    """
+    node = level.get(str(element.tag))
+    if node is None or node.kind is kind:
+        return node
+    found = (find_nested(node.children, child, kind) for child in element.iterchildren(etree.Element))
+    return next((inner for inner in found if inner is not None and inner.kind is kind), None)
