@@ -33,6 +33,7 @@ MODULES = (
     "rui-user-info",
     "rui-backup",
     "rui-link-status",
+    "rui-alarms",
 )
 """The modules that the cloud device implements, besides those of its NETCONF server."""
 

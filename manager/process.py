@@ -13,6 +13,8 @@ from pathlib import Path
 import structlog
 from lxml import etree
 
+from manager.alarms import Alarms
+from manager.alarmwatch import AlarmWatch
 from manager.config import MODULES, Endpoint, ManagerConfig, read_config
 from manager.events import Events
 from manager.follow import Follower, Homes, check_homes
@@ -84,11 +86,13 @@ async def _start(startup: Path, data: Path, stack: AsyncExitStack, trace: Trace 
     _make_folder(data)
     store = await _open_store(data / STORE_FILE, config)
     stack.push_async_callback(store.close)
-    events = Events()
+    events, alarms = Events(), Alarms()
     rng = random.Random()  # noqa: S311 - spreads retries
-    service = Service(config, schema, store, rng, events.tell, trace=trace)
+    service = Service(config, schema, store, rng, events.tell, alarms=alarms, trace=trace)
     server = _make_server(schema, datastores, config, data / "events")
     events.attach(server.stream("NETCONF"))
+    alarms.attach(server.stream("NETCONF"))
+    server.register_tree("/rui-alarms:alarms", alarms)
     Northbound(service).register(server)
     serve_cli(server, CLI_NAME, data / "rollback", VIEWS)
     stack.push_async_callback(server.close)
@@ -99,6 +103,9 @@ async def _start(startup: Path, data: Path, stack: AsyncExitStack, trace: Trace 
     stack.push_async_callback(homes.close)
     await service.start()
     stack.push_async_callback(service.close)
+    watch = AlarmWatch(alarms, service)
+    watch.start()
+    stack.push_async_callback(watch.close)
     if config.server.call_home_listen is not None:
         endpoint = config.server.call_home_listen
         facts["call-home"] = await _listen("netconf-server/call-home-listen", homes.listen, endpoint)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 from lxml import etree
 
+from manager.alarms import Alarms
 from manager.config import DeviceConfig, ManagerConfig
 from manager.devices import DeviceLink
 from manager.group import Group
@@ -38,8 +39,6 @@ _WARNINGS = frozenset(
         "record-quarantined",
         "identity-refused",
         "delivery-refused",
-        "delivery-failed",
-        "store-failed",
         "message-refused",
         "device-lost",
         "device-unreachable",
@@ -58,6 +57,7 @@ class Service:
         rng: random.Random,
         tell: EventSink,
         *,
+        alarms: Alarms,
         trace: Trace | None = None,
     ) -> None:
         self.config = config
@@ -67,6 +67,7 @@ class Service:
         self.links: dict[str, DeviceLink] = {}
         self._rng = rng
         self._tell = tell
+        self._alarms = alarms
         self._waiting: dict[str, list[int]] = {}
         self._inbox = Inbox(schema, self.group)
 
@@ -208,6 +209,9 @@ class Service:
         return group
 
     def _reported(self, group: str, report: Report) -> None:
+        if self._alarms.report(report.event, report.device, group, report.reason):
+            log.debug(report.event, group=group, device=report.device, reason=report.reason)
+            return
         self._event(report.event, report.device, group, report.reason, report.count)
 
     def _event(self, event: str, device: str, group: str, reason: str, count: int = 1) -> None:

@@ -160,3 +160,4 @@ class RouterConfig:
     cloud: tuple[CloudEndpoint, ...]
     channels: tuple[RbsChannel, ...]
     groups: tuple[GroupConfig, ...]
+    journal_limit: int

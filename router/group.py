@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 
 import structlog
 
+from router.alarms import Alarms
 from router.config import GroupConfig
 from router.history import History
-from router.journal import Compactor, GroupJournal, Recovered, Upkeep
+from router.journal import Compactor, GroupJournal, Quota, Recovered, Upkeep
 from router.lag import Lag, LagMeter
 from router.parking import Parking
 from router.uplink import CloudSession, Uplink
+from rui.backup.alarms import AlarmType
 from rui.backup.identity import IdentityResult
 from rui.backup.member import CLOUD, Answer, Append, JournalFullError, Member, Notify
 from rui.backup.messages import Batch, Quarantined, Receipt
@@ -42,9 +44,14 @@ class Group:
         recovered: Recovered,
         *,
         trace: Trace | None = None,
+        alarms: Alarms | None = None,
+        quota: Quota | None = None,
     ) -> None:
         self.config = config
         self._trace = trace
+        self.alarms = alarms or Alarms()
+        self._quota = quota or Quota()
+        self._quota.add(journal)
         self.journal = journal
         self.member = Member(
             config.id,
@@ -105,6 +112,7 @@ class Group:
         Raises NotPrimaryError, and JournalFullError where the login is turned away.
         """
         try:
+            self._quota.check()
             version = self.member.put(key, record)
         except JournalFullError:
             self.refused_logins += 1
@@ -172,15 +180,14 @@ class Group:
             cursor=str(result.position.cursor),
             store=result.store_id,
         )
-        if result.accepted and self.member.serving and result.position.live > self.member.durable:
-            log.error(
-                "journal-behind-cloud",
-                group=self.config.id,
-                cursor=str(result.position.live),
-                journal=str(self.member.durable),
-                reason="the cloud holds changes that this journal lacks: it was lost, or is an old copy",
-                remedy="put the newest journal back; users that only the cloud holds stay there meanwhile",
-            )
+        behind = result.accepted and self.member.serving and result.position.live > self.member.durable
+        text = (
+            f"the cloud holds changes up to {result.position.live}, the journal up to {self.member.durable}: "
+            "it was lost, or is an old copy; put the newest back (users that only the cloud holds stay there)"
+        )
+        self.alarms.set(
+            AlarmType.JOURNAL_BEHIND_CLOUD, behind, text if behind else "", group=self.config.id, peer=CLOUD
+        )
         self.member.identity_result(result)
         self._perform()
         return True
@@ -192,7 +199,7 @@ class Group:
         for bad in receipt.quarantined:
             self.uplink.refuse(bad)
         self.member.acknowledge(receipt, self._loop.time())
-        self._lag.acknowledged(self.member.source.position.cursor)
+        self._acknowledged()
         self._perform()
         return True
 
@@ -236,27 +243,32 @@ class Group:
     def local_receipt(self, peer: str, receipt: Receipt) -> None:
         """Take the receipt of a secondary that is backed up directly."""
         self.member.local_receipt(peer, receipt, self._loop.time())
+        self._acknowledged()
         self._perform()
 
     # --- what operators see
 
     def unprotected_users(self) -> int:
         """Return how many users' latest change may be durable here only."""
-        return min(self.cloud_lag().records, len(self.member.table))
+        return min(self.lag(self.member.protected).records, len(self.member.table))
 
-    def cloud_lag(self) -> Lag:
-        """Return how far the cloud is behind this primary."""
+    def lag(self, cursor: Version) -> Lag:
+        """Return how far a replica at ``cursor`` is behind this primary."""
         member = self.member
         held = len(member.table) + member.table.tombstones
-        return self._lag.lag(member.source.position.cursor, held, self._loop.time())
+        return self._lag.lag(cursor, held, self._loop.time())
 
-    def oldest_unacknowledged(self) -> Version | None:
-        """Return the oldest version that the cloud has not acknowledged, None if there is none."""
+    def oldest_unacknowledged(self, cursor: Version) -> Version | None:
+        """Return the oldest version that a replica at ``cursor`` has not, None if there is none."""
         member = self.member
-        cursor = member.source.position.cursor
         if cursor >= member.durable:
             return None
         return member.table.since(cursor, 1, member.durable).last
+
+    def _acknowledged(self) -> None:
+        member = self.member
+        sources = (member.source, *member.locals.values())
+        self._lag.acknowledged(min(source.position.cursor for source in sources))
 
     # --- the loop
 

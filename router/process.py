@@ -22,21 +22,17 @@ from netconf_server import (
     StartupError,
     Subscription,
 )
+from router.alarms import Alarms
+from router.alarmwatch import AlarmWatch
 from router.calling import call_home
 from router.config import DhcpSource, GroupConfig, RouterConfig, SimulatedSource
 from router.dhcp.transport import TransportError
 from router.download import Downloader
 from router.group import Group
 from router.incoming import Inspector
-from router.journal import DataDirectory, DataDirectoryError, GroupJournal
-from router.operational import (
-    CloudLink,
-    IdentityTree,
-    LinkStatusTree,
-    UserInfoTree,
-    Users,
-    change_notification,
-)
+from router.journal import DataDirectory, DataDirectoryError, GroupJournal, Quota
+from router.linkstatus import CloudLink, LinkStatusTree, change_notification
+from router.operational import IdentityTree, UserInfoTree, Users
 from router.operations import STREAM, Operations
 from router.rbs import RbsOperations, Switch
 from router.startup import read_config
@@ -76,12 +72,15 @@ class Router:
         self._trace = trace
         self.groups: dict[str, Group] = {}
         self.link = CloudLink()
+        self.alarms = Alarms()
         self._sources: dict[str, SimulatedSubscribers | DhcpSubscribers] = {}
         self._callers: list[asyncio.Task[None]] = []
         self._directory: DataDirectory | None = None
         self._server: NetconfServer | None = None
         self._downloader: Downloader | None = None
         self._switch: Switch | None = None
+        self._quota = Quota()
+        self._watch: AlarmWatch | None = None
 
     async def start(self) -> Mapping[str, object]:
         """Start all parts; return what the ready line says. Raises RouterStartError, with all stopped."""
@@ -101,6 +100,8 @@ class Router:
         await asyncio.gather(*self._callers, return_exceptions=True)
         for source in self._sources.values():
             await source.close()
+        if self._watch is not None:
+            await self._watch.close()
         if self._downloader is not None:
             await self._downloader.close()
         if self._switch is not None:
@@ -143,6 +144,8 @@ class Router:
             group.start()
         if self._switch is not None:
             self._switch.start()
+        if self._watch is not None:
+            self._watch.start()
         facts = {"ready": True, "device": config.device, "netconf": await self._listen(server, config)}
         for entry in config.groups:
             await self._start_source(entry)
@@ -152,13 +155,21 @@ class Router:
         # While a table is filled nothing becomes garbage that only the collector could find
         gc.disable()
         loop = asyncio.get_running_loop()
+        self._quota.limit = config.journal_limit
         for group in config.groups:
             began = loop.time()
             journal, recovered = GroupJournal.open(directory.group(group.id))
             for cut in recovered.cuts:
                 log.warning("journal-cut", file=str(cut.path), octet=cut.octet, dropped=cut.dropped)
             self.groups[group.id] = Group(
-                group, config.device, config.address, journal, recovered, trace=self._trace
+                group,
+                config.device,
+                config.address,
+                journal,
+                recovered,
+                trace=self._trace,
+                alarms=self.alarms,
+                quota=self._quota,
             )
             log.info(
                 "journal-recovered",
@@ -192,6 +203,11 @@ class Router:
             "/rui-identity:identity", IdentityTree(self.groups, config.device, config.address)
         )
         server.register_tree("/rui-link-status:link-status", LinkStatusTree(self.groups, self.link, switch))
+        self.alarms.attach(events)
+        self._watch = AlarmWatch(
+            self.alarms, self.groups, switch, lambda: bool(self.link.sessions), self._quota
+        )
+        server.register_tree("/rui-alarms:alarms", self.alarms)
         server.register_tree("/rui-user-info:user-info", UserInfoTree(self.groups))
         server.register_list(
             "/rui-user-info:user-info/group/user",

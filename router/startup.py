@@ -82,6 +82,7 @@ def read_config(schema: Schema, running: etree._Element, folder: Path) -> Router
         ),
         channels=_channels(device, folder),
         groups=groups,
+        journal_limit=int(text(child(device, "journal"), "max-size")),
     )
 
 

@@ -15,6 +15,7 @@ that a good one follows is damage.
 from router.journal.compaction import Compactor
 from router.journal.directory import DataDirectory
 from router.journal.errors import DataDirectoryError
+from router.journal.quota import Quota
 from router.journal.recovery import Cut, Recovered, recover
 from router.journal.upkeep import Upkeep
 from router.journal.writer import GroupJournal
@@ -25,6 +26,7 @@ __all__ = [
     "DataDirectory",
     "DataDirectoryError",
     "GroupJournal",
+    "Quota",
     "Recovered",
     "Upkeep",
     "recover",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import structlog
 from lxml import etree
 
 from router.config import FailoverConfig
 from router.group import Group
+from router.history import PathHistory
 from router.rbs.answers import Answers
 from router.rbs.peer import Caller, Dialled, Peer, Tasks
 from router.rbs.requests import Requests
@@ -35,7 +36,6 @@ from rui.backup.messages import Batch, Quarantined
 
 log = structlog.get_logger(__name__)
 
-_HISTORY = 64
 _POLL = 1.0
 
 
@@ -52,7 +52,7 @@ class GroupFailover:
     changed: Callable[[str, Link, str], None]
     """Told of every change of a link: far end, link, previous state."""
     peers: dict[str, Peer] = field(default_factory=dict)
-    history: deque[PathChanged] = field(default_factory=lambda: deque(maxlen=_HISTORY))
+    history: PathHistory = field(default_factory=PathHistory)
 
     def __post_init__(self) -> None:
         now = self.now()
@@ -236,7 +236,7 @@ class GroupFailover:
                 self._stream.end(peer)
                 self._tasks.spawn(self._requests.tell_path(peer, Path.CLOUD))
             case PathChanged(previous, path, reason, step, _):
-                self.history.append(output)
+                self.history.note(peer.name, output, datetime.now(UTC))
                 log.info(
                     "path",
                     step=step,
@@ -262,7 +262,8 @@ class GroupFailover:
                 new=path.value,
                 reason="said by the initiator",
             )
-            self.history.append(PathChanged(peer.told_path, path, "said by the initiator", "", self.now()))
+            change = PathChanged(peer.told_path, path, "said by the initiator", "", self.now())
+            self.history.note(peer.name, change, datetime.now(UTC))
         peer.told_path = path
         self._use_paths()
 

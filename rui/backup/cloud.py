@@ -84,6 +84,8 @@ class Cloud:
         self.deliveries: dict[str, Delivery] = {}
         self._outputs: deque[Output] = deque()
         self._ticket = 0
+        # What could not be done last time: the store's work (""), or the delivery to a device.
+        self._failing: set[str] = set()
         self._uploads: dict[str, deque[_Upload]] = {}
         self._registrar = Registrar(
             group,
@@ -110,6 +112,7 @@ class Cloud:
         """The session is gone: nothing that is still under way is answered to the next one."""
         self._uploads.pop(device, None)
         self._registrar.device_down(device)
+        self._recovered(device)
         delivery = self.deliveries.get(device)
         if delivery is not None:
             delivery.disconnect(reason)
@@ -120,6 +123,8 @@ class Cloud:
 
     def claimed(self, receipt: Receipt, now: float) -> None:
         """Take what became of a Claim; the caller has said :meth:`moved` before."""
+        if receipt.result is Result.FAILED:
+            self._failing.add("")
         if receipt.result is Result.STORED:
             for delivery in self.deliveries.values():
                 delivery.writer_changed(self.outlook)
@@ -127,10 +132,12 @@ class Cloud:
 
     def kept(self, entry: StorageEntry) -> None:
         """The storage entry of a Keep is durable."""
+        self._recovered("")
         self._registrar.kept(entry, self.position)
 
     def keep_failed(self, reason: str, now: float) -> None:
         """The store could not do a Keep."""
+        self._failing.add("")
         self._registrar.failed(reason, now)
 
     # Uploads
@@ -156,6 +163,7 @@ class Cloud:
         match receipt.result:
             case Result.STORED:
                 self.counters.stored += 1
+                self._recovered("")
             case Result.REFUSED:
                 self.counters.refused += 1
                 self._outputs.append(Report("upload-refused", device, receipt.reason))
@@ -163,6 +171,7 @@ class Cloud:
                 self.counters.gaps += 1
             case _:
                 self.counters.failed += 1
+                self._failing.add("")
                 self._outputs.append(Report("store-failed", device, receipt.reason))
         self._answer(device, ticket, receipt)
 
@@ -183,6 +192,7 @@ class Cloud:
 
     def read_failed(self, device: str, ticket: int, reason: str, now: float) -> None:
         """The store could not do a Read."""
+        self._failing.add("")
         self._outputs.append(Report("store-failed", device, reason))
         delivery = self._direct(device)
         if delivery is not None:
@@ -196,27 +206,30 @@ class Cloud:
         if receipt.quarantined:
             self._outputs.append(_quarantine_report(device, receipt.quarantined, "the secondary's model"))
         if receipt.result is Result.FAILED:
-            self._outputs.append(Report("delivery-failed", device, receipt.reason))
+            self._undeliverable(device, receipt.reason)
+        elif receipt.result is Result.STORED:
+            self._recovered(device)
         delivery.delivered(ticket, receipt, self.outlook, now)
 
     def undelivered(self, device: str, ticket: int, reason: str, now: float) -> None:
         """A Deliver was answered by an error."""
         delivery = self._direct(device)
         if delivery is not None:
-            self._outputs.append(Report("delivery-failed", device, reason))
+            self._undeliverable(device, reason)
             delivery.undelivered(ticket, reason, self.outlook, now)
 
     def uninstructed(self, device: str, reason: str, now: float) -> None:
         """An Instruct was answered by an error."""
         delivery = self.deliveries.get(device)
         if isinstance(delivery, DownloadDelivery):
-            self._outputs.append(Report("delivery-failed", device, reason))
+            self._undeliverable(device, reason)
             delivery.uninstructed(reason, now)
 
     def fetched(self, device: str, position: Position, sent: int, now: float) -> None:
         """A secondary has fetched from ``position`` on by itself and was given ``sent`` records."""
         delivery = self.deliveries.get(device)
         if isinstance(delivery, DownloadDelivery):
+            self._recovered(device)
             delivery.fetched(position, sent, now)
 
     # Outputs and time
@@ -275,6 +288,17 @@ class Cloud:
                 break
         while waiting and waiting[0].receipt is not None:
             self._outputs.append(Acknowledge(device, waiting.popleft().receipt or receipt))
+
+    def _undeliverable(self, device: str, reason: str) -> None:
+        self._failing.add(device)
+        self._outputs.append(Report("delivery-failed", device, reason))
+
+    def _recovered(self, what: str) -> None:
+        """The store's work ("") or a device's delivery succeeds again, or is not tried any more."""
+        if what in self._failing:
+            self._failing.discard(what)
+            event = "delivery-recovered" if what else "store-recovered"
+            self._outputs.append(Report(event, what, ""))
 
     def _direct(self, device: str) -> DirectDelivery | None:
         delivery = self.deliveries.get(device)

@@ -124,6 +124,8 @@ class Source:
         self.known_floor = ZERO
         self.receipts = 0
         self.resent = 0
+        self.failing = ""
+        """Why the replica could not store; empty once it could again."""
         self._writer = Position().writer
         # When each batch left, and which snapshot it ends, if any.
         self._in_flight: deque[tuple[float, Version | None]] = deque()
@@ -147,6 +149,7 @@ class Source:
         """The session is gone; what is under way may or may not have arrived."""
         self._in_flight.clear()
         self._stale = 0
+        self.failing = ""
         self._change(_E.DISCONNECTED, reason)
 
     def want(self, head: Version, floor: Version, now: float) -> WantStream | WantPage | None:
@@ -207,6 +210,7 @@ class Source:
         ends = self._in_flight.popleft()[1] if self._in_flight else None
         match receipt.result:
             case Result.STORED:
+                self.failing = ""
                 self._learn(receipt.position, complete_from)
                 if ends is not None and ends == self._snapshot:
                     self._snapshot = None
@@ -218,7 +222,8 @@ class Source:
                 self._turn_back()
                 self.position = receipt.position
                 self._not_before = now + self.options.retry_pause
-                self._change(_E.FAILED, receipt.reason or "the replica could not store a batch")
+                self.failing = receipt.reason or "the replica could not store a batch"
+                self._change(_E.FAILED, self.failing)
             case Result.REFUSED | Result.DISCARDED:
                 self._turn_back()
                 self._change(_E.REFUSED, receipt.reason or receipt.result.value)
@@ -242,6 +247,11 @@ class Source:
     def overdue(self, now: float) -> bool:
         """Say whether a receipt is missing for so long that the session must be given up."""
         return bool(self._in_flight) and now >= self._in_flight[0][0] + self.options.receipt_timeout
+
+    @property
+    def snapshot_under_way(self) -> bool:
+        """Whether the replica is sent everything, a pause after a failure included."""
+        return self._snapshot is not None and self.state is not _S.DISCONNECTED
 
     @property
     def in_flight(self) -> int:

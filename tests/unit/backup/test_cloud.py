@@ -370,7 +370,13 @@ def test_an_error_instead_of_a_receipt_is_tried_again() -> None:
     cloud.undelivered("bras-b", deliver.ticket, "operation-failed", 1.0)
     assert one(Report, cloud.outputs(1.0)).event == "delivery-failed"
     cloud.handle_timer(2.0)
-    assert one(Read, cloud.outputs(2.0)).want == WantStream(ZERO, 10)
+    read = one(Read, cloud.outputs(2.0))
+    assert read.want == WantStream(ZERO, 10)
+    cloud.read("bras-b", read.ticket, Slice((put(1, 1), put(2, 2)), version(2), False), 2.0)
+    cloud.delivered("bras-b", one(Deliver, cloud.outputs(2.0)).ticket, stored(2), 2.0)
+    assert one(Report, cloud.outputs(2.0)).event == "delivery-recovered"
+    cloud.device_down("bras-b", "gone")
+    assert not of(Report, cloud.outputs(2.0)), "it is said once"
 
 
 def test_a_secondary_that_answers_nothing_is_given_up() -> None:

@@ -133,7 +133,11 @@ async def test_a_full_disk_fails_uploads_and_passes(tmp_path: Path) -> None:
     group.upload("bras-a", stream(0, 1, put(1, 1)), ())
     await links.until(lambda: positions[-1].cursor == version(1))
     assert links.receipts[1].result is Result.STORED
-    assert {report.event for report in reports} == {"store-failed", "identity-accepted"}
+    assert {report.event for report in reports} == {
+        "store-failed",
+        "store-recovered",
+        "identity-accepted",
+    }
     await group.close()
     await store.close()
 

@@ -53,11 +53,12 @@ async def test_each_listener_is_told_and_who_answers_gets_the_users(tmp_path: Pa
         assert accept(group, cloud)
         (batch,) = cloud.batches
         assert batch.changes[0].record == user(1).encode()
-        assert group.cloud_lag().records == 1
-        assert group.oldest_unacknowledged() == Version(group.member.epoch, 1)
+        assert group.lag(ZERO).records == 1
+        assert group.oldest_unacknowledged(ZERO) == Version(group.member.epoch, 1)
         assert not group.acknowledge(watcher.id, stored(batch))
         assert group.acknowledge(cloud.id, stored(batch))
-        assert (group.cloud_lag().records, group.oldest_unacknowledged()) == (0, None)
+        cursor = group.member.source.position.cursor
+        assert (group.lag(cursor).records, group.oldest_unacknowledged(cursor)) == (0, None)
         assert watcher.batches == []
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from router.operational import CloudLink, IdentityTree, UserInfoTree, Users
+from router.linkstatus import CloudLink
+from router.operational import IdentityTree, UserInfoTree, Users
 from rui.backup.identity import Role
 from rui.backup.messages import Batch, Change, Quarantined, Stream
 from rui.backup.version import ZERO, Epoch, Version

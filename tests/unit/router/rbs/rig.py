@@ -126,10 +126,10 @@ class FakeGroup:
         self.perform()
         return await answer
 
-    def cloud_lag(self) -> Lag:
+    def lag(self, cursor: Version) -> Lag:
         return Lag(0, 0.0)
 
-    def oldest_unacknowledged(self) -> Version | None:
+    def oldest_unacknowledged(self, cursor: Version) -> Version | None:
         return None
 
     def perform(self) -> None:

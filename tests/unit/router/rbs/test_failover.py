@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from netconf_client import ReplyTimeout
-from router.operational import LINK_STATUS, CloudLink, LinkStatusTree
+from router.linkstatus import LINK_STATUS, CloudLink, LinkStatusTree
 from router.rbs.switch import Switch
 from rui.backup.decision import Policy
 from rui.backup.failover import FailoverOptions
