@@ -25,6 +25,8 @@ OWN_MODULES: Final = (
     "notifications",
     "nc-notifications",
     "ietf-netconf-notifications",
+    "ietf-subscribed-notifications",
+    "ietf-yang-push",
 )
 _BY_FEATURE: Final[Mapping[str, str]] = {
     "writable-running": names.CAP_WRITABLE_RUNNING,

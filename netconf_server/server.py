@@ -72,7 +72,10 @@ class NetconfServer:
         self._sessions: dict[int, Session | LocalSession] = {}
         self._last_id = 0
         self._totals = Totals(utc_now())
-        self.notifications = Notifications(schema, datastores, self._sessions, self.capabilities, events)
+        suspend_at = self.limits.send_buffer // 4
+        self.notifications = Notifications(
+            schema, datastores, self._sessions, self.capabilities, events, suspend_at=suspend_at
+        )
         self._providers = Providers(schema)
         self._readout = Readout(schema, self._providers)
         self._actions = Actions(datastores, self._readout)
@@ -246,7 +249,7 @@ class NetconfServer:
         control = SessionOperations(self._sessions)
         for name, handler in {**data.handlers(), **control.handlers()}.items():
             self._handlers[names.base(name)] = handler
-        self._handlers.update(self.notifications.handlers())
+        self._handlers.update(self.notifications.serve(self._readout, self._providers, lambda _user: ()))
         self._handlers[ACTION] = self._actions.answer
         self._handlers[monitoring.GET_SCHEMA] = monitoring.get_schema(self.schema)
         state = StateTree(self.schema, self.datastores, self.capabilities, self._sessions, self._totals)

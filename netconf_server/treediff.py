@@ -74,9 +74,9 @@ def _siblings(
     ordered = node is not None and node.ordered_by_user
     for key, item in before.items():
         if key not in after:
-            yield Difference(ChangeKind.DELETE, (*above, _step(item, node)), item)
+            yield Difference(ChangeKind.DELETE, (*above, step_of(item, node)), item)
     for key, item in after.items():
-        steps = (*above, _step(item, node))
+        steps = (*above, step_of(item, node))
         if key not in before:
             yield Difference(ChangeKind.INSERT if ordered else ChangeKind.CREATE, steps, item)
         else:
@@ -95,7 +95,7 @@ def _moved(
     stayed = [key for key in after if key in before]
     for was, key in zip((key for key in before if key in after), stayed, strict=True):
         if was != key:
-            yield Difference(ChangeKind.MOVE, (*above, _step(after[key], node)), after[key])
+            yield Difference(ChangeKind.MOVE, (*above, step_of(after[key], node)), after[key])
 
 
 def _pair(node: Node | None, old: etree._Element, new: etree._Element, steps: Steps) -> Iterator[Difference]:
@@ -153,7 +153,8 @@ def _key_value(item: etree._Element, node: Node, tag: str) -> Value:
     return None if leaf is None or inner is None else value_of(leaf, inner)
 
 
-def _step(item: etree._Element, node: Node | None) -> Step:
+def step_of(item: etree._Element, node: Node | None) -> Step:
+    """The path step of an instance of a schema node."""
     tag = str(item.tag)
     if node is not None and node.kind is Kind.LEAF_LIST:
         return Step(tag, value=(item.text or "").strip())

@@ -18,6 +18,7 @@ from rui.schema.libyang import Defaults, LibyangContext, Purpose
 from rui.schema.locate import line_of
 from rui.schema.modelset import ModelSet
 from rui.schema.operations import Direction, write_operations
+from rui.schema.reach import served
 from rui.schema.records import RecordChecker
 from rui.schema.tree import Kind, Node, Tree, find_nested
 
@@ -83,7 +84,7 @@ class Schema:
             data = _compile(model, Path(scratch, "data"), names, enabled, None)
             requests = _compile(model, Path(scratch, "input"), names, enabled, Direction.REQUEST)
             replies = _compile(model, Path(scratch, "output"), names, enabled, Direction.REPLY)
-        implemented = data.implemented() & model.modules.keys()
+        implemented = served(names, data.implemented(), model.modules)
         tree = build_tree(model.modules, implemented)
         return cls(tree, describe_modules(model, implemented, enabled), data, requests, replies)
 

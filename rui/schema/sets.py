@@ -22,6 +22,8 @@ FEATURES = {
         "xpath",
     ),
     "ietf-netconf-nmda": ("origin", "with-defaults"),
+    "ietf-subscribed-notifications": ("encode-xml", "replay", "subtree", "xpath"),
+    "ietf-yang-push": ("on-change",),
 }
 
 _COMMON = (
@@ -32,6 +34,8 @@ _COMMON = (
     "ietf-netconf-partial-lock",
     "ietf-netconf-acm",
     "ietf-netconf-notifications",
+    "ietf-subscribed-notifications",
+    "ietf-yang-push",
     "ietf-yang-library",
     "ietf-datastores",
     "ietf-origin",
