@@ -115,8 +115,8 @@ class Console:
         return text
 
     def chunk(self) -> str:
-        """Take what was typed up to the end of a line, no more than is quickly worked off."""
-        size = min((at for at in map(self.typed.find, "\r\n") if at >= 0), default=_CHUNK)
+        """Take what was typed up to a key that may lead elsewhere, no more than is quickly worked off."""
+        size = min((at for at in map(self.typed.find, "\r\n\t?") if at >= 0), default=_CHUNK)
         return self.take(min(size + 1, _CHUNK))
 
     async def key(self) -> str:

@@ -34,6 +34,7 @@ NEW_PAGE = "\f"
 """A line that stands for a fresh screen."""
 
 _INTERVAL = 2.0
+# What the session itself is made of has commands of its own
 _OWN = frozenset({names.BASE, names.NOTIFICATION})
 
 
@@ -73,7 +74,11 @@ def _table(view: View, tables: tuple[BoundTable, ...]) -> Command:
 
 
 def _requests(context: Context) -> dict[str, Entry]:
-    rpcs = [node for node in context.schema.tree.rpcs.values() if node.namespace not in _OWN]
+    rpcs = [
+        node
+        for node in context.schema.tree.rpcs.values()
+        if node.namespace not in _OWN or node.name == "kill-session"
+    ]
     return {node.name: _request(node) for node in sorted(rpcs, key=lambda node: node.name)}
 
 

@@ -16,10 +16,10 @@ FORMATS = {
     "set": "Data as set commands",
 }
 PIPES = {
-    **FORMATS,
     "count": "Count the lines, or the rows of a table",
     "except": "Leave out the lines that fit a regular expression",
     "find": "Begin at the first line that fits a regular expression",
+    **FORMATS,
     "last": "Only the last lines",
     "match": "Only the lines that fit a regular expression",
     "no-more": "Do not stop at the end of a page",

@@ -135,6 +135,7 @@ class ToolkitEditor:
     def __init__(self, console: Console, history: list[str], completer: Completer) -> None:
         self._console = console
         self._completer = completer
+        self._looking = False
         self._input = ChannelInput()
         self._output = Vt100_Output(
             cast("TextIO", _ChannelOutput(console)),
@@ -153,9 +154,9 @@ class ToolkitEditor:
 
     @property
     def asking(self) -> bool:
-        """Whether a line is being read."""
+        """Whether a line is being read, and no completion is looked for."""
         app = self._session.app
-        return app.is_running and app.future is not None and not app.future.done()
+        return app.is_running and app.future is not None and not app.future.done() and not self._looking
 
     async def ask(self, prompt: str) -> str | None:
         """Read a line."""
@@ -185,14 +186,14 @@ class ToolkitEditor:
 
         @bindings.add("tab")
         def _(event: KeyPressEvent) -> None:
-            event.app.create_background_task(self._look(event.current_buffer, insert=True))
+            self._begin_look(event, insert=True)
 
         @bindings.add("?")
         def _(event: KeyPressEvent) -> None:
             if event.current_buffer.document.text_before_cursor.count('"') % 2:
                 event.current_buffer.insert_text("?")
             else:
-                event.app.create_background_task(self._look(event.current_buffer, insert=False))
+                self._begin_look(event, insert=False)
 
         @bindings.add("<any>")
         def _(event: KeyPressEvent) -> None:
@@ -201,18 +202,22 @@ class ToolkitEditor:
 
         return bindings
 
+    def _begin_look(self, event: KeyPressEvent, *, insert: bool) -> None:
+        self._looking = True
+        event.app.create_background_task(self._look(event.current_buffer, insert=insert))
+
     async def _look(self, buffer: Buffer, *, insert: bool) -> None:
-        before = buffer.document
-        text = before.text_before_cursor
-        found = await self._completer(text)
-        longer = found.insertion
-        if buffer.document != before:
-            return
-        if insert and len(longer) > len(found.word):
-            buffer.delete_before_cursor(len(text) - found.start)
-            buffer.insert_text(longer)
-        else:
-            await run_in_terminal(lambda: self._show(found))
+        text = buffer.document.text_before_cursor
+        try:
+            found = await self._completer(text)
+            longer = found.insertion
+            if insert and len(longer) > len(found.word):
+                buffer.delete_before_cursor(len(text) - found.start)
+                buffer.insert_text(longer)
+            else:
+                await run_in_terminal(lambda: self._show(found))
+        finally:
+            self._looking = False
 
     def _show(self, found: Completion) -> None:
         for line in candidate_lines(found, self._console.width):

@@ -115,6 +115,7 @@ class Shell:
         except Exception:
             log.exception("command-line-failed", user=self._session.user)
         if self._over:
+            status = 1
             await self._console.error(self._over)
         self._session.close("the command line has ended")
         self._channel.exit(status)

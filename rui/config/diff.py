@@ -71,7 +71,8 @@ def _compare(
         node = level.get(str(element.tag))
         here = (*path, Crumb(str(element.tag), node, _keys(element, node)))
         if was is None or now is None:
-            yield Difference(here, was, now)
+            if not _void(element, node):
+                yield Difference(here, was, now)
         elif node is not None and node.kind in (Kind.CONTAINER, Kind.LIST):
             yield from _compare(was, now, node.children, here)
         elif _content(was) != _content(now):
@@ -106,6 +107,14 @@ def _named(parent: etree._Element, level: Mapping[str, Node]) -> dict[_Name, etr
                 name = (*name, "")
         named[name] = child
     return named
+
+
+def _void(element: etree._Element, node: Node | None) -> bool:
+    """Whether an element says nothing: a container without presence that holds nothing (RFC 7950 7.5.1)."""
+    if node is None or node.kind is not Kind.CONTAINER or node.presence:
+        return False
+    children = element.iterchildren(etree.Element)
+    return all(_void(child, node.children.get(str(child.tag))) for child in children)
 
 
 def _keys(element: etree._Element, node: Node | None) -> tuple[str, ...]:
