@@ -99,8 +99,8 @@ class VirtualRouter:
         """Do what is due; :meth:`next_deadline` says when to call."""
         self._thaw(now)
         if now >= self._master_down_at:
-            preempted = None if self.opposing is None else f"preempts {self.opposing.address}"
-            self._handle(states.MasterSilent(preempted or self._silence), now)
+            silent = states.MasterSilent(self._silence)
+            self._handle(silent if self.opposing is None else states.Preemption(self.opposing), now)
         if now >= self._advertise_at:
             self._handle(states.AdvertisementDue(), now)
         if now >= self._announce_at:

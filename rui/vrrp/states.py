@@ -73,6 +73,13 @@ class MasterSilent:
 
 
 @dataclass(frozen=True, slots=True)
+class Preemption:
+    """Master_Down_Timer has expired while an inferior Master was heard."""
+
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
 class Granted:
     """The cloud lets this router preempt a live Master [0245]."""
 
@@ -107,6 +114,7 @@ Event = (
     | InferiorHeard
     | ResignationHeard
     | MasterSilent
+    | Preemption
     | Granted
     | AdvertisementDue
     | AnnouncementDue
@@ -126,6 +134,8 @@ def why(event: Event) -> str:
             return reason
         case SuperiorHeard(advertisement, source):
             return f"{source.address} is Master with priority {advertisement.priority}"
+        case Preemption(source):
+            return f"preempts {source.address}"
         case Granted():
             return "the cloud has granted it"
         case Thawed(seconds):
@@ -142,6 +152,7 @@ TRANSITIONS: Final[dict[tuple[State, type[Event]], State]] = {
     (_S.BACKUP, SuperiorHeard): _S.BACKUP,
     (_S.BACKUP, ResignationHeard): _S.BACKUP,  # only the skew is waited for: the best Backup speaks first
     (_S.BACKUP, MasterSilent): _S.MASTER,
+    (_S.BACKUP, Preemption): _S.MASTER,
     (_S.BACKUP, Granted): _S.MASTER,
     (_S.BACKUP, Thawed): _S.BACKUP,  # the silence was our own: listen anew
     (_S.MASTER, Shutdown): _S.INITIALIZE,
@@ -163,6 +174,7 @@ IGNORED: Final[frozenset[tuple[State, type[Event]]]] = frozenset(
         (_S.INITIALIZE, InferiorHeard),
         (_S.INITIALIZE, ResignationHeard),
         (_S.INITIALIZE, MasterSilent),
+        (_S.INITIALIZE, Preemption),
         (_S.INITIALIZE, Granted),  # kept: it counts from startup on, while it lasts
         (_S.INITIALIZE, AdvertisementDue),
         (_S.INITIALIZE, AnnouncementDue),
@@ -177,6 +189,7 @@ IGNORED: Final[frozenset[tuple[State, type[Event]]]] = frozenset(
         (_S.MASTER, Startup),
         (_S.MASTER, OwnerStartup),
         (_S.MASTER, MasterSilent),  # the silent Master is this router
+        (_S.MASTER, Preemption),  # as a Backup only
     }
 )
 """Pairs that change nothing, each on purpose; every other pair is in TRANSITIONS."""

@@ -1,0 +1,252 @@
+"""The virtual router's own interface: a macvlan with the virtual MAC on top of the access interface.
+
+It is up, and has the virtual addresses, only while this router is Master: a second interface with the same
+MAC that is up elsewhere would forward what the link floods. In bridge mode the frames of another Master,
+which come from the same MAC, still reach the access interface, where they are listened for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+import structlog
+from pyroute2 import AsyncIPRoute
+from pyroute2.netlink import nlmsg
+from pyroute2.netlink.exceptions import NetlinkError
+
+from router.vrrp.transport import TransportError
+from rui.vrrp.packet import IPAddress
+
+log = structlog.get_logger(__name__)
+
+_SYSCTL = Path("/proc/sys/net")
+_INET, _INET6 = 2, 10
+_UP, _RUNNING = 0x1, 0x40
+_NEW_LINK, _DELETED_LINK = 16, 17
+_NO_DAD: Final = 0x02
+"""IFA_F_NODAD: the address is to work at once, and its former holder may still answer."""
+_LINK_GROUP: Final = 1
+"""RTNLGRP_LINK: interfaces that come, go and change."""
+_OF_VIRTUAL: Final = {
+    "ipv4/conf/{}/arp_ignore": "1",  # answers for its own addresses only
+    "ipv4/conf/{}/rp_filter": "2",  # the hosts are routed to over the access interface
+    "ipv6/conf/{}/accept_ra": "0",
+    "ipv6/conf/{}/addr_gen_mode": "1",  # no link-local address of its own
+    "ipv6/conf/{}/accept_dad": "0",
+}
+_OF_ACCESS: Final = {"ipv4/conf/{}/arp_ignore": "1"}
+"""Else the access interface answers for the virtual address too, with its own MAC."""
+
+
+class _NotThereError(Exception):
+    """An address that is to go is gone already."""
+
+
+class VirtualInterface:
+    """Where the virtual addresses are. ``open`` first; every method raises TransportError.
+
+    Without ``mac``, or where the kernel has no macvlan, the addresses are put on the access interface itself,
+    and hosts have to learn its MAC from announcements.
+    """
+
+    def __init__(self, access: str, name: str, mac: bytes | None, addresses: Iterable[IPAddress]) -> None:
+        self.access = access
+        self.mac = mac
+        self.sending_mac = b""
+        self.index = 0
+        self._wanted_name = name
+        self._addresses = tuple(addresses)
+        self._holder = 0
+        self._held = False
+        self._former: dict[Path, str] = {}
+        self._netlink: AsyncIPRoute | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """The interface that holds the addresses."""
+        return self.access if self.mac is None else self._wanted_name
+
+    async def open(self, on_link: Callable[[bool], None]) -> None:
+        """Make the interface, down and without addresses; remove what a killed process left.
+
+        ``on_link`` is told whether the access interface is up, now and at each change.
+        """
+        self._netlink = AsyncIPRoute()
+        try:
+            with self._errors(f"use {self.access}"):
+                await self._netlink.setup_endpoint()
+                found = await self._netlink.link_lookup(ifname=self.access)
+                if not found:
+                    raise TransportError(
+                        errno.ENODEV, f"there is no interface {self.access!r}: create it, or correct its name"
+                    )
+                self.index = self._holder = found[0]
+                (link,) = await self._netlink.link("get", index=self.index)
+                self.sending_mac = bytes.fromhex(link.get_attr("IFLA_ADDRESS").replace(":", ""))
+            if self.mac is not None:
+                await self._make_macvlan(self.mac)
+            await self._clear()
+        except BaseException:
+            await self.close()
+            raise
+        on_link(_is_up(link))
+        self._watch = asyncio.create_task(
+            self._watch_link(on_link, up=_is_up(link)), name=f"link-{self.access}"
+        )
+
+    async def primary_address(self, family: int) -> IPAddress:
+        """Return the access interface's own address: the first for IPv4, the link-local one for IPv6."""
+        with self._errors(f"read the addresses of {self.access}"):
+            dump = await self._required().addr(
+                "dump", index=self.index, family=_INET if family == 4 else _INET6
+            )
+            own = [ip_address(message.get_attr("IFA_ADDRESS")) async for message in dump]
+        virtual = set(self._addresses)
+        for address in own:
+            if address not in virtual and (family == 4 or address.is_link_local):
+                return address
+        kind = "IPv4" if family == 4 else "IPv6 link-local"
+        raise TransportError(
+            errno.EADDRNOTAVAIL,
+            f"{self.access} has no {kind} address of its own to send VRRP from: give it one",
+        )
+
+    async def take(self) -> None:
+        """Put the addresses on the interface and bring it up."""
+        if self._held:
+            return
+        self._held = True
+        with self._errors(f"put the virtual addresses on {self.name}"):
+            for address in self._addresses:
+                await self._address("add", address)
+            if self.mac is not None:
+                await self._required().link("set", index=self._holder, state="up")
+
+    async def release(self) -> None:
+        """Take the interface down and the addresses away."""
+        if not self._held:
+            return
+        self._held = False
+        await self._clear()
+
+    async def close(self) -> None:
+        """Remove the interface and restore the settings of the access interface."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        if self._netlink is not None:
+            with contextlib.suppress(TransportError):
+                await self.release()
+            if self._holder not in (0, self.index):
+                with contextlib.suppress(NetlinkError):
+                    await self._netlink.link("del", index=self._holder)
+            await self._netlink.close()
+            self._netlink = None
+        for path, value in self._former.items():
+            with contextlib.suppress(OSError):
+                path.write_text(value)
+        self._former.clear()
+
+    async def _make_macvlan(self, mac: bytes) -> None:
+        netlink, name = self._required(), self._wanted_name
+        macvlan = {"kind": "macvlan", "macvlan_mode": "bridge", "address": mac.hex(":")}
+        with self._errors(f"make {name} on {self.access}"):
+            for leftover in await netlink.link_lookup(ifname=name):
+                await netlink.link("del", index=leftover)
+            try:
+                await netlink.link("add", ifname=name, link=self.index, **macvlan)
+            except NetlinkError as error:
+                if error.code != errno.EOPNOTSUPP:
+                    raise
+                self.mac = None
+                log.warning(
+                    "vrrp-no-virtual-mac",
+                    interface=self.access,
+                    why="this kernel has no macvlan",
+                    remedy="load the module macvlan, or set virtual-mac false",
+                )
+                return
+            self._holder = (await netlink.link_lookup(ifname=name))[0]
+        self.sending_mac = mac
+        _set(_OF_VIRTUAL, name)
+        self._former |= _set(_OF_ACCESS, self.access)
+
+    async def _clear(self) -> None:
+        with self._errors(f"take the virtual addresses from {self.name}"):
+            if self.mac is not None:
+                await self._required().link("set", index=self._holder, state="down")
+            for address in self._addresses:
+                with contextlib.suppress(_NotThereError):
+                    await self._address("del", address)
+
+    async def _address(self, command: str, address: IPAddress) -> None:
+        flags = {"flags": _NO_DAD} if address.version == 6 and command == "add" else {}
+        try:
+            await self._required().addr(
+                command,
+                index=self._holder,
+                address=str(address),
+                prefixlen=address.max_prefixlen,
+                family=_INET if address.version == 4 else _INET6,
+                **flags,
+            )
+        except NetlinkError as error:
+            if error.code in (errno.EADDRNOTAVAIL, errno.ENODEV) and command == "del":
+                raise _NotThereError from error
+            if error.code != errno.EEXIST:
+                raise
+
+    async def _watch_link(self, on_link: Callable[[bool], None], *, up: bool) -> None:
+        """Tell when the access interface loses or regains its carrier."""
+        async with AsyncIPRoute() as events:
+            await events.bind(groups=_LINK_GROUP)
+            while True:
+                async for message in events.get():
+                    kind = message["header"]["type"]
+                    if message.get("index") != self.index or kind not in (_NEW_LINK, _DELETED_LINK):
+                        continue
+                    now_up = kind == _NEW_LINK and _is_up(message)
+                    if now_up is not up:
+                        up = now_up
+                        on_link(up)
+
+    @contextlib.contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except NetlinkError as error:
+            advice = "; run as root" if error.code in (errno.EPERM, errno.EACCES) else ""
+            raise TransportError(error.code, f"cannot {what}: {error.args[-1]}{advice}") from error
+
+    def _required(self) -> AsyncIPRoute:
+        if self._netlink is None:
+            raise TransportError(errno.ENOTCONN, f"{self.name} is closed")
+        return self._netlink
+
+
+def _is_up(link: nlmsg) -> bool:
+    flags = link["flags"]
+    return bool(flags & _UP and flags & _RUNNING)
+
+
+def _set(settings: dict[str, str], interface: str) -> dict[Path, str]:
+    """Write kernel settings; return what those that are there had before."""
+    former: dict[Path, str] = {}
+    for pattern, value in settings.items():
+        path = _SYSCTL / pattern.format(interface)
+        try:
+            before = path.read_text().strip()
+            if before != value:
+                path.write_text(value)
+                former[path] = before
+        except OSError as error:
+            # IPv6 may be switched off altogether
+            log.debug("vrrp-setting-not-there", setting=str(path), why=error.strerror)
+    return former
