@@ -38,12 +38,13 @@ class AccountError(ValueError):
 @dataclass(frozen=True)
 class Account:
     """One user: `password_hash` in the form of this module (None: no password login), keys as OpenSSH
-    public key lines.
+    public key lines. Sessions of a `recovery` account are not held to access control (RFC 8341 1.1).
     """
 
     name: str
     password_hash: str | None = None
     authorized_keys: tuple[str, ...] = ()
+    recovery: bool = False
 
 
 def read_accounts(server: etree._Element) -> tuple[Account, ...]:
@@ -53,6 +54,7 @@ def read_accounts(server: etree._Element) -> tuple[Account, ...]:
             text(entry, "name"),
             optional(entry, "password-hash"),
             tuple(key.text or "" for key in children(entry, "authorized-key")),
+            optional(entry, "recovery") == "true",
         )
         for entry in children(server, "account")
     )
@@ -150,6 +152,11 @@ class Accounts:
     def watch(self, watcher: Callable[[], None]) -> None:
         """Have `watcher` called after each change."""
         self._watchers.append(watcher)
+
+    def is_recovery(self, name: str) -> bool:
+        """Say whether this user's sessions are recovery sessions."""
+        account = self._accounts.get(name)
+        return account is not None and account.recovery
 
     def has_password(self, name: str) -> bool:
         """Say whether this user could log in with a password."""
