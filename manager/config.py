@@ -28,6 +28,7 @@ from rui.schema.leaves import ConfigError, child, children, optional, seconds, t
 
 NAMESPACE = "urn:rui-cloud:yang:cloud"
 MODULES = (
+    "ietf-netconf-acm",
     "rui-cloud",
     "rui-identity",
     "rui-user-info",

@@ -20,6 +20,7 @@ from netconf_client import PinnedKey, Target
 from netconf_server.accounts import hash_password
 from netconf_server.hostkey import load_or_create_host_key
 from rui.netconf import names
+from rui_cli import policy
 from rui_cli.launch import free_ports
 
 LOOPBACK = "127.0.0.1"
@@ -39,8 +40,13 @@ Content = str | None | Mapping[str, "Content"] | Sequence["Content"]
 def configuration(namespace: str, name: str, content: Content) -> etree._Element:
     """Return a `config` element with one top-level node of this namespace, filled with `content`."""
     root = etree.Element(names.base("config"), nsmap=names.nsmap(names.BASE))
-    _add(root, namespace, name, content)
+    add_configuration(root, namespace, name, content)
     return root
+
+
+def add_configuration(root: etree._Element, namespace: str, name: str, content: Content) -> None:
+    """Add one more top-level node to a `config` element."""
+    _add(root, namespace, name, content)
 
 
 def _add(parent: etree._Element, namespace: str, name: str, content: Content) -> None:
@@ -172,7 +178,10 @@ class Site:
             "rbs-channel": [{"peer": peer, **self._client(name, peer)} for peer in self._peers(name)],
             "group": [self._group(name, group) for group in self.groups if name in group.members],
         }
-        return configuration(DEVICE_NAMESPACE, "device", device)
+        config = configuration(DEVICE_NAMESPACE, "device", device)
+        access = policy.router_policy([OPERATOR], [MANAGER], self._peers(name))
+        add_configuration(config, policy.NAMESPACE, "nacm", access)
+        return config
 
     def _peers(self, name: str) -> list[str]:
         """The other routers that share a group with this one, and that it can dial."""
@@ -204,4 +213,7 @@ class Site:
             "device": [{"device-id": router, **self._client(MANAGER, router)} for router in self.routers],
             "group": [{"group-id": group.id, **group.cloud_leaves} for group in self.groups],
         }
-        return configuration(CLOUD_NAMESPACE, "cloud", cloud)
+        config = configuration(CLOUD_NAMESPACE, "cloud", cloud)
+        access = policy.manager_policy([OPERATOR], self.routers)
+        add_configuration(config, policy.NAMESPACE, "nacm", access)
+        return config

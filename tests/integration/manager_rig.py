@@ -37,6 +37,8 @@ from rui.netconf import names
 from rui.schema import Schema
 
 PASSWORD = "a password for tests"
+from rui_cli.policy import NAMESPACE, manager_policy
+from rui_cli.site import configuration
 HASH = hash_password(PASSWORD, salt=b"0123456789abcdef")
 WITHIN = 40.0
 """Seconds that anything may take before a test gives up."""
@@ -310,8 +312,10 @@ def startup(routers: Sequence[FakeRouter], *, group: str = "", server: str = "",
     )
     return (
         f'<config xmlns="{names.BASE}"><cloud xmlns="urn:rui-cloud:yang:cloud"><netconf-server><listen>'
+    access = manager_policy(["operator"], [router.device for router in routers])
+    nacm = etree.tostring(configuration(NAMESPACE, "nacm", access)[0]).decode()
         f"<address>127.0.0.1</address><port>{port}</port></listen>{accounts}{server}</netconf-server>"
-        f"{devices}{group}</cloud></config>"
+        f"{devices}{group}</cloud>{nacm}</config>"
     )
 
 

@@ -103,7 +103,7 @@ async def test_a_poisoned_record_is_set_aside_and_the_rest_goes_on(tmp_path: Pat
     router = process(site, SECONDARY)
     changes = [put(1, 1), put(2, 2, poisoned=True), put(3, 3)]
     async with running(router):
-        session = await connect(manager_target(site, SECONDARY), timeout=30.0)
+        session = await connect(site.target(SECONDARY), timeout=30.0)
         receipt = await deliver(session, batch(0, *changes))
         assert receipt.result is Result.STORED
         assert [(bad.key, bad.version.seq) for bad in receipt.quarantined] == [(user(2).key, 2)]
@@ -112,7 +112,7 @@ async def test_a_poisoned_record_is_set_aside_and_the_rest_goes_on(tmp_path: Pat
         await session.close()
         await router.kill()
         await router.start()
-        session = await connect(manager_target(site, SECONDARY), timeout=30.0)
+        session = await connect(site.target(SECONDARY), timeout=30.0)
         await _shows_one_quarantined(session, table_of(*changes))
         mended = await deliver(session, batch(3, put(2, 4)))
         assert mended.quarantined == ()
@@ -133,7 +133,7 @@ async def _shows_one_quarantined(session: ClientSession, expected: Table) -> Non
 async def test_one_user_is_read_by_his_key(tmp_path: Path) -> None:
     site = make_site(tmp_path)
     async with running(process(site, SECONDARY)):
-        session = await connect(manager_target(site, SECONDARY), timeout=30.0)
+        session = await connect(site.target(SECONDARY), timeout=30.0)
         await deliver(session, batch(0, *(put(number, number + 1) for number in range(20))))
         wanted = (
             b"<group><group-id>g1</group-id><user><mac-address>02:00:00:00:00:07</mac-address>"
@@ -163,7 +163,7 @@ class FetchServer:
     def __init__(self, site: Site, changes: list[Change], size: int) -> None:
         schema = manager_schema()
         secret = (site.folder / SECONDARY / "client.password").read_text().strip()
-        accounts = Accounts([Account(SECONDARY, hash_password(secret))])
+        accounts = Accounts([Account(SECONDARY, hash_password(secret), recovery=True)])
         key = site.data(MANAGER) / "host-key"
         self.server = NetconfServer(schema, Datastores(schema), accounts, host_key_file=key)
         self.server.register_rpc(wire.FETCH, self._fetch)

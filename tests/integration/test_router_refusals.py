@@ -12,7 +12,7 @@ from rui.netconf.errors import RpcError
 from rui_cli.errors import ExitCode
 from rui_cli.launch import Launched, LaunchError
 from rui_cli.site import DEVICE_NAMESPACE, Content, Site, configuration
-from tests.integration.router_rig import PRIMARY, SECONDARY, make_site, manager_target, process, running
+from tests.integration.router_rig import PRIMARY, SECONDARY, make_site, process, running
 
 
 async def refused(router: Launched) -> str:
@@ -105,7 +105,7 @@ async def test_an_account_key_that_cannot_be_read_is_not_committed(tmp_path: Pat
     account: Content = {"name": "new", "authorized-key": "ssh-ed25519 AAAA"}
     change = configuration(DEVICE_NAMESPACE, "device", {"netconf-server": {"account": account}})
     async with running(router):
-        session = await connect(manager_target(site, PRIMARY), timeout=10)
+        session = await connect(site.target(PRIMARY), timeout=10)
         with pytest.raises(RpcError, match="account 'new': an authorized key cannot be read") as refusal:
             await session.edit_config(change[0], target="running")
         assert refusal.value.tag == "invalid-value"

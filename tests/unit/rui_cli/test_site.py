@@ -29,11 +29,13 @@ def text(tree: etree._Element, path: str, namespace: str = DEVICE_NAMESPACE) -> 
 def test_the_startup_files_are_valid_configuration(site: Site) -> None:
     assert site.devices == (MANAGER, "bras-a", "bras-b")
     assert (
-        read_config(site.startup(MANAGER), Schema.load(["rui-cloud"])).find(f"{{{CLOUD_NAMESPACE}}}cloud")
+        read_config(site.startup(MANAGER), Schema.load(["rui-cloud", "ietf-netconf-acm"])).find(
+            f"{{{CLOUD_NAMESPACE}}}cloud"
+        )
         is not None
     )
     for router in site.routers:
-        tree = read_config(site.startup(router), Schema.load(["rui-device"]))
+        tree = read_config(site.startup(router), Schema.load(["rui-device", "ietf-netconf-acm"]))
         assert text(tree, "device/device-id") == router
 
 
