@@ -13,7 +13,7 @@ from netconf_server.datastores import Datastores
 from netconf_server.faults import to_rpc_error
 from netconf_server.place import Place
 from netconf_server.providers import Keys
-from netconf_server.query import Query, View
+from netconf_server.query import Query, SeenBy
 from netconf_server.readout import Readout
 from netconf_server.subtree import SubtreeFilter
 from netconf_server.values import key_tags
@@ -54,13 +54,13 @@ Guard: TypeAlias = Callable[[ActionCall], None]
 class Actions:
     """The actions that a server carries out; `readout` is where their instances are found."""
 
-    def __init__(self, datastores: Datastores, readout: Readout) -> None:
+    def __init__(self, datastores: Datastores, readout: Readout, seen_by: SeenBy) -> None:
         self._schema = datastores.schema
         self._datastores = datastores
         self._readout = readout
+        self._seen_by = seen_by
         self._handlers: dict[str, ActionHandler] = {}
         self.guard: Guard | None = None
-        self.view: Callable[[str], View] | None = None
 
     def register(self, path: str, handler: ActionHandler) -> None:
         """Carry out the action at a schema path by `handler`. Raises UnknownNodeError, ValueError."""
@@ -127,8 +127,7 @@ class Actions:
                 target = holder
         if target is asked:
             return
-        views = () if self.view is None else (self.view(found.session.user),)
-        query = Query(SubtreeFilter.compile(asked), views)
+        query = Query(SubtreeFilter.compile(asked), self._seen_by(found.session.user))
         data = b"".join(self._readout.everything(self._datastores.running, query))
         if next(parsed(b"<data>" + data + b"</data>").iter(target.tag), None) is None:
             raise place.at(

@@ -1,5 +1,5 @@
-"""The configuration datastores: running and candidate, their locks, commit in two phases, and the file
-behind running.
+"""The configuration datastores: running, candidate and perhaps startup, their locks, commit in two phases,
+and the file behind running or startup.
 
 Trees are `config` elements whose children are the top-level nodes. A tree that was handed out never
 changes: every change makes a new one, so readers need no lock and a refused change needs no undoing.
@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 RUNNING = "running"
 CANDIDATE = "candidate"
+STARTUP = "startup"
 
 T = TypeVar("T")
 
@@ -58,7 +59,8 @@ class Datastores:
     """Running and candidate of one server.
 
     `running` is a valid configuration (see `load` to read one from a file); `file` is where running is kept
-    from now on, None to keep it nowhere.
+    from now on, None to keep it nowhere. Where the schema enables the feature :startup (RFC 6241 8.7) it is
+    startup that is kept there, with `running` as its first content.
     """
 
     def __init__(
@@ -68,13 +70,15 @@ class Datastores:
         self.locks = Locks()
         self._running = empty_config() if running is None else running
         self._candidate = self._running
+        self._startup = self._running if schema.has_feature("ietf-netconf", STARTUP) else None
         self._candidate_writer: int | None = None
         self._file = file
         self._verify: list[Verify] = []
         self._apply: list[Apply] = []
         # Changes wait for each other: the callbacks and the disk take time.
         self._turn = asyncio.Lock()
-        self._confirmed = ConfirmedCommit(None if file is None else before_file(file), self._bring_back)
+        kept = file if self._startup is None else None
+        self._confirmed = ConfirmedCommit(None if kept is None else before_file(kept), self._bring_back)
 
     @classmethod
     def load(cls, schema: Schema, startup: Path | None, *, file: Path | None = None) -> Datastores:
@@ -110,8 +114,15 @@ class Datastores:
         """Whether the candidate holds edits that are neither committed nor discarded."""
         return self._candidate is not self._running
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The configuration datastores that there are."""
+        return (RUNNING, CANDIDATE) if self._startup is None else (RUNNING, CANDIDATE, STARTUP)
+
     def tree(self, name: str) -> etree._Element:
-        """The tree of the datastore with this name, `running` or `candidate`."""
+        """The tree of the datastore with this name, one of `names`."""
+        if name == STARTUP and self._startup is not None:
+            return self._startup
         return self._running if name == RUNNING else self._candidate
 
     # --- callbacks
@@ -151,7 +162,7 @@ class Datastores:
             errors = apply_edit(
                 self.schema.tree.data, tree, config, default, continue_on_error=continue_on_error
             )
-            if target == RUNNING or validate or test_only:
+            if target != CANDIDATE or validate or test_only:
                 self.validate(tree)
             else:
                 self._check_values(tree if errors else payload_of(config, default))
@@ -161,17 +172,29 @@ class Datastores:
             if failed is not None:
                 raise failed
 
-    async def replace(self, target: str, tree: etree._Element, *, session: int | None = None) -> None:
-        """Make `tree` the whole content of a datastore (copy-config). Raises RpcError."""
+    async def replace(
+        self, target: str, tree: etree._Element, *, session: int | None = None, copied: bool = False
+    ) -> None:
+        """Make `tree` the whole content of a datastore (copy-config); `copied` when it is running's, which
+        becomes startup without further rights (RFC 8341 3.2.6). Raises RpcError.
+        """
         async with self._turn:
             self.locks.check_write(target, session)
             fresh = empty_config()
             apply_edit(self.schema.tree.data, fresh, tree)
-            if target == RUNNING:
+            if target != CANDIDATE:
                 self.validate(fresh)
             else:
                 self._check_values(fresh)
             await self._finish(self._put(target, fresh, session))
+
+    async def delete(self, *, session: int | None = None) -> None:
+        """Empty the startup datastore (RFC 6241 7.4). Raises RpcError."""
+        async with self._turn:
+            self.locks.check_write(STARTUP, session)
+            if self._file is not None:
+                await self._finish(self._written(asyncio.to_thread(remove_file, self._file)))
+            self._startup = empty_config()
 
     async def commit(
         self,
@@ -273,7 +296,8 @@ class Datastores:
         """
         kept = True
         try:
-            await self._save(before)
+            if self._startup is None:
+                await self._save(before)
         except RpcError:
             kept = False
         await self._adopt(Change(self._running, before, change.session))
@@ -292,10 +316,15 @@ class Datastores:
         if target == CANDIDATE:
             self._candidate, self._candidate_writer = tree, session
             return
+        if target == STARTUP:
+            await self._save(tree)
+            self._startup = tree
+            return
         change = Change(self._running, tree, session)
         for verify in self._verify:
             await _settle(verify(change))
-        await self._save(tree)
+        if self._startup is None:
+            await self._save(tree)
         await self._adopt(change)
 
     async def _adopt(self, change: Change) -> None:
@@ -320,7 +349,7 @@ class Datastores:
             await work
         except OSError as error:
             log.error("config-not-written", file=str(self._file), reason=error.strerror)
-            message = f"running cannot be written to disk ({error.strerror}); nothing was changed, try again"
+            message = f"it cannot be written to disk ({error.strerror}); nothing was changed, try again"
             raise RpcError.resource_denied(message) from error
 
     async def _finish(self, change: Coroutine[None, None, T]) -> T:

@@ -11,7 +11,7 @@ from typing import Final
 from lxml import etree
 
 from netconf_server.call import Handler, Reply, RpcCall
-from netconf_server.datastores import CANDIDATE, RUNNING, Datastores
+from netconf_server.datastores import Datastores
 from netconf_server.local import LocalSession
 from netconf_server.session import Counters, Session
 from netconf_server.streams import Stream
@@ -70,7 +70,7 @@ class StateTree:
         return root
 
     def _add_datastores(self, parent: etree._Element) -> None:
-        for name in (RUNNING, CANDIDATE):
+        for name in self._datastores.names:
             datastore = _add(parent, "datastore")
             _add(datastore, "name", name)
             lock = self._datastores.locks.holder(name)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from netconf_server import params
+from lxml import etree
+
+from netconf_server import holders, params
 from netconf_server.call import Handler, Reply, RpcCall
-from netconf_server.datastores import Datastores
+from netconf_server.datastores import CANDIDATE, RUNNING, STARTUP, Datastores
 from netconf_server.defaults import DefaultsViews
 from netconf_server.edit import read_default_operation
-from netconf_server.query import Query
+from netconf_server.query import Query, SeenBy
 from netconf_server.readout import Readout
+from netconf_server.urls import UrlFolder
 from netconf_server.written import paced, wrapped
 from rui.netconf import names
 from rui.netconf.errors import RpcError
@@ -21,10 +24,12 @@ _DATA_END = b"</data>"
 class DataOperations:
     """The handlers of the operations that read and change data."""
 
-    def __init__(self, datastores: Datastores, readout: Readout) -> None:
+    def __init__(self, datastores: Datastores, readout: Readout, seen_by: SeenBy, urls: UrlFolder) -> None:
         self._datastores = datastores
+        self._urls = urls
         self._readout = readout
         self._views = DefaultsViews(datastores.schema)
+        self._seen_by = seen_by
 
     def handlers(self) -> dict[str, Handler]:
         """The handlers by the operation's local name, all in the base namespace."""
@@ -49,25 +54,28 @@ class DataOperations:
 
     async def _get_config(self, call: RpcCall) -> Reply:
         query = self._query(call)
-        tree = self._datastores.tree(params.datastore(call.operation, "source"))
+        tree = self._datastores.tree(self._datastore(call, "source"))
         return paced(wrapped(_DATA_START, self._readout.config(tree, query), _DATA_END, always=True))
 
+    def _datastore(self, call: RpcCall, role: str) -> str:
+        return holders.datastore(call.operation, role, self._datastores.names)
+
     def _query(self, call: RpcCall) -> Query:
-        """What is asked for."""
+        """What is asked for, as far as the user may read it (RFC 8341 3.2.4)."""
         mode = params.defaults_mode(call.operation) or Defaults.EXPLICIT
-        return Query(params.read_filter(call.operation), self._views.of(mode))
+        return Query(
+            params.read_filter(call.operation), (*self._views.of(mode), *self._seen_by(call.session.user))
+        )
 
     async def _edit_config(self, call: RpcCall) -> Reply:
         operation = call.operation
-        config = operation.find(names.base("config"))
-        if config is None:
-            raise RpcError.missing_element(
-                "config", "edit-config needs a config element with what is to change"
-            )
+        config = holders.content(operation)
+        if isinstance(config, holders.Url):
+            config = await self._urls.read(config.text)
         test = params.text(operation, "test-option")
         error = params.text(operation, "error-option") or "stop-on-error"
         await self._datastores.edit(
-            params.datastore(operation, "target"),
+            self._datastore(call, "target"),
             config,
             default=read_default_operation(params.text(operation, "default-operation")),
             # A candidate may be incomplete (RFC 7950 8.3.3) unless the client asks for the test by name.
@@ -79,26 +87,45 @@ class DataOperations:
         return None
 
     async def _copy_config(self, call: RpcCall) -> Reply:
-        source = params.choice(call.operation, "source")
-        target = params.datastore(call.operation, "target")
-        if source.tag == names.base("config"):
-            tree = source
-        else:
-            name = params.datastore(call.operation, "source")
-            if name == target:
-                raise RpcError.invalid_value(
-                    f"source and target are both {name}; give two different datastores"
-                )
-            tree = self._datastores.tree(name)
-            for view in self._views.of(params.copy_mode(call.operation)):
-                tree = view.tree(tree)
-        await self._datastores.replace(target, tree, session=call.session.id)
+        source = holders.holder(call.operation, "source", self._datastores.names)
+        target = holders.holder(call.operation, "target", self._datastores.names)
+        if source == target:
+            which = source.text if isinstance(source, holders.Url) else source
+            raise RpcError.invalid_value(f"source and target are both {which}; give two different ones")
+        tree = await self._content(call, source, tagged=isinstance(target, holders.Url))
+        if isinstance(target, holders.Url):
+            await self._urls.write(target.text, tree)
+        elif isinstance(target, str):
+            copied = (source, target) == (RUNNING, STARTUP)
+            await self._datastores.replace(target, tree, session=call.session.id, copied=copied)
         return None
 
+    async def _content(
+        self, call: RpcCall, source: holders.Holder, *, tagged: bool = False
+    ) -> etree._Element:
+        """What a source holds, as far as the user may read it and with the defaults that he asks for."""
+        if isinstance(source, holders.Url):
+            return await self._urls.read(source.text)
+        if not isinstance(source, str):
+            return source
+        tree = self._datastores.tree(source)
+        for view in (
+            *self._views.of(params.copy_mode(call.operation, tagged=tagged)),
+            *self._seen_by(call.session.user),
+        ):
+            tree = view.tree(tree)
+        return tree
+
     async def _delete_config(self, call: RpcCall) -> Reply:
-        name = names.split(str(params.choice(call.operation, "target").tag))[1]
-        advice = "use discard-changes" if name == "candidate" else "edit or copy-config it instead"
-        raise RpcError.operation_not_supported(f"{name} cannot be deleted (RFC 6241 7.4); {advice}")
+        target = holders.holder(call.operation, "target", self._datastores.names)
+        if isinstance(target, holders.Url):
+            await self._urls.delete(target.text)
+        elif target == STARTUP:
+            await self._datastores.delete(session=call.session.id)
+        else:
+            advice = "use discard-changes" if target == CANDIDATE else "edit or copy-config it instead"
+            raise RpcError.operation_not_supported(f"{target} cannot be deleted (RFC 6241 7.4); {advice}")
+        return None
 
     async def _commit(self, call: RpcCall) -> Reply:
         await self._datastores.commit(
@@ -118,16 +145,18 @@ class DataOperations:
         return None
 
     async def _validate(self, call: RpcCall) -> Reply:
-        source = params.choice(call.operation, "source")
-        if source.tag != names.base("config"):
-            source = self._datastores.tree(params.datastore(call.operation, "source"))
-        self._datastores.validate(source)
+        source = holders.holder(call.operation, "source", self._datastores.names)
+        if isinstance(source, str):
+            tree = self._datastores.tree(source)
+        else:
+            tree = await self._content(call, source)
+        self._datastores.validate(tree)
         return None
 
     async def _lock(self, call: RpcCall) -> Reply:
-        self._datastores.lock(params.datastore(call.operation, "target"), call.session.id)
+        self._datastores.lock(self._datastore(call, "target"), call.session.id)
         return None
 
     async def _unlock(self, call: RpcCall) -> Reply:
-        self._datastores.unlock(params.datastore(call.operation, "target"), call.session.id)
+        self._datastores.unlock(self._datastore(call, "target"), call.session.id)
         return None

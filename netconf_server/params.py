@@ -7,8 +7,8 @@ from __future__ import annotations
 from lxml import etree
 
 from netconf_server.confirmed import DEFAULT_TIMEOUT, Confirmation
-from netconf_server.datastores import CANDIDATE, RUNNING
 from netconf_server.defaults import MODES
+from netconf_server.holders import NMDA
 from netconf_server.query import Wanted
 from netconf_server.subtree import SubtreeFilter
 from netconf_server.xmltree import scope
@@ -19,7 +19,9 @@ from rui.netconf.tags import ErrorType
 from rui.schema import Defaults
 
 # Parameters that hold data of other modules; the schema is shown the envelope without their content.
-_OPAQUE = frozenset({names.base("config"), names.base("filter")})
+_OPAQUE = frozenset({
+    names.base("config"), names.base("filter"), f"{{{NMDA}}}config", f"{{{NMDA}}}subtree-filter",
+})  # fmt: skip
 
 
 def envelope(operation: etree._Element) -> etree._Element:
@@ -46,30 +48,6 @@ def text(operation: etree._Element, name: str) -> str | None:
     return None if found is None else found.strip()
 
 
-def datastore(operation: etree._Element, role: str) -> str:
-    """The datastore that `source` or `target` names. Raises RpcError."""
-    chosen = choice(operation, role)
-    name = names.split(str(chosen.tag))[1]
-    if name not in (RUNNING, CANDIDATE):
-        raise RpcError.operation_not_supported(
-            f"{role} {name!r} is not supported here; give running or candidate"
-        )
-    return name
-
-
-def choice(operation: etree._Element, role: str) -> etree._Element:
-    """The element inside `source` or `target`. Raises RpcError `missing-element`."""
-    holder = operation.find(names.base(role))
-    if holder is None:
-        raise RpcError.missing_element(
-            role, f"{role} is missing; give <{role}><running/></{role}> or candidate"
-        )
-    found = next(holder.iterchildren(etree.Element), None)
-    if found is None:
-        raise RpcError.missing_element(role, f"{role} names no datastore; give running or candidate")
-    return found
-
-
 def confirmation(operation: etree._Element) -> Confirmation | None:
     """How a commit waits for its confirmation, None when it is a final one. Raises RpcError."""
     timeout, persist = text(operation, "confirm-timeout"), text(operation, "persist")
@@ -87,10 +65,14 @@ def defaults_mode(operation: etree._Element) -> Defaults | None:
     return None if leaf is None else MODES[(leaf.text or "").strip()]
 
 
-def copy_mode(operation: etree._Element) -> Defaults:
-    """The mode of a copy between datastores, where what is tagged as default is not set (RFC 6243 4.5.3)."""
+def copy_mode(operation: etree._Element, *, tagged: bool) -> Defaults:
+    """The mode of a copy; without `tagged`, between datastores, what is tagged as default is not set (RFC
+    6243 4.5.3).
+    """
     mode = defaults_mode(operation)
-    return Defaults.EXPLICIT if mode is None or mode is Defaults.REPORT_ALL_TAGGED else mode
+    if mode is None or (mode is Defaults.REPORT_ALL_TAGGED and not tagged):
+        return Defaults.EXPLICIT
+    return mode
 
 
 def read_filter(operation: etree._Element) -> Wanted:

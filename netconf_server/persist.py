@@ -34,6 +34,21 @@ def empty_config() -> etree._Element:
 
 def read_config(path: Path, schema: Schema) -> etree._Element:
     """Read a configuration: top-level nodes in a `config` (or `data`) element. Raises StartupError."""
+    try:
+        root = parse_config(path.read_bytes())
+    except OSError as error:
+        raise StartupError(path, [f"cannot be read ({error.strerror})"]) from error
+    except ValueError as error:
+        raise StartupError(path, [str(error)]) from error
+    try:
+        schema.check_config(root, str(path))
+    except DataError as error:
+        raise StartupError(path, [_describe(issue, root, schema) for issue in error.issues]) from error
+    return root
+
+
+def parse_config(data: bytes) -> etree._Element:
+    """A configuration file's content as a `config` element. Raises ValueError, which says where and why."""
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -43,25 +58,23 @@ def read_config(path: Path, schema: Schema) -> etree._Element:
         huge_tree=True,
     )
     try:
-        root = etree.fromstring(path.read_bytes(), parser)
-    except OSError as error:
-        raise StartupError(path, [f"cannot be read ({error.strerror})"]) from error
+        root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
-        raise StartupError(path, [f"line {error.lineno}: not well-formed XML ({error.msg})"]) from error
+        raise ValueError(f"line {error.lineno}: not well-formed XML ({error.msg})") from error
     if root.getroottree().docinfo.internalDTD is not None:
-        raise StartupError(path, ["a document type declaration is not allowed; remove it"])
+        raise ValueError("a document type declaration is not allowed; remove it")
     if etree.QName(root).localname not in _ROOTS:
         advice = f"put the configuration in <config xmlns={names.BASE!r}>"
-        reason = f"line {root.sourceline}: the root is {root.tag}; {advice}"
-        raise StartupError(path, [reason])
+        raise ValueError(f"line {root.sourceline}: the root is {root.tag}; {advice}")
     # Renamed, not rebuilt: values may use prefixes that are declared on the root.
     root.tag = names.base("config")
     root.attrib.clear()
-    try:
-        schema.check_config(root, str(path))
-    except DataError as error:
-        raise StartupError(path, [_describe(issue, root, schema) for issue in error.issues]) from error
     return root
+
+
+def config_bytes(tree: etree._Element) -> bytes:
+    """A configuration as the content of a file."""
+    return etree.tostring(tree, pretty_print=True, xml_declaration=True, encoding="UTF-8")
 
 
 def _describe(issue: Issue, tree: etree._Element, schema: Schema) -> str:
@@ -82,7 +95,7 @@ def write_config(path: Path, tree: etree._Element) -> None:
     OSError.
     """
     temporary = path.with_name(f".{path.name}.new")
-    data = etree.tostring(tree, pretty_print=True, xml_declaration=True, encoding="UTF-8")
+    data = config_bytes(tree)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)

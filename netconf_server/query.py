@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -38,6 +38,10 @@ class View(Protocol):
 
     def entries(self, nodes: Sequence[Node], reads: Iterator[Read], /) -> Iterator[Read]:
         """The entries of a large list; `nodes` lead from the top to it."""
+
+
+SeenBy: TypeAlias = Callable[[str], tuple[View, ...]]
+"""The views through which a user sees data, by his name."""
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,18 @@ from netconf_server.hostkey import load_or_create_host_key
 from netconf_server.limits import Limits
 from netconf_server.local import LocalSession
 from netconf_server.monitoring import StateTree, StreamsTree, Totals
+from netconf_server.nmda import EDIT_DATA, GET_DATA, NmdaOperations
 from netconf_server.notifications import Notifications
 from netconf_server.operations import DataOperations
 from netconf_server.providers import ListProvider, Providers, TreeProvider
+from netconf_server.query import View
 from netconf_server.readout import Readout
 from netconf_server.session import Session, utc_now
 from netconf_server.sessionops import SessionOperations
 from netconf_server.shells import OpenShell
 from netconf_server.streams import Stream
 from netconf_server.subscription_classic import CREATE_SUBSCRIPTION
+from netconf_server.urls import UrlFolder
 from netconf_server.yanglibrary import LibraryTree, ModulesStateTree
 from rui.netconf import names
 from rui.netconf.errors import RpcError
@@ -45,7 +48,8 @@ class NetconfServer:
 
     Register rpcs, data and streams, then `listen` or `call_home`. `host_key_file` is made when it does not
     exist. The schema has to hold the modules of the server's own operations, as `load_schema` gives it.
-    `events` is the folder in which events are kept for replay, None to keep none.
+    `events` is the folder in which events are kept for replay, None to keep none. `url_folder` is the one in
+    which clients may keep configurations, where the schema enables :url.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class NetconfServer:
         host_key_file: Path,
         limits: Limits | None = None,
         events: Path | None = None,
+        url_folder: Path | None = None,
     ) -> None:
         missing = set(OWN_MODULES) - {module.name for module in schema.modules}
         if missing:
@@ -78,7 +83,8 @@ class NetconfServer:
         )
         self._providers = Providers(schema)
         self._readout = Readout(schema, self._providers)
-        self._actions = Actions(datastores, self._readout)
+        self._urls = UrlFolder(url_folder, self.limits.max_message_size)
+        self._actions = Actions(datastores, self._readout, self._seen_by)
         self._handlers: dict[str, Handler] = {}
         self._bulk: set[str] = set()
         self._closing = False
@@ -245,11 +251,13 @@ class NetconfServer:
     # --- operations
 
     def _register_own(self) -> None:
-        data = DataOperations(self.datastores, self._readout)
+        data = DataOperations(self.datastores, self._readout, self._seen_by, self._urls)
+        nmda = NmdaOperations(self.datastores, self._readout, self._seen_by, self._urls)
         control = SessionOperations(self._sessions)
         for name, handler in {**data.handlers(), **control.handlers()}.items():
             self._handlers[names.base(name)] = handler
         self._handlers.update(self.notifications.serve(self._readout, self._providers, lambda _user: ()))
+        self._handlers.update(nmda.handlers())
         self._handlers[ACTION] = self._actions.answer
         self._handlers[monitoring.GET_SCHEMA] = monitoring.get_schema(self.schema)
         state = StateTree(self.schema, self.datastores, self.capabilities, self._sessions, self._totals)
@@ -257,6 +265,9 @@ class NetconfServer:
         self._providers.add_top(monitoring.STREAMS, StreamsTree(self.notifications.streams))
         self._providers.add_top(yanglibrary.LIBRARY, LibraryTree(self.schema))
         self._providers.add_top(yanglibrary.MODULES_STATE, ModulesStateTree(self.schema))
+
+    def _seen_by(self, _user: str) -> tuple[View, ...]:
+        return ()
 
     async def _answer(self, call: RpcCall) -> Reply:
         tag = str(call.operation.tag)
@@ -294,4 +305,4 @@ class NetconfServer:
 
 # Where the schema's word would be less exact than ours: targets that depend on features which this server
 # lacks, errors that RFC 5277 names.
-_CHECKED_BY_HAND = frozenset({names.base("delete-config"), CREATE_SUBSCRIPTION})
+_CHECKED_BY_HAND = frozenset({names.base("delete-config"), GET_DATA, EDIT_DATA, CREATE_SUBSCRIPTION})

@@ -76,7 +76,8 @@ def _library(schema: Schema) -> etree._Element:
     common = _add(root, "schema")
     _add(common, "name", _SCHEMA)
     _add(common, "module-set", _SET)
-    for name in ("running", "candidate", "operational"):
+    startup = ("startup",) if schema.has_feature("ietf-netconf", "startup") else ()
+    for name in ("running", "candidate", *startup, "intended", "operational"):
         datastore = _add(root, "datastore")
         _add(datastore, "name", f"ds:{name}")
         _add(datastore, "schema", _SCHEMA)

@@ -213,7 +213,7 @@ def classify(message: str, path: str, app_tag: str | None, line: int, missing: T
         return Issue(path, message, _BY_APP_TAG[app_tag], app_tag, element=_last(path), line=line)
     # A constraint is evaluated after parsing and so has no line; a value is refused where it is read.
     tag = Tag.INVALID_VALUE if line else Tag.OPERATION_FAILED
-    if _NOT_XML.search(message):
+    if _NOT_XML.search(message) and not path:
         tag = Tag.MALFORMED
     return Issue(path, message, tag, app_tag, element=_last(path), line=line)
 

@@ -100,6 +100,10 @@ class Schema:
             raise UnknownNodeError(self._explain(path))
         return found
 
+    def has_feature(self, module: str, feature: str) -> bool:
+        """Say whether a module is implemented with this feature enabled."""
+        return any(known.name == module and feature in known.features for known in self.modules)
+
     def find(self, tags: Sequence[str]) -> Node | None:
         """Return the data node reached by lxml tags from the top, or None."""
         level: Mapping[str, Node] = self.tree.data

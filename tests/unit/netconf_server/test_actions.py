@@ -39,7 +39,7 @@ class Rig:
     def __init__(self, schema: Schema) -> None:
         self.calls: list[ActionCall] = []
         datastores = Datastores(schema, etree.fromstring(RUNNING))
-        self.actions = Actions(datastores, Readout(schema, Providers(schema)))
+        self.actions = Actions(datastores, Readout(schema, Providers(schema)), lambda _: ())
         self.actions.register(RESET, self._note)
         self.actions.register("/any-model:plant/measure", self._note)
 
@@ -125,7 +125,7 @@ async def test_an_instance_in_a_provided_list_is_asked_for_by_its_key(tmp_path: 
     schema = load_schema(["motors"], [tmp_path])
     providers = Providers(schema)
     providers.add_list("/motors:motor", Motors())
-    actions = Actions(Datastores(schema), Readout(schema, providers))
+    actions = Actions(Datastores(schema), Readout(schema, providers), lambda _: ())
     called: list[Keys] = []
 
     async def halt(call: ActionCall) -> Reply:
