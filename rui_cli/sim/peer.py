@@ -1,0 +1,279 @@
+"""Another router of the group as one router knows it, and what becomes of the decisions about it.
+
+What ``router.rbs`` does with sockets: an initiator's :class:`Decider` or the other end's :class:`Informant`
+is fed with evidence, and what it says is done over the RBS line.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from rui.backup.decision import Path
+from rui.backup.failover import (
+    Ask,
+    Decider,
+    Informant,
+    Output,
+    PathChanged,
+    StartLocal,
+    StopLocal,
+    Tell,
+    TellWait,
+)
+from rui.backup.identity import Role
+from rui.backup.links import Link, LinkState
+from rui.backup.messages import Batch, Position, Receipt
+from rui.backup.source import Source
+from rui_cli.sim.line import DIALLER, OTHER
+
+if TYPE_CHECKING:
+    from rui_cli.sim.rbs import RbsLine
+    from rui_cli.sim.router import Router
+
+POLL = 1.0
+NEVER = float("inf")
+
+
+class Peer:
+    """``line`` is dialled by whichever of the two initiates local backup."""
+
+    def __init__(self, router: Router, name: str, line: RbsLine, *, initiates: bool) -> None:
+        self.router = router
+        self.name = name
+        self.line = line
+        self.end = DIALLER if initiates else OTHER
+        now, odds, role = router.now, router.world.odds, router.member.role
+        self.link = Link(odds.link, now)
+        self.decider = Decider(role, odds.failover, now) if initiates else None
+        self.informant = None if initiates else Informant(role)
+        self.told_path = Path.CLOUD
+        self.look_at = 0.0
+        """When to look at the evidence again; 0 as soon as there is news."""
+        self._polled_at = 0.0
+
+    @property
+    def path(self) -> Path:
+        """The path in use, as this end knows it."""
+        return self.decider.path if self.decider else self.told_path
+
+    @property
+    def local(self) -> bool:
+        """Whether local backup with this peer is active."""
+        return self.decider.local if self.decider else self.told_path.local
+
+    @property
+    def primary(self) -> bool:
+        """Whether this end sends."""
+        return self.router.member.role is Role.PRIMARY
+
+    def news(self) -> None:
+        """Something has come that the decision may depend on."""
+        self.look_at = 0.0
+        self.router.run()
+
+    # Evidence
+
+    def own_link(self, state: LinkState) -> None:
+        """This router's link to the cloud has changed."""
+        if self.decider:
+            self.decider.own_link(state, self.router.now)
+            self.look_at = 0.0
+        if self.informant:
+            self.informant.own_link(state)
+
+    def opened(self) -> None:
+        """There is a session with the peer."""
+        now = self.router.now
+        if self.decider:
+            self.decider.session_opened(now)
+        if self.informant:
+            self.link.heard(now)
+            self.informant.session_opened()
+        self.news()
+
+    def session_lost(self) -> None:
+        """The session with the peer is gone."""
+        self.link.cut(self.router.now)
+        self._stream_gone()
+        self.news()
+
+    def _stream_gone(self) -> None:
+        self.router.member.stop_local(self.name)
+        if self.decider:
+            self.decider.session_lost(self.router.now)
+        else:
+            self.told_path = Path.CLOUD
+
+    # The loop
+
+    def perform(self, now: float) -> None:
+        """Look at the evidence if it is time, do what the cores say, send what may go out."""
+        decider = self.decider
+        if decider and self.primary:
+            decider.caught_up(self.router.member.cloud_has_all, now)
+        if now >= self.look_at:
+            self._look(now)
+        for core in (decider, self.informant):
+            outputs = core.outputs() if core else ()
+            for output in outputs:
+                self._do(output)
+            if outputs:
+                self.look_at = min(self.look_at, self._deadline())
+        self._pump(now)
+
+    def _look(self, now: float) -> None:
+        self.link.handle_timer(now)
+        for change in self.link.changes():
+            if self.decider:
+                self.decider.rbs_link(change.state, now)
+            if self.informant:
+                self.informant.rbs_link(change.state)
+            if change.state is LinkState.DOWN:
+                self._stream_gone()
+        if self.decider:
+            self._decide(self.decider, now)
+        self.look_at = self._deadline()
+
+    def _deadline(self) -> float:
+        due = self.link.next_deadline()
+        if self.decider is None:
+            return due
+        if not self.primary and self.path is Path.BOTH:
+            due = min(due, self._polled_at + POLL)
+        return min(due, self.decider.next_deadline() or NEVER)
+
+    def _decide(self, decider: Decider, now: float) -> None:
+        deadline = decider.next_deadline()
+        if deadline is not None and now >= deadline:
+            decider.handle_timer(now)
+        if not self.primary and self.path is Path.BOTH and now - self._polled_at >= POLL:
+            self._polled_at = now
+            self._tell_path(Path.BOTH)
+
+    def _do(self, output: Output) -> None:
+        other = self.line.other_peer
+        match output:
+            case Ask():
+                self.line.request(self.end, lambda: other(self).queried(), self._answered)
+            case Tell():
+                state = self.router.link.state
+                self.line.send(self.end, lambda: other(self).told(state))
+            case TellWait():
+                self.line.request(self.end, lambda: other(self).told_to_wait(), lambda _: None)
+            case StartLocal():
+                self._start()
+            case StopLocal():
+                self.router.member.stop_local(self.name)
+                self._tell_path(Path.CLOUD)
+            case PathChanged(previous, path):
+                self.router.world.coverage.path(previous, path)
+                if self.decider is not None and self.decider.local and path.local:
+                    self._tell_path(path)
+
+    # What the initiator asks
+
+    def _answered(self, state: object) -> None:
+        if self.decider is not None and isinstance(state, LinkState):
+            self.decider.answer(state, self.router.now)
+            self.news()
+
+    def _start(self) -> None:
+        decider, member = self.decider, self.router.member
+        if decider is None:
+            return
+        path, stated = decider.path, member.position
+
+        def started(position: object) -> None:
+            decider.started(self.router.now)
+            if self.primary and decider.local and isinstance(position, Position):
+                self._begin(position)
+            if decider.local and decider.path.local and decider.path is not path:
+                self._tell_path(decider.path)
+            self.news()
+
+        def failed() -> None:
+            decider.start_failed("no session", self.router.now)
+            self.news()
+
+        ask = lambda: self.line.other_peer(self).asked_to_start(path, stated)  # noqa: E731
+        self.line.request(self.end, ask, started, failed)
+
+    def _tell_path(self, path: Path) -> None:
+        def changed(caught_up: object) -> None:
+            if not self.primary and self.decider is not None:
+                self.decider.caught_up(bool(caught_up), self.router.now)
+                self.news()
+
+        self.line.request(self.end, lambda: self.line.other_peer(self).path_told(path), changed)
+
+    # What the other end answers
+
+    def queried(self) -> LinkState:
+        """Answer a query (S602a, S702a)."""
+        return self.informant.query() if self.informant else LinkState.UNKNOWN
+
+    def told(self, state: LinkState) -> None:
+        """The informant has told of its link (S602b, S702b, S802b, S902b)."""
+        if self.decider:
+            self.decider.told(state, self.router.now)
+            self.news()
+
+    def told_to_wait(self) -> None:
+        """Wait for the link to be re-established (S604b, S705b)."""
+        if self.informant:
+            self.informant.told_to_wait()
+
+    def asked_to_start(self, path: Path, stated: Position) -> Position:
+        """Answer the handshake: a secondary states what it holds, a primary sends."""
+        self.told_path = path
+        if self.primary:
+            self._begin(stated)
+        self.news()
+        return self.router.member.position
+
+    def path_told(self, path: Path) -> bool:
+        """Go by what the initiator says; return whether the cloud has everything."""
+        self.told_path = path
+        if not path.local:
+            self.router.member.stop_local(self.name)
+        self.news()
+        return self.router.member.cloud_has_all
+
+    # Second user-info
+
+    def _begin(self, position: Position) -> None:
+        self.router.member.start_local(self.name, position, self.router.world.local_options)
+
+    @property
+    def _source(self) -> Source | None:
+        """What sends to the peer: the primary's stream, or what a secondary offers it."""
+        member = self.router.member
+        if member.offering is not None and member.offering.via == self.name:
+            return member.offering.source
+        return member.locals.get(self.name)
+
+    def _pump(self, now: float) -> None:
+        member, source = self.router.member, self._source
+        if source is None:
+            return
+        if member.overdue(self.name, now):
+            member.stop_local(self.name)
+            self.line.close("user-info was not acknowledged in time")
+            return
+        while (batch := member.next_local(self.name, now)) is not None:
+            self.line.send(self.end, partial(self._deliver, batch, source))
+
+    def _deliver(self, batch: Batch, source: Source) -> None:
+        """Runs at the other end: store, and send the receipt."""
+        there = self.line.other_peer(self)
+
+        def answer(receipt: Receipt) -> None:
+            there.line.send(there.end, lambda: self._receipt(receipt, source))
+
+        there.router.receive(batch, answer, there.name)
+
+    def _receipt(self, receipt: Receipt, source: Source) -> None:
+        if self._source is source:
+            self.router.member.local_receipt(self.name, receipt, self.router.now)
+        self.news()

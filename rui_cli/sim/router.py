@@ -1,0 +1,209 @@
+"""One life of a router's process: the shell of its member and of its failover, as ``router`` has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rui.backup.identity import IdentityResult, Role
+from rui.backup.links import Link, LinkOptions
+from rui.backup.member import Member
+from rui.backup.member_outputs import CLOUD, Answer, Append, MemberOptions, Notify
+from rui.backup.messages import Batch, Receipt
+from rui.backup.source import SourceOptions
+from rui_cli.sim.clock import Alarm, Host
+from rui_cli.sim.disk import Disk
+from rui_cli.sim.download import Downloader
+from rui_cli.sim.line import OTHER
+from rui_cli.sim.options import Odds
+from rui_cli.sim.peer import Peer
+
+if TYPE_CHECKING:
+    from rui_cli.sim.world import World
+
+GROUP = "g1"
+RETRY = 0.5
+"""Seconds until what the disk or a replica could not store is tried again."""
+
+
+class Router:
+    """A router's part in the group, for as long as its process lives."""
+
+    def __init__(self, world: World, host: Host, disk: Disk, role: Role) -> None:
+        self.world = world
+        self.host = host
+        self.disk = disk
+        self.name = host.name
+        odds = world.odds
+        recovered = disk.recover()
+        self.member = Member(
+            GROUP,
+            self.name,
+            role,
+            address="192.0.2.1",
+            table=recovered.table,
+            position=recovered.position,
+            facts=recovered.facts,
+            options=MemberOptions(tombstones=odds.tombstones, retry_pause=RETRY),
+            cloud=upload_options(odds),
+        )
+        self.member.quarantined.update(recovered.quarantined)
+        self.link = Link(odds.link, host.clock.now)
+        self.peers: dict[str, Peer] = {}
+        self.downloader = Downloader(self)
+        self._member_alarm = Alarm(host, self._member_timer)
+        self._alarm = Alarm(host, self.run)
+        self._look_at = 0.0
+        self._turning = False
+        self._again = False
+
+    @property
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self.host.clock.now
+
+    @property
+    def line_options(self) -> LinkOptions:
+        """How links are judged."""
+        return self.world.odds.link
+
+    def start(self) -> None:
+        """Begin in the configured role."""
+        self.peers = {peer.name: peer for peer in self.world.peers_of(self)}
+        self.member.start()
+        self.run()
+
+    # The cloud's session
+
+    def subscribed(self) -> None:
+        """The cloud listens (S401)."""
+        self.member.cloud_up()
+        self.link.heard(self.now)
+        self._look_at = 0.0
+        self.run()
+
+    def unsubscribed(self, reason: str) -> None:
+        """The cloud's session is gone."""
+        self.member.cloud_down(reason)
+        self.link.cut(self.now)
+        self._look_at = 0.0
+        self.run()
+
+    def probed(self, rtt: float | None, lost: int) -> None:
+        """The cloud's probe has come."""
+        self.link.heard(self.now, rtt, lost)
+        self._look_at = 0.0
+        self.run()
+
+    def identity_result(self, result: IdentityResult) -> None:
+        """The cloud has answered who this is (S403)."""
+        self.member.identity_result(result)
+        self.run()
+
+    def acknowledge(self, receipt: Receipt) -> None:
+        """The cloud has stored an upload (S503)."""
+        self.member.acknowledge(receipt, self.now)
+        self.run()
+
+    def instructed(self) -> None:
+        """The cloud has news: fetch it."""
+        self.downloader.instruct()
+
+    def receive(self, batch: Batch, answer: Callable[[Receipt], None], via: str = CLOUD) -> None:
+        """Take a batch of the cloud, or of the peer ``via``."""
+        self.member.receive(batch, self.world.refused(self.name, batch), answer, via=via)
+        self.run()
+
+    # The loop
+
+    def run(self) -> None:
+        """Do all that is to be done now."""
+        self._again = True
+        if self._turning:
+            return
+        self._turning = True
+        try:
+            while self._again:
+                self._again = False
+                self._turn()
+        finally:
+            self._turning = False
+        self.world.checks.router(self)
+
+    def _turn(self) -> None:
+        self._run_member()
+        now, peers = self.now, self.peers.values()
+        if now >= self._look_at:
+            self._look()
+        for peer in peers:
+            peer.perform(now)
+        self._use_paths()
+        self._alarm.move(min([self._look_at, *[peer.look_at for peer in peers]]))
+
+    def _look(self) -> None:
+        """Look at the evidence of the link to the cloud: it is time, or there is news."""
+        self.link.handle_timer(self.now)
+        for change in self.link.changes():
+            for peer in self.peers.values():
+                peer.own_link(change.state)
+        self._look_at = self.link.next_deadline()
+
+    def _run_member(self) -> None:
+        member, line = self.member, self.world.cloud_lines[self.name]
+        while True:
+            for output in member.outputs():
+                match output:
+                    case Append(frames):
+                        self.disk.write(frames, self._stored, self._failed)
+                    case Answer(tag, receipt) if callable(tag):
+                        tag(receipt)
+                    case Notify(notification):
+                        line.send(OTHER, lambda said=notification: self.world.cloud.identify(self.name, said))  # type: ignore[misc]
+            batch = member.next_upload(self.now)
+            if batch is None:
+                break
+            line.send(OTHER, lambda sent=batch: self.world.cloud.upload(self.name, sent))  # type: ignore[misc]
+        if member.overdue(CLOUD, self.now):
+            line.close("the cloud has not acknowledged an upload in time")
+        self._member_alarm.move(member.next_deadline())
+
+    def _member_timer(self) -> None:
+        self.member.handle_timer(self.now)
+        self.run()
+
+    def _stored(self) -> None:
+        self.member.stored()
+        self.run()
+
+    def _failed(self, reason: str) -> None:
+        self.member.failed(reason, self.now)
+        self.run()
+
+    def _use_paths(self) -> None:
+        """A primary uploads if a path says so; a secondary obtains unless it is backed up locally [0158]."""
+        member, peers = self.member, self.peers.values()
+        if member.role is Role.PRIMARY:
+            uploads = not peers or any(peer.path.uploads for peer in peers)
+            if member.uploads is not uploads:
+                member.uploads = uploads
+                self._again = True
+            return
+        obtains = not any(peer.local for peer in peers)
+        if member.obtains is not obtains:
+            member.obtain(obtains)
+            self._again = True
+
+
+def upload_options(odds: Odds) -> SourceOptions:
+    """Return how a primary sends to the cloud."""
+    return SourceOptions(
+        odds.interval,
+        odds.batch_records,
+        receipt_timeout=3 * odds.link.timeout + odds.interval,
+        retry_pause=RETRY,
+    )
+
+
+def local_options(odds: Odds) -> SourceOptions:
+    """Return how a primary sends to a secondary."""
+    return SourceOptions(0.0, odds.batch_records, receipt_timeout=3 * odds.link.timeout, retry_pause=RETRY)

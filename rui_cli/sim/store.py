@@ -1,0 +1,126 @@
+"""The cloud's store in memory: judged, committed and read as ``manager.store`` is."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from manager.store import NeedsSnapshot
+from manager.store.interface import Head
+from rui.backup.identity import StorageEntry
+from rui.backup.lineage import Lineage
+from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
+from rui.backup.replica import judge
+from rui.backup.table import Page, Slice
+from rui.backup.version import ZERO, Epoch, Version
+from rui_cli.sim.table import WatchedTable
+
+T = TypeVar("T")
+
+
+class CloudStore:
+    """What the cloud has on disk of the group. Every method is one transaction."""
+
+    def __init__(self, tombstones: int) -> None:
+        self.table = WatchedTable()
+        self.position = Position()
+        self.entries: dict[str, StorageEntry] = {}
+        self.quarantined: dict[bytes, Quarantined] = {}
+        self._tombstones = tombstones
+
+    def copy(self) -> CloudStore:
+        """Return a backup of it."""
+        ledger, self.table.ledger = self.table.ledger, None
+        made = deepcopy(self)
+        self.table.ledger = ledger
+        return made
+
+    def claim(self, group: str, epoch: Epoch) -> Receipt:
+        """Make ``epoch`` the writer unless a newer one is known."""
+        if epoch < self.position.writer:
+            return Receipt(group, Result.REFUSED, self.position, f"superseded by {self.position.writer}")
+        self.position = replace(self.position, writer=epoch)
+        return Receipt(group, Result.STORED, self.position)
+
+    def keep(self, entry: StorageEntry) -> Receipt:
+        """Keep a storage entry (S403)."""
+        self.entries[entry.device] = entry
+        return Receipt(entry.group, Result.STORED, self.position)
+
+    def join(self, group: str, writer: Epoch, lineage: Lineage) -> Receipt:
+        """Count what is held as the history of a writer, unless a newer one is known."""
+        if writer == self.position.writer:
+            self.position = replace(self.position, lineage=lineage)
+        return Receipt(group, Result.STORED, self.position)
+
+    def apply(self, batch: Batch, quarantined: tuple[Quarantined, ...]) -> Receipt:
+        """Judge and store a batch."""
+        judgement = judge(self.position, batch)
+        if judgement.apply:
+            self.position = judgement.position
+        if judgement.apply and judgement.result is Result.STORED:
+            bad = {entry.key: entry for entry in quarantined}
+            for change in batch.changes:
+                if self.table.apply(change):
+                    self.quarantined.pop(change.key, None)
+                    if change.key in bad:
+                        self.quarantined[change.key] = bad[change.key]
+            if judgement.clear:
+                self.table.clear(judgement.clear, {change.key for change in batch.changes})
+                for key in [key for key in self.quarantined if key not in self.table]:
+                    del self.quarantined[key]
+            self.table.trim_tombstones(self._tombstones, self.position.cursor)
+        return Receipt(
+            batch.group, judgement.result, judgement.position, judgement.reason, quarantined=quarantined
+        )
+
+    def read(self, after: Version, limit: int, known_floor: Version) -> Slice | NeedsSnapshot:
+        """Return changes behind a version; with the last slice go newer ones that came early."""
+        table, cursor = self.table, self.position.cursor
+        if self.position.snapshot:
+            return Slice((), after, False)
+        if after < table.floor and table.floor > known_floor:
+            return NeedsSnapshot(table.floor)
+        part = table.since(after, limit, cursor)
+        if part.more:
+            return part
+        behind = table.since(cursor, 1 << 30, table.head).changes if table.head > cursor else ()
+        early = tuple(change for change in behind if change not in part.changes)
+        return Slice(part.changes + early, max(after, cursor), False)
+
+    def buckets(self, first: int, limit: int) -> Page | None:
+        """Return whole buckets."""
+        return None if self.position.snapshot else self.table.page(first, limit, self.table.head)
+
+    # What manager.fetch asks of a store; nothing here ever waits, and there is one group
+
+    async def head(self, group: str) -> Head:  # noqa: ARG002
+        """Return where the store stands."""
+        return Head(self.position, self.table.floor)
+
+    async def since(
+        self,
+        group: str,  # noqa: ARG002
+        after: Version,
+        limit: int,
+        *,
+        known_floor: Version = ZERO,
+    ) -> Slice | NeedsSnapshot:
+        """See :meth:`read`."""
+        return self.read(after, limit, known_floor)
+
+    async def page(self, group: str, first: int, limit: int) -> Page | None:  # noqa: ARG002
+        """See :meth:`buckets`."""
+        return self.buckets(first, limit)
+
+
+def answered(work: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine that never waits comes to."""
+    try:
+        work.send(None)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+    raise RuntimeError("a coroutine of the simulated world has waited for something")

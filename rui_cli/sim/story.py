@@ -1,0 +1,198 @@
+"""One seed's story: users come and go while things fail, then all heals, and every copy must be equal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rui.backup.decision import Path
+from rui.backup.member_outputs import JournalFullError
+from rui.backup.messages import Position
+from rui_cli.sim.coverage import Coverage
+from rui_cli.sim.faults import Faults
+from rui_cli.sim.options import CLOUD, Odds
+from rui_cli.sim.peer import Peer
+from rui_cli.sim.violation import Violation
+from rui_cli.sim.world import NEW_LEAF, World
+
+EVENTS = 1000
+WITHIN = 10.0
+"""Seconds, besides what the backlog takes, in which all copies are equal after the last fault."""
+LOGOFFS = 0.3
+ODD_RECORDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a seed; ``violation`` is None where everything held."""
+
+    seed: int
+    events: int
+    faults: int
+    violation: dict[str, Any] | None = None
+
+
+class Story:
+    """Tells a world's story."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.faults = Faults(world)
+        self._number = 0
+        self._healed_at = 0.0
+
+    def tell(self, events: int = EVENTS) -> None:
+        """Let so many events happen, then heal, and demand that all copies become equal."""
+        world = self.world
+        self._burst()
+        self.faults.begin()
+        while world.clock.steps < events:
+            world.clock.step()
+        self.faults.heal()
+        self.converge()
+
+    def converge(self) -> None:
+        """Nothing fails any more: demand equal copies in time, and the cloud path again."""
+        world, clock = self.world, self.world.clock
+        began, limit = clock.now, clock.now + self._allowance()
+        while not self.equal():
+            if clock.now > limit:
+                raise Violation(2, f"after {clock.now - began:.1f} s: {self.describe()}")
+            clock.step()
+        self._compare()
+        options, link = world.odds.failover, world.odds.link
+        limit = clock.now + options.max_wait + 2 * options.hold + 4 * link.timeout + 30.0
+        while not self.settled():
+            if clock.now > limit:
+                raise Violation(2, f"not back on the cloud path: {self.describe()}")
+            clock.step()
+
+    def _allowance(self) -> float:
+        """Seconds for what each copy lacks now, for the timers that must pass first, and :data:`WITHIN`."""
+        world, odds = self.world, self.world.odds
+        behind = max(
+            world.checks.behind(position)
+            for position in (
+                world.store.position,
+                *(router.member.position for router in world.routers.values()),
+                *((Position(),) if len(world.routers) < odds.routers else ()),
+            )
+        )
+        backlog = (behind / odds.batch_records + 3) * (4 * odds.disk + 8 * odds.delay)
+        timers = 6 * odds.link.timeout + 2 * odds.failover.hold + odds.failover.max_wait + 4 * odds.interval
+        return WITHIN + backlog + timers
+
+    def _burst(self) -> None:
+        """Some users come and go at the primary; then the next burst."""
+        world, chance = self.world, self.world.chance
+        if world.quiet:
+            return
+        world.clock.after(chance.expovariate(1 / world.odds.bursts), self._burst)
+        router = world.primary
+        if router is None or not router.host.awake:
+            return
+        for _ in range(chance.choice([1, 1, 1, 8])):
+            key = b"02:00:00:00:%02x:%02x/0/0" % divmod(chance.randrange(world.odds.users), 256)
+            self._number += 1
+            if chance.random() < LOGOFFS:
+                router.member.delete(key)
+                continue
+            odd = NEW_LEAF if chance.random() < ODD_RECORDS else b""
+            try:
+                router.member.put(key, b"<user>%d%s</user>" % (self._number, odd))
+            except JournalFullError:
+                break
+        router.member.flush()
+        router.run()
+
+    # The end
+
+    def equal(self) -> bool:
+        """Whether every copy has come as far as the primary's journal."""
+        world = self.world
+        if len(world.routers) < world.odds.routers or not world.hosts[CLOUD].up:
+            return False
+        primary = world.primary
+        if primary is None or primary.member.waiting_for_disk or primary.member.position.writer.counter == 0:
+            return False
+        durable = primary.member.durable
+        positions = [router.member.position for router in world.routers.values() if router is not primary]
+        return all(
+            position.cursor == durable and position.snapshot is None
+            for position in [*positions, world.store.position]
+        )
+
+    def _compare(self) -> None:
+        """Every copy holds exactly what was written last of each user, and marks what its model refuses."""
+        world = self.world
+        live = world.checks.truth.live()
+        tables = {name: router.member.table for name, router in world.routers.items()}
+        tables[CLOUD] = world.store.table
+        for name, table in tables.items():
+            held = {change.key: change.version for change in table.live()}
+            if held != live:
+                wrong = {key.decode() for key, _ in held.items() ^ live.items()}
+                raise Violation(2, f"{name} differs from what was written: {sorted(wrong)[:5]}")
+        if len({tuple(table.buckets) for table in tables.values()}) != 1:
+            raise Violation(2, "the records are equal, the digests are not")
+        marks = {name: set(router.member.quarantined) for name, router in world.routers.items()}
+        marks[CLOUD] = set(world.store.quarantined)
+        for name, marked in marks.items():
+            odd = {
+                change.key
+                for change in tables[name].live()
+                if name in world.odds.old_models and NEW_LEAF in (change.record or b"")
+            }
+            if marked != odd:
+                raise Violation(
+                    2, f"{name} sets aside {sorted(marked)[:5]}, its model refuses {sorted(odd)[:5]}"
+                )
+
+    def settled(self) -> bool:
+        """Whether all use the cloud path again."""
+        world = self.world
+        primary = world.primary
+        if not self.equal() or primary is None or primary.member.locals or not primary.member.uploads:
+            return False
+        for name, router in world.routers.items():
+            if not router.member.obtains:
+                return False
+            if router is not primary and not (
+                _rests(router.peers[primary.name]) and _rests(primary.peers[name])
+            ):
+                return False
+        return True
+
+    def describe(self) -> str:
+        """Say where each node stands, for whoever looks into a seed."""
+        world = self.world
+        words = [f"cloud {world.store.position.live}"]
+        for name, router in world.routers.items():
+            paths = [f"{peer.name}: {peer.path.value}" for peer in router.peers.values()]
+            words.append(f"{name} {router.member.position.live} ({', '.join(paths)})")
+        return "; ".join(words)
+
+
+def _rests(peer: Peer) -> bool:
+    return peer.path is Path.CLOUD and not peer.local
+
+
+def live_through(
+    seed: int, odds: Odds | None = None, coverage: Coverage | None = None, events: int = EVENTS
+) -> Outcome:
+    """Tell one seed's story and say what came of it. Whatever a core raises is a violation too."""
+    world: World | None = None
+    story: Story | None = None
+    found: dict[str, Any] | None = None
+    try:
+        world = World(seed, odds, coverage)
+        story = Story(world)
+        story.tell(events)
+    except Violation as error:
+        found = {"invariant": error.invariant, "what": error.what}
+    except Exception as error:  # noqa: BLE001 - a core that raises breaks its word
+        found = {"invariant": 0, "what": f"{type(error).__name__}: {error}"}
+    steps = world.clock.steps if world is not None else 0
+    if found is not None:
+        found = {"seed": seed, "event": steps, "at": round(world.clock.now if world else 0.0, 3), **found}
+    return Outcome(seed, steps, story.faults.count if story is not None else 0, found)

@@ -1,0 +1,77 @@
+"""The product's table, and a record of what became of each key in it."""
+
+from __future__ import annotations
+
+from rui.backup.messages import Change
+from rui.backup.table import Table
+from rui.backup.version import ZERO, Version
+from rui_cli.sim.truth import Truth
+from rui_cli.sim.violation import Violation
+
+
+class Ledger:
+    """What one node has ever held of each key, checked change by change.
+
+    While ``writing``, as the primary, what comes is new and not durable yet.
+    """
+
+    def __init__(self, node: str, truth: Truth) -> None:
+        self.node = node
+        self.truth = truth
+        self.writing = False
+        self.newest: dict[bytes, Version] = {}
+
+    def taken(self, change: Change) -> None:
+        """The table has taken a change."""
+        key, version, record = change
+        last = self.newest.get(key)
+        if last is not None and version <= last:
+            invariant = 5 if record is not None and self.truth.gone(key) else 6
+            raise Violation(
+                invariant, f"{self.node} takes {key.decode()} of {version} where it has held {last}"
+            )
+        self.newest[key] = version
+        if not self.writing:
+            written = self.truth.written.get(version)
+            if written != change:
+                raise Violation(4, f"{self.node} takes {version}, which no journal holds like this")
+
+    def dropped(self, change: Change) -> None:
+        """The table has let go of what it held of a key."""
+        if change.record is not None and not self.truth.ended(change):
+            raise Violation(1, f"{self.node} drops {change.key.decode()} of {change.version}: it is alive")
+
+    def holds(self, change: Change) -> bool:
+        """Whether a replica holds a change durably, or a newer one of its key."""
+        return not self.writing and self.newest.get(change.key, ZERO) >= change.version
+
+    def restart(self, table: Table) -> None:
+        """Go on with what a new process, or another copy of the store, holds."""
+        durable = {key: version for key, version in self.newest.items() if version in self.truth.written}
+        for key in table.held_keys():
+            held = table.get(key)
+            if held is not None:
+                durable[key] = max(held.version, durable.get(key, held.version))
+        self.newest = durable
+
+
+class WatchedTable(Table):
+    """A table that tells its ledger, once it has one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger: Ledger | None = None
+
+    def apply(self, change: Change) -> bool:
+        """Take a change as any table does, and tell the ledger if it was taken."""
+        taken = super().apply(change)
+        if taken and self.ledger is not None:
+            self.ledger.taken(change)
+        return taken
+
+    def _drop(self, key: bytes) -> None:
+        if self.ledger is not None:
+            held = self.get(key)
+            if held is not None:
+                self.ledger.dropped(held)
+        super()._drop(key)
