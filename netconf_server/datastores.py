@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from inspect import isawaitable
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import structlog
 from lxml import etree
@@ -23,6 +23,7 @@ from netconf_server.confirmed import Confirmation, ConfirmChange, ConfirmedCommi
 from netconf_server.edit import Operation, apply_edit
 from netconf_server.faults import to_rpc_error
 from netconf_server.locks import Locks
+from netconf_server.partial import PartialLock, PartialLocks
 from netconf_server.payload import payload_of
 from netconf_server.persist import before_file, empty_config, read_config, remove_file, write_config
 from rui.netconf.errors import RpcError, first_error
@@ -39,13 +40,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Change:
-    """A change of running: the trees before and after (neither may be modified), and the session, None for
-    the program.
+    """A change of a datastore, running unless named: the trees before and after (neither may be modified),
+    and the session, None for the program.
     """
 
     old: etree._Element
     new: etree._Element
     session: int | None
+    datastore: str = RUNNING
 
 
 Verify: TypeAlias = Callable[[Change], "Awaitable[None] | None"]
@@ -53,6 +55,18 @@ Verify: TypeAlias = Callable[[Change], "Awaitable[None] | None"]
 
 Apply: TypeAlias = Callable[[Change], "Awaitable[None] | None"]
 """Is told of a change after it was made and written; what it raises is logged."""
+
+
+class Guard(Protocol):
+    """Access control: looks at what sessions ask for before anything else does. Both raise RpcError."""
+
+    def check_edit(self, session: int | None, config: etree._Element, default: Operation) -> None:
+        """Look at an edit as it was asked for."""
+
+    def check_change(self, change: Change) -> None:
+        """Look at what would become of a datastore. What running is copied to needs no right (RFC 8341
+        3.2.6), so nobody asks for startup.
+        """
 
 
 class Datastores:
@@ -68,13 +82,16 @@ class Datastores:
     ) -> None:
         self.schema = schema
         self.locks = Locks()
+        self.partial_locks = PartialLocks(schema.tree.data)
         self._running = empty_config() if running is None else running
         self._candidate = self._running
         self._startup = self._running if schema.has_feature("ietf-netconf", STARTUP) else None
         self._candidate_writer: int | None = None
         self._file = file
+        self.guard: Guard | None = None
         self._verify: list[Verify] = []
         self._apply: list[Apply] = []
+        self._edited: list[Apply] = []
         # Changes wait for each other: the callbacks and the disk take time.
         self._turn = asyncio.Lock()
         kept = file if self._startup is None else None
@@ -134,6 +151,10 @@ class Datastores:
         if apply is not None:
             self._apply.append(apply)
 
+    def on_edit(self, edited: Apply) -> None:
+        """Have `edited` told of every change of the candidate after it was made."""
+        self._edited.append(edited)
+
     def on_confirm(self, listener: OnConfirm) -> None:
         """Have `listener` told of every step of a confirmed commit."""
         self._confirmed.on_change(listener)
@@ -158,10 +179,13 @@ class Datastores:
         """
         async with self._turn:
             self.locks.check_write(target, session)
+            if self.guard is not None:
+                self.guard.check_edit(session, config, default)
             tree = copy.deepcopy(self.tree(target))
             errors = apply_edit(
                 self.schema.tree.data, tree, config, default, continue_on_error=continue_on_error
             )
+            self._allow(target, tree, session)
             if target != CANDIDATE or validate or test_only:
                 self.validate(tree)
             else:
@@ -182,6 +206,8 @@ class Datastores:
             self.locks.check_write(target, session)
             fresh = empty_config()
             apply_edit(self.schema.tree.data, fresh, tree)
+            if not copied:
+                self._allow(target, fresh, session)
             if target != CANDIDATE:
                 self.validate(fresh)
             else:
@@ -192,6 +218,7 @@ class Datastores:
         """Empty the startup datastore (RFC 6241 7.4). Raises RpcError."""
         async with self._turn:
             self.locks.check_write(STARTUP, session)
+            self._allow(STARTUP, empty_config(), session)
             if self._file is not None:
                 await self._finish(self._written(asyncio.to_thread(remove_file, self._file)))
             self._startup = empty_config()
@@ -213,6 +240,7 @@ class Datastores:
             self.locks.check_write(CANDIDATE, session)
             self._confirmed.check(session, persist_id)
             if self.candidate_changed:
+                self._allow(RUNNING, self._candidate, session)
                 self.validate(self._candidate)
             await self._finish(self._commit(confirm, session))
 
@@ -243,20 +271,44 @@ class Datastores:
         if name == CANDIDATE and self.candidate_changed and self.locks.holder(name) is None:
             message = "the candidate holds changes that are not committed; commit or discard-changes first"
             raise RpcError.lock_denied(self._candidate_writer or 0, message)
-        if name == RUNNING and self._confirmed.waiting and self._confirmed.session != session:
-            message = "a commit waits for its confirmation (RFC 6241 7.5); lock when it is over"
-            raise RpcError.lock_denied(self._confirmed.session or 0, message)
+        if name == RUNNING:
+            self._check_no_commit_waits(session)
+            for lock in self.partial_locks.of_others(session):
+                message = f"session {lock.session} has locked parts of running; wait until it unlocks"
+                raise RpcError.lock_denied(lock.session, message)
         self.locks.acquire(name, session, datetime.now(UTC))
 
     def unlock(self, name: str, session: int) -> None:
         """Unlock a datastore (RFC 6241 7.6). Raises RpcError."""
         self.locks.release(name, session)
 
+    def partial_lock(
+        self, session: int, selects: Sequence[str], elements: Sequence[etree._Element]
+    ) -> PartialLock:
+        """Lock elements of running (RFC 5717), which `selects` have chosen. Raises RpcError."""
+        self._check_no_commit_waits(session)
+        held = self.locks.holder(RUNNING)
+        if held is not None and held.session != session:
+            raise RpcError.lock_denied(
+                held.session, f"running is locked by session {held.session} as a whole"
+            )
+        return self.partial_locks.acquire(session, selects, elements, datetime.now(UTC))
+
+    def partial_unlock(self, session: int, number: int) -> None:
+        """Give a partial lock back. Raises RpcError."""
+        self.partial_locks.release(number, session)
+
+    def _check_no_commit_waits(self, session: int) -> None:
+        if self._confirmed.waiting and self._confirmed.session != session:
+            message = "a commit waits for its confirmation (RFC 6241 7.5); lock when it is over"
+            raise RpcError.lock_denied(self._confirmed.session or 0, message)
+
     def session_ended(self, session: int) -> None:
         """Give back a session's locks; changes made under a lock on the candidate go with it (RFC 6241
         8.3.5.2), and so does a commit that waits for its confirmation (8.4.1).
         """
         self._confirmed.session_ended(session)
+        self.partial_locks.release_all(session)
         if CANDIDATE in self.locks.release_all(session):
             self._candidate = self._running
         if self._candidate_writer == session:
@@ -267,6 +319,11 @@ class Datastores:
         await self._confirmed.close()
 
     # --- inside
+
+    def _allow(self, target: str, tree: etree._Element, session: int | None) -> None:
+        """Raise RpcError where the session has no right to make this the content of a datastore."""
+        if self.guard is not None:
+            self.guard.check_change(Change(self.tree(target), tree, session, target))
 
     async def _commit(self, confirm: Confirmation | None, session: int | None) -> None:
         before = self._running
@@ -314,13 +371,16 @@ class Datastores:
 
     async def _put(self, target: str, tree: etree._Element, session: int | None) -> None:
         if target == CANDIDATE:
+            change = Change(self._candidate, tree, session, CANDIDATE)
             self._candidate, self._candidate_writer = tree, session
+            await self._tell(self._edited, change)
             return
         if target == STARTUP:
             await self._save(tree)
             self._startup = tree
             return
         change = Change(self._running, tree, session)
+        self.partial_locks.check_change(change.old, change.new, session)
         for verify in self._verify:
             await _settle(verify(change))
         if self._startup is None:
@@ -333,9 +393,12 @@ class Datastores:
         self._running = change.new
         if followed:
             self._candidate = change.new
-        for apply in self._apply:
+        await self._tell(self._apply, change)
+
+    async def _tell(self, listeners: list[Apply], change: Change) -> None:
+        for listener in listeners:
             try:
-                await _settle(apply(change))
+                await _settle(listener(change))
             except Exception:
                 log.exception("config-apply-failed", session=change.session)
 

@@ -20,9 +20,11 @@ from netconf_server.hostkey import load_or_create_host_key
 from netconf_server.limits import Limits
 from netconf_server.local import LocalSession
 from netconf_server.monitoring import StateTree, StreamsTree, Totals
+from netconf_server.nacm import STATE, AccessControl
 from netconf_server.nmda import EDIT_DATA, GET_DATA, NmdaOperations
 from netconf_server.notifications import Notifications
 from netconf_server.operations import DataOperations
+from netconf_server.partialops import PartialLockOperations
 from netconf_server.providers import ListProvider, Providers, TreeProvider
 from netconf_server.query import View
 from netconf_server.readout import Readout
@@ -81,6 +83,8 @@ class NetconfServer:
         self.notifications = Notifications(
             schema, datastores, self._sessions, self.capabilities, events, suspend_at=suspend_at
         )
+        self.access_control = AccessControl(datastores, accounts, self._user_of)
+        self.notifications.permit_by(self.access_control.hears)
         self._providers = Providers(schema)
         self._readout = Readout(schema, self._providers)
         self._urls = UrlFolder(url_folder, self.limits.max_message_size)
@@ -156,6 +160,10 @@ class NetconfServer:
     def sessions(self) -> Mapping[int, SessionInfo]:
         """The sessions that are open, by session-id."""
         return {number: session.info for number, session in self._sessions.items() if session.open}
+
+    def may_call(self, user: str, qname: str) -> bool:
+        """Say whether access control lets this user invoke the rpc `{namespace}name`."""
+        return self.access_control.may_call(user, qname)
 
     def end_session(self, number: int, reason: str) -> None:
         """End the session of this id, if it is open: the program has given its peer up."""
@@ -243,6 +251,10 @@ class NetconfServer:
         self.notifications.session_ended(session)
         self.datastores.session_ended(session.info.id)
 
+    def _user_of(self, session: int) -> str | None:
+        found = self._sessions.get(session)
+        return None if found is None else found.info.user
+
     def _drop_gone_users(self) -> None:
         for session in list(self._sessions.values()):
             if session.info.user not in self.accounts:
@@ -256,24 +268,32 @@ class NetconfServer:
         control = SessionOperations(self._sessions)
         for name, handler in {**data.handlers(), **control.handlers()}.items():
             self._handlers[names.base(name)] = handler
-        self._handlers.update(self.notifications.serve(self._readout, self._providers, lambda _user: ()))
+        self._handlers.update(
+            self.notifications.serve(
+                self._readout, self._providers, lambda user: (self.access_control.view(user),)
+            )
+        )
         self._handlers.update(nmda.handlers())
+        self._handlers.update(PartialLockOperations(self.datastores, self._seen_by).handlers())
         self._handlers[ACTION] = self._actions.answer
         self._handlers[monitoring.GET_SCHEMA] = monitoring.get_schema(self.schema)
         state = StateTree(self.schema, self.datastores, self.capabilities, self._sessions, self._totals)
         self._providers.add_top(monitoring.STATE, state)
+        if self.access_control.present:
+            self._providers.add_tree(STATE, self.access_control)
         self._providers.add_top(monitoring.STREAMS, StreamsTree(self.notifications.streams))
         self._providers.add_top(yanglibrary.LIBRARY, LibraryTree(self.schema))
         self._providers.add_top(yanglibrary.MODULES_STATE, ModulesStateTree(self.schema))
 
-    def _seen_by(self, _user: str) -> tuple[View, ...]:
-        return ()
+    def _seen_by(self, user: str) -> tuple[View, ...]:
+        return (self.access_control.view(user),)
 
     async def _answer(self, call: RpcCall) -> Reply:
         tag = str(call.operation.tag)
         handler = self._handlers.get(tag)
         if handler is None:
             raise self._unknown(tag)
+        self.access_control.check_call(call.session.user, tag)
         self._check_input(call, tag)
         return await handler(call)
 
