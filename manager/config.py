@@ -52,7 +52,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class DeviceConfig:
-    """One router: how to reach it (``call_home``: it dials in), and the waits in seconds between tries."""
+    """One router: how to reach it (``call_home``: it dials in), and the waits in seconds between tries.
+
+    ``groups`` are those that it may be a member of, None for any.
+    """
 
     device: str
     enabled: bool
@@ -61,6 +64,11 @@ class DeviceConfig:
     target: Target
     first_wait: float
     longest_wait: float
+    groups: frozenset[str] | None = None
+
+    def allows(self, group: str) -> bool:
+        """Say whether the router may speak for a group."""
+        return self.groups is None or group in self.groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +196,7 @@ class _Reader:
             target=target,
             first_wait=seconds(reconnect, "first-wait"),
             longest_wait=seconds(reconnect, "longest-wait"),
+            groups=frozenset(group.text or "" for group in children(entry, "group")) or None,
         )
 
     def _password(self, entry: etree._Element, where: str) -> str | None:

@@ -30,6 +30,16 @@ class MessageError(Exception):
     """A message that cannot be used as a whole; says where and why."""
 
 
+class NotAllowedError(MessageError):
+    """A device speaks for a group that it is not configured for."""
+
+    def __init__(self, device: str, group: str) -> None:
+        super().__init__(
+            f"{device} is not configured for group {group}: add it to device/group if it is right"
+        )
+        self.group = group
+
+
 class Receiver(Protocol):
     """The group that a message is about."""
 
@@ -41,28 +51,44 @@ class Receiver(Protocol):
 
 
 class Inbox:
-    """Reads notifications of stream ``rui-backup``; ``receiver`` finds the group by its name."""
+    """Reads notifications of stream ``rui-backup``; ``receiver`` finds the group by its name, ``allows`` says
+    whether a device may speak for a group.
+    """
 
-    def __init__(self, schema: Schema, receiver: Callable[[str], Receiver]) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        receiver: Callable[[str], Receiver],
+        allows: Callable[[str, str], bool] = lambda _device, _group: True,
+    ) -> None:
         self._schema = schema
         self._checker = schema.records(RECORDS)
         self._receiver = receiver
+        self._allows = allows
 
     def take(self, device: str, notification: NotificationReceived) -> None:
-        """Read a notification and hand it on; others are passed over. Raises MessageError."""
+        """Read a notification and hand it on; others are passed over.
+
+        Raises MessageError, NotAllowedError where it is about a group of others.
+        """
         content = notification.content
         try:
             if content.tag == wire.UPLOAD:
                 batch = wire.decode_batch(content, notification.raw, notification.bulk)
-                self._receiver(batch.group).upload(device, batch, self.quarantine(batch))
+                self._group(device, batch.group).upload(device, batch, self.quarantine(batch))
             elif content.tag in _IDENTITIES:
                 self._schema.check_notification(content)
                 identity = wire.decode_identity(content)
-                self._receiver(identity.group).identify(device, identity)
+                self._group(device, identity.group).identify(device, identity)
             else:
                 log.debug("notification-passed-over", device=device, name=str(content.tag))
         except (wire.WireError, DataError) as error:
             raise MessageError(str(error)) from error
+
+    def _group(self, device: str, group: str) -> Receiver:
+        if not self._allows(device, group):
+            raise NotAllowedError(device, group)
+        return self._receiver(group)
 
     def quarantine(self, batch: Batch) -> tuple[Quarantined, ...]:
         """Return the records of a batch that the model refuses.

@@ -62,12 +62,21 @@ class Northbound:
     async def digest(self, call: RpcCall) -> Reply:
         """Answer ``digest-user-info``."""
         request = requests.decode_digest_request(call.operation)
+        self._own_group(call.session.user, request.group)
         try:
             found = await self._service.store.digest(request.group)
         except StoreError as error:
             raise RpcError.operation_failed(str(error)) from error
         self._state.learn(request.group, found.digest)
         return requests.encode_digest(found.digest, found.buckets if request.buckets else None)
+
+    def _own_group(self, user: str, group: str) -> None:
+        """Refuse a router that asks about a group of others. Raises RpcError."""
+        known = self._service.groups.get(group)
+        if user in self._service.config.devices and (known is None or user not in known.cloud.entries):
+            raise RpcError.access_denied(
+                f"{user} is not recorded as a member of group {group}: it sends its identity first (S402)"
+            )
 
 
 class Users:

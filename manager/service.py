@@ -13,7 +13,7 @@ from manager.alarms import Alarms
 from manager.config import DeviceConfig, ManagerConfig
 from manager.devices import DeviceLink
 from manager.group import Group
-from manager.inbox import Inbox, MessageError
+from manager.inbox import Inbox, MessageError, NotAllowedError
 from manager.store import Store
 from netconf_client import ClientSession, SessionClosed
 from rui.backup.cloud import Cloud
@@ -34,6 +34,7 @@ EventSink = Callable[[str, str, str, str, int], None]
 
 _WARNINGS = frozenset(
     {
+        "group-not-allowed",
         "upload-discarded",
         "upload-refused",
         "record-quarantined",
@@ -69,7 +70,7 @@ class Service:
         self._tell = tell
         self._alarms = alarms
         self._waiting: dict[str, list[int]] = {}
-        self._inbox = Inbox(schema, self.group)
+        self._inbox = Inbox(schema, self.group, self._allows)
 
     async def start(self) -> None:
         """Take up what the store holds, then go and find the devices."""
@@ -158,12 +159,21 @@ class Service:
         return self.config.probe_interval
 
     def notified(self, device: str, notification: NotificationReceived) -> None:
-        """Take a notification; one that cannot be used ends the session: its sender waits for an answer."""
+        """Take a notification; one that cannot be used ends the session: its sender waits for an answer.
+
+        What a device says of a group that it is not configured for is passed over.
+        """
         try:
             self._inbox.take(device, notification)
+        except NotAllowedError as error:
+            self._event("group-not-allowed", device, error.group, str(error))
         except MessageError as error:
             self._event("message-refused", device, "", str(error))
             self.give_up(device, f"it sent what cannot be used: {error}")
+
+    def _allows(self, device: str, group: str) -> bool:
+        known = self.config.devices.get(device)
+        return known is not None and known.allows(group)
 
     def busy(self, device: str) -> bool:
         """Say whether enough of the device's uploads wait for the store."""

@@ -81,6 +81,9 @@ class Operations:
 
     def _subscribed(self, subscription: Subscription) -> None:
         session = Subscriber(self._server, subscription)
+        if not self.is_cloud(subscription.session.user):
+            log.warning("subscriber-not-the-cloud", user=subscription.session.user, stream=STREAM)
+            return
         log.info("cloud-subscribed", session=session.id, user=subscription.session.user)
         for group in self._groups.values():
             group.subscribed(session)
@@ -138,9 +141,20 @@ class Operations:
         return encode_digest(member.digest(), member.table.buckets if request.buckets else None)
 
     def _local(self, group: str, user: str) -> bool:
-        """Whether this comes from the other router of the group instead of the cloud."""
+    def is_cloud(self, user: str) -> bool:
+        """Whether this account is the cloud's: one that may answer identities (S403) and is no router's."""
+        return user not in self._switch.channels and self._server.may_call(user, wire.IDENTITY_RESULT)
+
+        """Whether this comes from the other router of the group instead of the cloud.
+
+        Raises RpcError where it comes from a router of other groups.
+        """
         failover = self._switch.groups.get(group)
-        return failover is not None and failover.delivers(user)
+        if failover is not None and failover.delivers(user):
+            return True
+        if user in self._switch.channels:
+            raise RpcError.access_denied(f"{user} has no part in group {group} of {self._device}")
+        return False
 
     def _group(self, name: str) -> Group:
         group = self._groups.get(name)

@@ -197,7 +197,8 @@ class Router:
 
         switch = Switch(config, self.groups, inspector, asyncio.get_running_loop().time, link_changed)
         self._switch = switch
-        Operations(server, self.groups, inspector, self._downloader, switch).register()
+        operations = Operations(server, self.groups, inspector, self._downloader, switch)
+        operations.register()
         RbsOperations(server, switch).register()
         server.register_tree(
             "/rui-identity:identity", IdentityTree(self.groups, config.device, config.address)
@@ -216,7 +217,7 @@ class Router:
 
         def subscribed(subscription: Subscription) -> None:
             session = subscription.session
-            if session.user in switch.channels:
+            if not operations.is_cloud(session.user):
                 return
             switch.cloud_heard()
             previous = self.link.state

@@ -210,7 +210,14 @@ class Site:
     def _manager(self) -> etree._Element:
         cloud: dict[str, Content] = {
             "netconf-server": self._server(MANAGER, self.routers),
-            "device": [{"device-id": router, **self._client(MANAGER, router)} for router in self.routers],
+            "device": [
+                {
+                    "device-id": router,
+                    "group": [group.id for group in self.groups if router in group.members],
+                    **self._client(MANAGER, router),
+                }
+                for router in self.routers
+            ],
             "group": [{"group-id": group.id, **group.cloud_leaves} for group in self.groups],
         }
         config = configuration(CLOUD_NAMESPACE, "cloud", cloud)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 from lxml import etree
 
-from manager.inbox import Inbox, MessageError
+from manager.inbox import Inbox, MessageError, NotAllowedError
 from rui.backup import wire
 from rui.backup.identity import IdentityNotification, Role
 from rui.backup.messages import Batch, Change, Position, Quarantined, Stream
@@ -128,3 +128,12 @@ def test_other_notifications_are_passed_over() -> None:
     taken = Taken()
     inbox(taken).take("bras-a", arrived(b'<link-down xmlns="urn:example:other"/>'))
     assert taken == Taken()
+
+
+def test_a_device_speaks_for_its_own_groups_only() -> None:
+    taken = Taken()
+    box = Inbox(schema(), lambda _: taken, lambda device, group: (device, group) == ("bras-a", "g1"))
+    box.take("bras-a", upload(put(1)))
+    with pytest.raises(NotAllowedError, match="bras-b is not configured for group g1"):
+        box.take("bras-b", upload(put(1)))
+    assert [device for device, _, _ in taken.uploads] == ["bras-a"]
