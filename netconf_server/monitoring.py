@@ -11,7 +11,7 @@ from typing import Final
 from lxml import etree
 
 from netconf_server.call import Handler, Reply, RpcCall
-from netconf_server.datastores import Datastores
+from netconf_server.datastores import RUNNING, Datastores
 from netconf_server.local import LocalSession
 from netconf_server.session import Counters, Session
 from netconf_server.streams import Stream
@@ -74,10 +74,24 @@ class StateTree:
             datastore = _add(parent, "datastore")
             _add(datastore, "name", name)
             lock = self._datastores.locks.holder(name)
-            if lock is not None:
+            if lock is None and name == RUNNING and self._datastores.partial_locks.held:
+                self._add_partial(_add(datastore, "locks"))
+            elif lock is not None:
                 held = _add(_add(datastore, "locks"), "global-lock")
                 _add(held, "locked-by-session", str(lock.session))
                 _add(held, "locked-time", rfc3339(lock.since))
+
+    def _add_partial(self, parent: etree._Element) -> None:
+        for lock in self._datastores.partial_locks.held:
+            entry = _add(parent, "partial-lock")
+            _add(entry, "lock-id", str(lock.id))
+            _add(entry, "locked-by-session", str(lock.session))
+            _add(entry, "locked-time", rfc3339(lock.since))
+            for select in lock.selects:
+                _add(entry, "select", select)
+            for node in lock.nodes:
+                tag = f"{{{names.MONITORING}}}locked-node"
+                etree.SubElement(entry, tag, nsmap=node.place.namespaces).text = node.place.text
 
     def _add_schemas(self, parent: etree._Element) -> None:
         for module in self._schema.modules:

@@ -89,6 +89,7 @@ class NetconfServer:
         self._readout = Readout(schema, self._providers)
         self._urls = UrlFolder(url_folder, self.limits.max_message_size)
         self._actions = Actions(datastores, self._readout, self._seen_by)
+        self._actions.guard = self.access_control.check_action
         self._handlers: dict[str, Handler] = {}
         self._bulk: set[str] = set()
         self._closing = False
