@@ -37,12 +37,13 @@ class Fetcher:
         position = replace(request.position, writer=writer)
         known = self._known_floor(request, head.floor)
         source = Source(request.group, SourceOptions(batch_records=request.max_records))
-        source.connect(position, writer, newest, ZERO if known else head.floor)
+        lineage = head.position.lineage
+        source.connect(position, writer, newest, ZERO if known else head.floor, lineage)
         source.known_floor = max(source.known_floor, known)
         batch, floor = await self._next(source, newest, head.floor)
         if batch is None and floor > head.floor:
             # Deletes were forgotten since: whole buckets.
-            source.connect(position, writer, newest, floor)
+            source.connect(position, writer, newest, floor, lineage)
             batch, floor = await self._next(source, newest, floor)
         if batch is None:
             live = request.position.live

@@ -28,14 +28,16 @@ from rui.backup.cloud_outputs import (
     GiveUp,
     Identify,
     Instruct,
+    Join,
     Keep,
     Output,
     Read,
+    Relay,
     Report,
 )
 from rui.backup.delivery import Forgotten
 from rui.backup.identity import IdentityNotification
-from rui.backup.messages import Batch, Position, Quarantined
+from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
 from rui.backup.source import WantPage
 from rui.backup.table import Page, Slice
 from rui.backup.trace import Milestone, Trace
@@ -162,6 +164,10 @@ class Group:
                 self._spawn(self._deliver(output))
             case Read():
                 self._read(output)
+            case Relay():
+                self._spawn(self._relay(output))
+            case Join():
+                self._spawn(self._join(output))
             case Delivered():
                 self._note_progress(output.device, output.cursor)
                 if self._trace is not None:
@@ -205,6 +211,14 @@ class Group:
         else:
             self.cloud.kept(output.entry)
         self._drain()
+
+    async def _join(self, output: Join) -> None:
+        try:
+            await self._store.join(self.name, output.writer, output.lineage)
+        except StoreError as error:
+            # The primary's next batch shows the difference again, and the offer is repeated.
+            log.warning("store-failed", group=self.name, reason=str(error))
+        await self.refresh()
 
     def _read(self, output: Read) -> None:
         want = output.want
@@ -271,6 +285,17 @@ class Group:
             self.cloud.undelivered(output.device, output.ticket, str(error), self._now())
         else:
             self.cloud.delivered(output.device, output.ticket, receipt, self._now())
+        self._drain()
+
+    async def _relay(self, output: Relay) -> None:
+        offer = output.batch.offer
+        try:
+            reply = await self._links.rpc(output.primary, wire.encode_batch(output.batch, wire.DELIVER))
+            receipt = wire.decode_receipt(reply)
+        except (RpcError, NetconfClientError, wire.WireError) as error:
+            position = Position(offer.shared) if offer is not None else Position()
+            receipt = Receipt(self.name, Result.FAILED, position, f"{output.primary}: {error}")
+        self.cloud.relayed(output.device, output.ticket, receipt)
         self._drain()
 
     async def _instruct(self, output: Instruct) -> None:

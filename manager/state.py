@@ -14,8 +14,8 @@ from manager.group import Group
 from manager.service import Service
 from manager.store import StoreError
 from rui.backup.delivery import Delivery
+from rui.backup.digest import Digest
 from rui.backup.identity import StorageEntry
-from rui.backup.member import Digest
 from rui.backup.source import SourceState
 from rui.backup.version import Version
 from rui.backup.wire import IDENTITY

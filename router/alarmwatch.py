@@ -18,7 +18,7 @@ from router.rbs import Switch
 from router.rbs.failover import GroupFailover
 from rui.backup.alarms import AlarmType
 from rui.backup.links import LinkState
-from rui.backup.member import CLOUD
+from rui.backup.member_outputs import CLOUD
 from rui.backup.source import Source
 
 log = structlog.get_logger(__name__)

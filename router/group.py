@@ -17,7 +17,8 @@ from router.parking import Parking
 from router.uplink import CloudSession, Uplink
 from rui.backup.alarms import AlarmType
 from rui.backup.identity import IdentityResult
-from rui.backup.member import CLOUD, Answer, Append, JournalFullError, Member, Notify
+from rui.backup.member import Member
+from rui.backup.member_outputs import CLOUD, Answer, Append, JournalFullError, Notify
 from rui.backup.messages import Batch, Quarantined, Receipt
 from rui.backup.source import SourceOptions, SourceState
 from rui.backup.trace import Milestone, Trace
@@ -206,9 +207,9 @@ class Group:
     # --- the replica side
 
     async def receive(
-        self, batch: Batch, quarantined: tuple[Quarantined, ...], *, local: bool = False
+        self, batch: Batch, quarantined: tuple[Quarantined, ...], *, via: str = CLOUD
     ) -> Receipt:
-        """Take a batch of the cloud (S504) or, ``local``, of the primary; return the receipt once durable."""
+        """Take a batch of the cloud (S504) or of the peer ``via``; return the receipt once durable."""
         if quarantined:
             first = quarantined[0]
             log.warning(
@@ -220,7 +221,7 @@ class Group:
                 reason=first.reason,
             )
         answer: asyncio.Future[Receipt] = self._loop.create_future()
-        self.member.receive(batch, quarantined, answer, local=local)
+        self.member.receive(batch, quarantined, answer, via=via)
         self._perform()
         return await answer
 
@@ -323,7 +324,7 @@ class Group:
             session.notify(encode_batch(batch))
             # One a turn: whoever else waits for the loop has its turn in between
             self._schedule()
-        elif self.member.source.overdue(now):
+        elif self.member.overdue(CLOUD, now):
             session.close(f"the cloud has not acknowledged an upload of group {self.config.id} in time")
 
     def _written(self, failure: str | None) -> None:

@@ -13,7 +13,7 @@ from router.rbs.failover import GroupFailover
 from router.rbs.peer import Peer
 from router.tree import Builder, moment
 from rui.backup.links import Link
-from rui.backup.member import CLOUD
+from rui.backup.member_outputs import CLOUD
 from rui.backup.source import Source, SourceState
 from rui.backup.version import ZERO
 

@@ -14,6 +14,7 @@ from router.group import Group
 from router.incoming import Inspector
 from router.rbs import Switch
 from rui.backup import wire
+from rui.backup.member_outputs import CLOUD
 from rui.backup.requests import decode_digest_request, decode_download, encode_digest
 from rui.netconf.errors import RpcError
 
@@ -80,10 +81,10 @@ class Operations:
         stream.on_ended(self._unsubscribed)
 
     def _subscribed(self, subscription: Subscription) -> None:
-        session = Subscriber(self._server, subscription)
         if not self.is_cloud(subscription.session.user):
             log.warning("subscriber-not-the-cloud", user=subscription.session.user, stream=STREAM)
             return
+        session = Subscriber(self._server, subscription)
         log.info("cloud-subscribed", session=session.id, user=subscription.session.user)
         for group in self._groups.values():
             group.subscribed(session)
@@ -116,10 +117,10 @@ class Operations:
     async def _deliver(self, call: RpcCall) -> Sequence[etree._Element]:
         batch = _read(lambda: wire.decode_batch(call.operation, call.raw, call.bulk))
         group = self._group(batch.group)
-        local = self._local(batch.group, call.session.user)
-        if not local:
+        via = call.session.user if self._local(batch.group, call.session.user) else CLOUD
+        if via == CLOUD:
             self._switch.cloud_alive()
-        receipt = await group.receive(batch, self._inspector.refused(batch), local=local)
+        receipt = await group.receive(batch, self._inspector.refused(batch), via=via)
         return wire.receipt_children(receipt)
 
     async def _download(self, call: RpcCall) -> None:
@@ -140,11 +141,11 @@ class Operations:
         member = self._group(request.group).member
         return encode_digest(member.digest(), member.table.buckets if request.buckets else None)
 
-    def _local(self, group: str, user: str) -> bool:
     def is_cloud(self, user: str) -> bool:
         """Whether this account is the cloud's: one that may answer identities (S403) and is no router's."""
         return user not in self._switch.channels and self._server.may_call(user, wire.IDENTITY_RESULT)
 
+    def _local(self, group: str, user: str) -> bool:
         """Whether this comes from the other router of the group instead of the cloud.
 
         Raises RpcError where it comes from a router of other groups.

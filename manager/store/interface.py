@@ -12,8 +12,9 @@ from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from rui.backup.digest import Digest
 from rui.backup.identity import StorageEntry
-from rui.backup.member import Digest
+from rui.backup.lineage import Lineage
 from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt
 from rui.backup.table import Page, Slice
 from rui.backup.version import ZERO, Epoch, Version
@@ -76,6 +77,12 @@ class Store(Protocol):
 
         The quarantined records are kept like any other and marked. Never raises for a disk that is full or
         failing: the receipt says FAILED and why, nothing of the batch is held, and the store goes on.
+        """
+
+    async def join(self, group: str, writer: Epoch, lineage: Lineage) -> bool:
+        """Count what is held as the history of ``writer``, once that has taken over all that it lacked.
+
+        False where another writer is known by now.
         """
 
     async def since(

@@ -48,10 +48,10 @@ class LocalStream:
     def pump(self, peer: Peer, now: float) -> None:
         """Send what may go out; give the session up where a receipt is overdue."""
         member = self._group.member
-        source = member.locals.get(peer.name)
+        source = self._source(peer)
         if source is None:
             return
-        if source.overdue(now):
+        if member.overdue(peer.name, now):
             self.end(peer)
             peer.give_up(f"{peer.name} has not acknowledged user-info of group {member.group} in time")
             return
@@ -87,10 +87,17 @@ class LocalStream:
 
     def _current(self, peer: Peer, source: Source) -> bool:
         """Whether the stream that a batch belonged to still runs; a later one knows nothing of it."""
-        return self._group.member.locals.get(peer.name) is source
+        return self._source(peer) is source
+
+    def _source(self, peer: Peer) -> Source | None:
+        """What sends to the peer: the primary's stream, or what a secondary offers it."""
+        member = self._group.member
+        if member.offering is not None and member.offering.via == peer.name:
+            return member.offering.source
+        return member.locals.get(peer.name)
 
     async def _store(self, peer: Peer, batch: Batch) -> None:
-        receipt = await self._group.receive(batch, self._inspect(batch), local=True)
+        receipt = await self._group.receive(batch, self._inspect(batch), via=peer.name)
         try:
             await peer.channel.rpc(wire.encode_receipt(receipt))
         except (RpcError, NetconfClientError, ConnectionError) as error:

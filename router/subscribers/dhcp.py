@@ -16,7 +16,7 @@ from router.dhcp.transport import UdpPorts, choose_transport
 from router.dhcp.values import SubscriberOffline, SubscriberOnline, SubscriberRenewed
 from router.group import Group
 from router.subscribers.leases import Leases
-from rui.backup.member import JournalFullError
+from rui.backup.member_outputs import JournalFullError
 
 log = structlog.get_logger(__name__)
 

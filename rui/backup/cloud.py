@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from rui.backup.cloud_outputs import Acknowledge, Apply, Output, Report
+from rui.backup.cloud_outputs import Acknowledge, Apply, Join, Output, Relay, Report
 from rui.backup.delivery import (
     Delivery,
     DeliveryMode,
@@ -24,7 +24,9 @@ from rui.backup.delivery import (
     new_delivery,
 )
 from rui.backup.identity import IdentityNotification, Role, StorageEntry, may_upload
-from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
+from rui.backup.lineage import Lineage, shared
+from rui.backup.member_outputs import CLOUD
+from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result
 from rui.backup.registrar import Registrar
 from rui.backup.source import SourceOptions
 from rui.backup.table import Page, Slice
@@ -60,6 +62,7 @@ class _Upload:
 
     ticket: int
     records: int
+    lineage: Lineage
     receipt: Receipt | None = None
 
 
@@ -82,6 +85,9 @@ class Cloud:
         self.options = options or CloudOptions()
         self.counters = Counters()
         self.deliveries: dict[str, Delivery] = {}
+        self.offer: DirectDelivery | None = None
+        """What goes to the primary because only the cloud holds it."""
+        self._joins: Join | None = None
         self._outputs: deque[Output] = deque()
         self._ticket = 0
         # What could not be done last time: the store's work (""), or the delivery to a device.
@@ -104,7 +110,8 @@ class Cloud:
     @property
     def outlook(self) -> Outlook:
         """What deliveries go by. While a snapshot comes in, what lies behind the cursor is not whole yet."""
-        return Outlook(self.position.cursor, self.floor, self.position.writer)
+        position = self.position
+        return Outlook(position.cursor, self.floor, position.writer, position.lineage)
 
     # Sessions and identities
 
@@ -116,6 +123,8 @@ class Cloud:
         delivery = self.deliveries.get(device)
         if delivery is not None:
             delivery.disconnect(reason)
+        if self.offer is not None and self.offer.device == device:
+            self.offer = None
 
     def identify(self, device: str, notification: IdentityNotification, wall: float) -> None:
         """Take an identity notification (S402) that came over the session with ``device``."""
@@ -126,6 +135,7 @@ class Cloud:
         if receipt.result is Result.FAILED:
             self._failing.add("")
         if receipt.result is Result.STORED:
+            self.offer = None
             for delivery in self.deliveries.values():
                 delivery.writer_changed(self.outlook)
         self._registrar.claimed(receipt, self.position, now)
@@ -146,7 +156,10 @@ class Cloud:
         """Take a batch of the session's device (S502); exactly one Acknowledge answers it, in order."""
         self._ticket += 1
         waiting = self._uploads.setdefault(device, deque())
-        waiting.append(_Upload(self._ticket, len(batch.changes)))
+        waiting.append(_Upload(self._ticket, len(batch.changes), batch.lineage))
+        if batch.offer is not None:
+            self._relay(device, batch, batch.offer)
+            return
         reason = may_upload(self.entries.get(device))
         if not reason and batch.writer.device != device:
             reason = f"it is written under {batch.writer}, no epoch of {device}"
@@ -169,18 +182,28 @@ class Cloud:
                 self._outputs.append(Report("upload-refused", device, receipt.reason))
             case Result.GAP:
                 self.counters.gaps += 1
+            case Result.DIVERGED:
+                self._diverged(device, ticket)
             case _:
                 self.counters.failed += 1
                 self._failing.add("")
                 self._outputs.append(Report("store-failed", device, receipt.reason))
         self._answer(device, ticket, receipt)
 
+    def relayed(self, device: str, ticket: int, receipt: Receipt) -> None:
+        """Take the primary's receipt for a Relay."""
+        self._answer(device, ticket, receipt)
+
     def moved(self, position: Position, floor: Version) -> None:
         """Take where the store stands now; deliveries follow at the next :meth:`outputs`."""
         if position != self.position or floor != self.floor:
+            same_history = position.lineage == self.position.lineage
             self.position, self.floor = position, floor
             for delivery in self.deliveries.values():
-                delivery.news()
+                if same_history:
+                    delivery.news()
+                else:
+                    delivery.writer_changed(self.outlook)
 
     # Deliveries
 
@@ -210,6 +233,9 @@ class Cloud:
         elif receipt.result is Result.STORED:
             self._recovered(device)
         delivery.delivered(ticket, receipt, self.outlook, now)
+        if delivery is self.offer and delivery.done and self._joins is not None:
+            self.offer = None
+            self._outputs.append(self._joins)
 
     def undelivered(self, device: str, ticket: int, reason: str, now: float) -> None:
         """A Deliver was answered by an error."""
@@ -237,7 +263,7 @@ class Cloud:
     def outputs(self, now: float) -> list[Output]:
         """Return what is to be done now, in order, and forget it."""
         outlook = self.outlook
-        for delivery in self.deliveries.values():
+        for delivery in self._all_deliveries():
             for output in delivery.step(outlook, now):
                 if isinstance(output, Refused):
                     self._outputs.append(Report("delivery-refused", output.device, output.reason))
@@ -250,12 +276,12 @@ class Cloud:
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
         self._registrar.handle_timer(self.position, now)
-        for delivery in self.deliveries.values():
+        for delivery in self._all_deliveries():
             delivery.handle_timer(self.outlook, now)
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`handle_timer` is due next, None for never."""
-        times = [delivery.next_deadline() for delivery in self.deliveries.values()]
+        times = [delivery.next_deadline() for delivery in self._all_deliveries()]
         times.append(self._registrar.next_deadline())
         return min((time for time in times if time is not None), default=None)
 
@@ -269,6 +295,34 @@ class Cloud:
             delivery = new_delivery(self.options.mode, self.group, entry.device, self.options.source)
             self.deliveries[entry.device] = delivery
         delivery.connect(position, self.outlook)
+
+    def _all_deliveries(self) -> list[Delivery]:
+        return [*self.deliveries.values(), *([self.offer] if self.offer is not None else [])]
+
+    def _diverged(self, device: str, ticket: int) -> None:
+        """Offer the primary what its history lacks of what is held here, unless that is under way."""
+        lineage = next(
+            (upload.lineage for upload in self._uploads.get(device, ()) if upload.ticket == ticket), ()
+        )
+        position = self.position
+        common = shared(lineage, position.lineage, position.cursor)
+        if self.offer is not None or common == position.cursor or position.writer.device != device:
+            return
+        self._joins = Join(position.writer, lineage)
+        offer = Offer(CLOUD, common, position.cursor)
+        self.offer = DirectDelivery(self.group, device, self.options.source, offer=offer)
+        self.offer.connect(Position(common), self.outlook)
+        reason = f"the cloud holds {common or 'the beginning'} to {position.cursor}, which {device} lacks"
+        self._outputs.append(Report("offer-begun", device, reason))
+
+    def _relay(self, device: str, batch: Batch, offer: Offer) -> None:
+        primary = self._registrar.primary
+        if primary is not None and primary.device != device and primary.epoch == batch.writer:
+            self._outputs.append(Relay(device, self._ticket, primary.device, batch))
+            return
+        reason = f"the primary under {batch.writer} is not in touch with the cloud"
+        receipt = Receipt(self.group, Result.FAILED, Position(offer.shared), reason)
+        self._answer(device, self._ticket, receipt)
 
     def _discard(self, device: str, records: int, reason: str) -> None:
         self.counters.discarded += 1
@@ -301,6 +355,8 @@ class Cloud:
             self._outputs.append(Report(event, what, ""))
 
     def _direct(self, device: str) -> DirectDelivery | None:
+        if self.offer is not None and self.offer.device == device:
+            return self.offer
         delivery = self.deliveries.get(device)
         return delivery if isinstance(delivery, DirectDelivery) else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rui.backup.identity import IdentityResult, StorageEntry
+from rui.backup.lineage import Lineage
 from rui.backup.messages import Batch, Quarantined, Receipt
 from rui.backup.source import WantPage, WantStream
 from rui.backup.version import Epoch, Version
@@ -83,6 +84,24 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class Relay:
+    """Please pass what the secondary ``device`` offers on to the primary; then ``Cloud.relayed``."""
+
+    device: str
+    ticket: int
+    primary: str
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Please count what is held as the history of ``writer``; then ``Cloud.moved``."""
+
+    writer: Epoch
+    lineage: Lineage
+
+
+@dataclass(frozen=True, slots=True)
 class Instruct:
     """Please send ``download-user-info``: there is news up to ``last``."""
 
@@ -107,5 +126,17 @@ class GiveUp:
 
 
 Output = (
-    Claim | Keep | Apply | Identify | Acknowledge | Report | Read | Deliver | Instruct | Delivered | GiveUp
+    Claim
+    | Keep
+    | Apply
+    | Identify
+    | Acknowledge
+    | Report
+    | Read
+    | Deliver
+    | Relay
+    | Join
+    | Instruct
+    | Delivered
+    | GiveUp
 )

@@ -7,11 +7,12 @@ of the store takes time, so it is an output too; its answer comes back with the 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from rui.backup.cloud_outputs import Deliver, Delivered, GiveUp, Instruct, Read
-from rui.backup.messages import Position, Receipt, Result
+from rui.backup.lineage import Lineage
+from rui.backup.messages import Offer, Position, Receipt, Result
 from rui.backup.source import Source, SourceOptions, SourceState
 from rui.backup.table import Page, Slice
 from rui.backup.version import Epoch, Version
@@ -42,6 +43,7 @@ class Outlook:
     head: Version
     floor: Version
     writer: Epoch
+    lineage: Lineage = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,18 @@ class Forgotten:
 
 
 class DirectDelivery:
-    """Deliver batches and take receipts; a :class:`Source` whose table is read with tickets."""
+    """Deliver batches and take receipts; a :class:`Source` whose table is read with tickets.
+
+    With an ``offer`` the device is the primary, and gets what its history lacks of the cloud's.
+    """
 
     mode = DeliveryMode.DIRECT
 
-    def __init__(self, group: str, device: str, options: SourceOptions) -> None:
+    def __init__(
+        self, group: str, device: str, options: SourceOptions, *, offer: Offer | None = None
+    ) -> None:
         self.device = device
+        self.offer = offer
         self.source = Source(group, options)
         self.batches = 0
         self.records = 0
@@ -95,7 +103,7 @@ class DirectDelivery:
         self._retry_at = None
 
     def writer_changed(self, outlook: Outlook) -> None:
-        """Go on under the claim of a new primary."""
+        """Go on under the claim of a new primary, or with a history that it has changed."""
         if self.source.state is not SourceState.DISCONNECTED:
             self._begin(self.source.position, outlook, outlook.floor)
 
@@ -117,6 +125,12 @@ class DirectDelivery:
         self._outputs.clear()
         return drained
 
+    @property
+    def done(self) -> bool:
+        """Whether an offer has been taken over whole."""
+        position = self.source.position
+        return self.offer is not None and not position.snapshot and position.cursor >= self.offer.until
+
     def read(self, ticket: int, found: Slice | Page | Forgotten | None, outlook: Outlook, now: float) -> None:
         """Take what was read; an answer to a question that nobody has any more is dropped."""
         if ticket != self._reading:
@@ -132,7 +146,7 @@ class DirectDelivery:
             return
         self.batches += 1
         self.records += len(batch.changes)
-        self._outputs.append(Deliver(self.device, self._session, batch))
+        self._outputs.append(Deliver(self.device, self._session, replace(batch, offer=self.offer)))
 
     def read_failed(self, ticket: int, now: float) -> None:
         """The store could not read; try again after a pause."""
@@ -180,7 +194,10 @@ class DirectDelivery:
     def _begin(self, position: Position, outlook: Outlook, floor: Version) -> None:
         self._forget_pending()
         self._retry_at = None
-        self.source.connect(position, outlook.writer, outlook.head, floor)
+        lineage = () if self.offer else outlook.lineage
+        # Receipts that are under way belong to the ticket before, and never come here
+        self.source.disconnect("begins again")
+        self.source.connect(position, outlook.writer, outlook.head, floor, lineage)
 
     def _forget_pending(self) -> None:
         self._session += 1

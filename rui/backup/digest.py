@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -15,6 +16,16 @@ from rui.backup.messages import BUCKETS
 from rui.backup.version import Epoch, Version
 
 MODULUS = 1 << 64
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What a replica holds at its cursor."""
+
+    cursor: Version
+    count: int
+    quarantined: int
+    digest: str
 
 
 def record_digest(key: bytes, version: Version, record: bytes) -> int:

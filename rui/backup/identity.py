@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rui.backup.messages import Position
-from rui.backup.version import Epoch
+from rui.backup.version import ZERO, Epoch
 
 
 class Role(Enum):
@@ -55,7 +55,7 @@ class IdentityResult:
     """The cloud's answer to an identity notification.
 
     ``position`` is what the cloud holds of the group, ``highest`` the newest epoch that it knows: a refused
-    primary claims a higher one.
+    primary claims a higher one, unless ``primary`` names another device that is alive as the group's primary.
     """
 
     group: str
@@ -65,6 +65,7 @@ class IdentityResult:
     highest: Epoch
     store_id: str
     position: Position
+    primary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +78,17 @@ class Admission:
 
 
 def admit(
-    entries: Mapping[str, StorageEntry], position: Position, notification: IdentityNotification
+    entries: Mapping[str, StorageEntry],
+    position: Position,
+    notification: IdentityNotification,
+    primary: StorageEntry | None = None,
 ) -> Admission:
     """Decide on an identity notification, given the group's entries by device and the cloud's position.
 
     A primary is accepted under an epoch that is its own and not older than the newest known, so two writers
-    never share one. A secondary is always accepted: it claims nothing.
+    never share one. While ``primary`` is in touch with the cloud only a device that has followed it may take
+    its place: one that comes back after a fault knows nothing of what happened since [0248]. A secondary is
+    always accepted: it claims nothing.
     """
     if notification.role is Role.SECONDARY:
         return Admission(True, "secondary")
@@ -91,6 +97,10 @@ def admit(
     if notification.epoch < position.writer:
         reason = f"epoch {notification.epoch} is superseded by {position.writer}: claim a higher one"
         return Admission(False, reason)
+    if primary is not None and _rivals(primary, notification):
+        followed = any(fork.epoch == primary.epoch for fork in notification.position.lineage)
+        if primary.epoch == position.writer and position.live != ZERO and not followed:
+            return Admission(False, f"{primary.device} is primary under {primary.epoch}: follow it first")
     other = next((entry for entry in entries.values() if _rivals(entry, notification)), None)
     reason = f"supersedes {other.device} of {other.epoch}" if other else "primary"
     return Admission(True, reason, claims=notification.epoch > position.writer)

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rui.backup import lineage
 from rui.backup.messages import Change, Position, SnapshotPage, SnapshotProgress
 from rui.backup.version import Epoch, Version
 
@@ -104,6 +105,8 @@ def _head(frame: Frame, epochs: list[Epoch]) -> dict[str, object]:
     if position.snapshot:
         progress = position.snapshot
         head["s"] = [str(progress.version), progress.next_bucket, str(progress.upper)]
+    if position.lineage:
+        head["l"] = [str(fork) for fork in position.lineage]
     if frame.cleared:
         head["p"] = [str(frame.cleared.version), frame.cleared.first, frame.cleared.last]
     if frame.floor is not None:
@@ -139,7 +142,9 @@ def _payload(payload: bytes) -> Frame:
         snapshot = SnapshotProgress(Version.parse(version), int(next_bucket), Version.parse(upper))
     page = head.get("p")
     return Frame(
-        Position(Version.parse(head["c"]), snapshot, Epoch.parse(head["w"])),
+        Position(
+            Version.parse(head["c"]), snapshot, Epoch.parse(head["w"]), lineage.parse(head.get("l", ()))
+        ),
         changes,
         SnapshotPage(Version.parse(page[0]), int(page[1]), int(page[2])) if page else None,
         Version.parse(head["f"]) if "f" in head else None,

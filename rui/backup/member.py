@@ -12,73 +12,31 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from rui.backup.digest import combine
+from rui.backup.adoption import Adoption
+from rui.backup.digest import Digest, combine
 from rui.backup.identity import IdentityNotification, IdentityResult, Role
 from rui.backup.journal import Frame
-from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt, Result
+from rui.backup.lineage import Lineage, extend
+from rui.backup.member_outputs import (
+    CLOUD,
+    Adopted,
+    Answer,
+    Append,
+    JournalFullError,
+    MemberOptions,
+    Notify,
+    NotPrimaryError,
+    Output,
+    Superseded,
+)
+from rui.backup.messages import Batch, Change, Offer, Position, Quarantined, Receipt, Result
+from rui.backup.offering import Offering, refusal
 from rui.backup.replica import Judgement, judge
 from rui.backup.source import Source, SourceOptions, SourceState, WantPage
 from rui.backup.table import Table
 from rui.backup.version import NO_EPOCH, Epoch, Version
 
 STORE_ID = "store-id"
-CLOUD = "cloud"
-"""The name of the source towards the cloud device."""
-
-
-class NotPrimaryError(Exception):
-    """A subscriber change was handed to a router that does not serve the group; try the primary."""
-
-
-class JournalFullError(Exception):
-    """Too much waits for the disk: the login is turned away until the journal catches up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Append:
-    """Please write these frames durably, in order, and say ``stored`` or ``failed``."""
-
-    frames: tuple[Frame, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Please send this receipt to whoever sent the batch that was handed in with ``tag``."""
-
-    tag: object
-    receipt: Receipt
-
-
-@dataclass(frozen=True, slots=True)
-class Notify:
-    """Please tell the cloud who this device is (S402)."""
-
-    notification: IdentityNotification
-
-
-Output = Append | Answer | Notify
-
-
-@dataclass(frozen=True, slots=True)
-class MemberOptions:
-    """Bounds of a member. ``pending_bytes`` counts records that wait for the disk; pauses are in seconds."""
-
-    pending_bytes: int = 64 << 20
-    pending_batches: int = 64
-    tombstones: int = 100_000
-    retry_pause: float = 1.0
-    claims: int = 8
-    """How often a refused claim is raised in a row before only the timer tries again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Digest:
-    """What a replica holds at its cursor."""
-
-    cursor: Version
-    count: int
-    quarantined: int
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +44,7 @@ class _Incoming:
     batch: Batch
     quarantined: tuple[Quarantined, ...]
     tag: object
+    via: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +52,12 @@ class _Step:
     """What the writer does under one epoch; without changes it is the claim itself."""
 
     epoch: Epoch
+    lineage: Lineage
     changes: list[Change]
 
     def after(self, position: Position) -> Position:
-        if self.changes:
-            return Position(self.changes[-1].version, None, self.epoch)
-        return replace(position, writer=self.epoch)
+        cursor = self.changes[-1].version if self.changes else position.cursor
+        return Position(cursor, None, self.epoch, self.lineage)
 
 
 class Member:
@@ -129,6 +88,7 @@ class Member:
         self.durable = self.position.live
         self.quarantined: dict[bytes, Quarantined] = {}
         self.source = Source(group, cloud or SourceOptions())
+        self.offering: Offering | None = None
         self.locals: dict[str, Source] = {}
         self.uploads = True
         self.obtains = True
@@ -136,6 +96,12 @@ class Member:
         self.failure = ""
         self._outputs: deque[Output] = deque()
         self._seq = 0
+        self._lineage = self.position.lineage
+        # The newest version of this history: where the next epoch begins.
+        self._newest = self.position.cursor
+        self._promoting = False
+        self._adoption = Adoption()
+        self._adopted: deque[tuple[Version, Answer]] = deque()
         self._steps: deque[_Step] = deque()
         self._facts_changed = False
         self._pending_bytes = 0
@@ -150,39 +116,75 @@ class Member:
         if self.role is Role.PRIMARY:
             self._claim(self.position.writer)
 
+    def promote(self) -> None:
+        """Become primary under a new epoch; a batch that is being written is finished first [0139]."""
+        if self.role is Role.PRIMARY:
+            return
+        self.role = Role.PRIMARY
+        self.offering = None
+        self.uploads = self.obtains = True
+        self._promoting = bool(self._judged)
+        if not self._promoting:
+            self._take_office()
+
+    def demote(self, reason: str) -> None:
+        """Become secondary; what has been taken is still written, and offered to the next primary."""
+        if self.role is Role.SECONDARY:
+            return
+        self.role = Role.SECONDARY
+        self._promoting = False
+        self.source.disconnect(reason)
+        self.locals.clear()
+        while self._adopted:
+            answer = self._adopted.popleft()[1]
+            self._outputs.append(
+                replace(answer, receipt=replace(answer.receipt, result=Result.REFUSED, reason=reason))
+            )
+        self._write()
+        if self.cloud_connected:
+            self._notify()
+
     # The subscriber side
 
     @property
     def serving(self) -> bool:
         """Whether subscriber changes are taken here."""
-        return self.role is Role.PRIMARY
+        return self.role is Role.PRIMARY and not self._promoting
 
     def put(self, key: bytes, record: bytes) -> Version:
         """Take a new or changed record (S501); raises NotPrimaryError or JournalFullError."""
+        self._check_serving()
+        self._adoption.changed(key)
         return self._change(key, record)
 
     def delete(self, key: bytes) -> Version | None:
         """Take a logoff; None if nothing was held of the key. Raises NotPrimaryError or JournalFullError."""
         if key not in self.table:
             return None
+        self._check_serving()
+        self._adoption.changed(key)
         return self._change(key, None)
 
     # The replica side
 
     def receive(
-        self, batch: Batch, quarantined: tuple[Quarantined, ...], tag: object, *, local: bool = False
+        self, batch: Batch, quarantined: tuple[Quarantined, ...], tag: object, *, via: str = CLOUD
     ) -> None:
-        """Take a batch from the cloud (S504) or, ``local``, from the primary (S603a); an Answer follows.
+        """Take a batch from the cloud (S504) or from the peer ``via`` (S603a); an Answer follows.
 
-        While local backup is active nothing is obtained from the cloud [0158].
+        A secondary takes what the primary wrote, and nothing from the cloud while local backup is active
+        [0158]; a primary takes what replicas offer.
         """
-        if not local and not self.obtains:
+        if batch.offer is not None:
+            self._adopt(batch, batch.offer, quarantined, tag)
+            return
+        if via == CLOUD and not self.obtains:
             self._answer(tag, Result.DISCARDED, "local backup is active: the cloud is told when it ends")
             return
         if len(self._incoming) >= self.options.pending_batches:
             self._answer(tag, Result.FAILED, "too many batches wait for the disk")
             return
-        self._incoming.append(_Incoming(batch, quarantined, tag))
+        self._incoming.append(_Incoming(batch, quarantined, tag, via))
         self._write()
 
     # The cloud side
@@ -197,6 +199,7 @@ class Member:
         """The session with the cloud is gone."""
         self.cloud_connected = False
         self.source.disconnect(reason)
+        self.end_offer(CLOUD)
 
     def identity_result(self, result: IdentityResult) -> None:
         """Take the cloud's answer (S403): begin behind its cursor, or claim higher."""
@@ -207,6 +210,9 @@ class Member:
         if self.role is not Role.PRIMARY:
             return
         if not result.accepted:
+            if result.primary and result.primary != self.device:
+                self._outputs.append(Superseded(result.primary, result.highest))
+                return
             if result.highest >= self.epoch and self._claims < self.options.claims:
                 self._claims += 1
                 self._claim(result.highest)
@@ -214,20 +220,29 @@ class Member:
         position = replace(result.position, writer=result.highest)
         if position.live > self.durable and position.live.epoch >= self.epoch:
             # This journal was lost, or an old one was put back: the epoch was used before, and versions taken
-            # under it again would be ignored as known.
+            # under it again would be ignored as known. They are no part of the history that the cloud has of it.
+            self._newest = self._lineage[-1].after
+            self._lineage = self._lineage[:-1]
             self._claim(max(result.highest, position.live.epoch))
             return
-        self.source.connect(position, self.epoch, self.durable, self.table.floor)
+        self.source.connect(position, self.epoch, self.durable, self.table.floor, self._lineage)
 
     def acknowledge(self, receipt: Receipt, now: float) -> None:
-        """Take the cloud's receipt for an upload (S503)."""
+        """Take the cloud's receipt for an upload (S503), or for what a secondary offers."""
+        if self.role is Role.SECONDARY:
+            self.offer_receipt(CLOUD, receipt, now)
+            return
         self.source.receive(receipt, self.durable, self.table.floor, self.table.complete_from, now)
 
     def next_upload(self, now: float) -> Batch | None:
         """Return the next batch for the cloud, None if nothing may go out now (S502)."""
+        if self.role is Role.SECONDARY:
+            return self.next_offer(CLOUD, now)
         return self._next(self.source, now) if self.uploads else None
 
     def _next(self, source: Source, now: float) -> Batch | None:
+        if self.position.writer != self.epoch:
+            return None  # The claim is not durable yet
         want = source.want(self.durable, self.table.floor, now)
         if want is None:
             return None
@@ -240,22 +255,65 @@ class Member:
     def start_local(self, peer: str, position: Position, options: SourceOptions) -> None:
         """Begin to send to a secondary directly, behind its own cursor: second user-info (S603a)."""
         source = self.locals[peer] = Source(self.group, options)
-        source.connect(position, self.epoch, self.durable, self.table.floor)
+        if position.writer > self.epoch:
+            # The secondary has been primary meanwhile, or has followed another one.
+            self._claim(position.writer)
+        source.connect(position, self.epoch, self.durable, self.table.floor, self._lineage)
 
     def stop_local(self, peer: str) -> None:
         """Local backup to a secondary has ended, or its channel is gone."""
         self.locals.pop(peer, None)
+        self.end_offer(peer)
 
     def next_local(self, peer: str, now: float) -> Batch | None:
-        """Return the next batch for a secondary, None if nothing may go out now."""
+        """Return the next batch for a secondary, or of an offer to the primary; None if none may go now."""
+        if self.role is Role.SECONDARY:
+            return self.next_offer(peer, now)
         source = self.locals.get(peer)
         return None if source is None else self._next(source, now)
 
     def local_receipt(self, peer: str, receipt: Receipt, now: float) -> None:
-        """Take a secondary's receipt for a batch that went to it directly."""
+        """Take a secondary's receipt for a batch that went to it directly, or the primary's for an offer."""
+        if self.role is Role.SECONDARY:
+            self.offer_receipt(peer, receipt, now)
+            return
         source = self.locals.get(peer)
         if source is not None:
             source.receive(receipt, self.durable, self.table.floor, self.table.complete_from, now)
+
+    # What this replica alone holds, offered to the primary
+
+    def next_offer(self, via: str, now: float) -> Batch | None:
+        """Return the next batch of an offer that goes this way, None if nothing may go out now."""
+        offering = self.offering
+        return offering.next(self.table, now) if offering is not None and offering.via == via else None
+
+    def offer_receipt(self, via: str, receipt: Receipt, now: float) -> None:
+        """Take the primary's receipt; once it has taken over all, this history counts as the primary's."""
+        offering = self.offering
+        if offering is None or offering.via != via:
+            return
+        offering.receive(receipt, self.table, now)
+        if offering.refused:
+            self.offering = None
+        elif offering.done:
+            self.offering = None
+            writer = max(self.position.writer, offering.writer)
+            self.position = replace(self.position, writer=writer, lineage=offering.lineage)
+            self._facts_changed = True
+            self._write()
+
+    def end_offer(self, via: str) -> None:
+        """The way is gone; the next batch that shows another history begins the offer again."""
+        if self.offering is not None and self.offering.via == via:
+            self.offering = None
+
+    def overdue(self, via: str, now: float) -> bool:
+        """Say whether a receipt is missing for so long that the session must be given up."""
+        source = self.source if via == CLOUD else self.locals.get(via)
+        if self.offering is not None and self.offering.via == via:
+            source = self.offering.source
+        return source is not None and source.overdue(now)
 
     def obtain(self, yes: bool) -> None:
         """Whether this secondary obtains from the cloud; beginning again tells it the cursor (S402)."""
@@ -304,6 +362,10 @@ class Member:
             self.table.trim_tombstones(self.options.tombstones, self.durable)
             if claimed and self.cloud_connected:
                 self._notify()
+            while self._adopted and self._adopted[0][0] <= self.durable:
+                self._outputs.append(self._adopted.popleft()[1])
+        if self._promoting:
+            self._take_office()
         self._write()
 
     def failed(self, reason: str, now: float) -> None:
@@ -313,6 +375,8 @@ class Member:
             for incoming, _ in self._judged:
                 self._answer(incoming.tag, Result.FAILED, reason)
             self._writing, self._judged = (), []
+            if self._promoting:
+                self._take_office()
             self._write()
         else:
             self._retry_at = now + self.options.retry_pause
@@ -324,10 +388,14 @@ class Member:
             self._outputs.append(Append(self._writing))
         for source in (self.source, *self.locals.values()):
             source.handle_timer(self.durable, self.table.floor, now)
+        if self.offering is not None:
+            self.offering.handle_timer(self.table, now)
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`handle_timer` and :meth:`next_upload` are due next, None for never."""
-        sources = (self.source, *self.locals.values())
+        sources = [self.source, *self.locals.values()]
+        if self.offering is not None:
+            sources.append(self.offering.source)
         times = (self._retry_at, *(source.next_deadline() for source in sources))
         return min((time for time in times if time is not None), default=None)
 
@@ -341,21 +409,27 @@ class Member:
         queued = sum(len(step.changes) for step in self._steps)
         return queued + sum(len(frame.changes) for frame in self._writing)
 
-    def _change(self, key: bytes, record: bytes | None) -> Version:
+    def _check_serving(self) -> None:
         if not self.serving:
             raise NotPrimaryError(f"{self.device} is {self.role.value} of group {self.group}")
-        if self._pending_bytes > self.options.pending_bytes:
+        if self._full:
             raise JournalFullError(
                 f"{self._pending_bytes} octets of group {self.group} wait for the journal"
                 f"{' (' + self.failure + ')' if self.failure else ''}: free disk space, then log in again"
             )
+
+    @property
+    def _full(self) -> bool:
+        return self._pending_bytes > self.options.pending_bytes
+
+    def _change(self, key: bytes, record: bytes | None) -> Version:
         self._seq += 1
-        version = Version(self.epoch, self._seq)
+        self._newest = version = Version(self.epoch, self._seq)
         change = Change(key, version, record)
         self.table.apply(change)
         self.quarantined.pop(key, None)
         if not self._steps:
-            self._steps.append(_Step(self.epoch, []))
+            self._steps.append(_Step(self.epoch, self._lineage, []))
         self._steps[-1].changes.append(change)
         self._pending_bytes += len(record or b"")
         return version
@@ -364,8 +438,47 @@ class Member:
         """Take an epoch above all that are known; the cloud is told of it once it is durable."""
         counter = max(above.counter, self.epoch.counter, self.position.writer.counter) + 1
         self.epoch, self._seq = Epoch(counter, self.device), 0
-        self._steps.append(_Step(self.epoch, []))
+        self._lineage = extend(self._lineage, self.epoch, self._newest)
+        self._adoption = Adoption()
+        for source in self.locals.values():
+            source.connect(source.position, self.epoch, self.durable, self.table.floor, self._lineage)
+        self._steps.append(_Step(self.epoch, self._lineage, []))
         self._write()
+
+    def _take_office(self) -> None:
+        """Continue the history that this replica holds whole: a snapshot in progress does not count."""
+        self._promoting = False
+        self._lineage, self._newest = self.position.lineage, self.position.cursor
+        self._claim(self.position.writer)
+
+    def _adopt(self, batch: Batch, offer: Offer, quarantined: tuple[Quarantined, ...], tag: object) -> None:
+        """Take over what a replica alone holds; the receipt goes out once that is durable."""
+        if not self.serving or batch.writer != self.epoch:
+            reason = (
+                f"{self.device} is {self.role.value} under {self.epoch or 'no epoch'}, not {batch.writer}"
+            )
+            self._outputs.append(Answer(tag, refusal(batch, reason)))
+            return
+        judgement = self._adoption.judge(batch, offer)
+        if judgement.apply and self._full:
+            held = self._adoption.position(offer)
+            self._outputs.append(
+                Answer(tag, Receipt(self.group, Result.FAILED, held, "the journal is behind"))
+            )
+            return
+        receipt = Receipt(self.group, judgement.result, judgement.position, judgement.reason, quarantined)
+        if judgement.apply:
+            written = self._adoption.take_over(batch, offer, judgement, self.table, self._change)
+            for bad in quarantined:
+                if bad.key in written:
+                    self.quarantined[bad.key] = bad._replace(version=written[bad.key])
+            if written:
+                self._outputs.append(Adopted(offer.by, len(written)))
+        if self._seq and self._newest > self.durable:
+            self._adopted.append((self._newest, Answer(tag, receipt)))
+            self._write()
+        else:
+            self._outputs.append(Answer(tag, receipt))
 
     def _write(self) -> None:
         """Start one append with all that waits, unless one is under way."""
@@ -393,6 +506,9 @@ class Member:
             judged.append((incoming, judgement))
             if judgement.apply:
                 position = judgement.position
+                if judgement.result is not Result.STORED:
+                    frames.append(Frame(position))
+                    continue
                 quarantined = {bad.key.decode(): bad.reason for bad in incoming.quarantined}
                 frames.append(
                     Frame(position, incoming.batch.changes, judgement.clear, quarantined=quarantined)
@@ -406,16 +522,36 @@ class Member:
 
     def _judge(self, position: Position, batch: Batch) -> Judgement:
         if self.role is Role.PRIMARY:
+            if batch.writer > self.epoch and batch.writer.device != self.device:
+                self._outputs.append(Superseded(batch.writer.device, batch.writer))
             return Judgement(Result.REFUSED, position, reason=f"{self.device} is primary under {self.epoch}")
         return judge(position, batch)
 
     def _finish(self, incoming: _Incoming, judgement: Judgement) -> None:
-        if judgement.apply:
+        if judgement.result is Result.DIVERGED:
+            self._diverged(incoming, judgement)
+        elif judgement.apply:
             self._apply(incoming, judgement)
         receipt = Receipt(
             self.group, judgement.result, judgement.position, judgement.reason, incoming.quarantined
         )
         self._outputs.append(Answer(incoming.tag, receipt))
+
+    def _diverged(self, incoming: _Incoming, judgement: Judgement) -> None:
+        """Begin to offer what the sender's history lacks, unless that is under way."""
+        batch, common = incoming.batch, judgement.shared
+        self.position = judgement.position
+        under_way = self.offering is not None and self.offering.writer >= batch.writer
+        if common is not None and not under_way:
+            self.offering = Offering(
+                self.group,
+                Offer(self.device, common, self.position.live),
+                writer=batch.writer,
+                lineage=batch.lineage,
+                via=incoming.via,
+                floor=self.table.floor,
+                options=self.source.options,
+            )
 
     def _apply(self, incoming: _Incoming, judgement: Judgement) -> None:
         changes = incoming.batch.changes

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from rui.backup.lineage import Lineage
 from rui.backup.version import NO_EPOCH, ZERO, Epoch, Version
 
 BUCKETS = 4096
@@ -54,14 +55,31 @@ class SnapshotPage(NamedTuple):
     last: int
 
 
+class Offer(NamedTuple):
+    """A batch goes to the primary, from a replica whose history has left the primary's.
+
+    ``by`` is the device that offers, or the cloud; both histories are the same up to ``shared``, and the
+    offer is complete at ``until``.
+    """
+
+    by: str
+    shared: Version
+    until: Version
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Changes of one group, sent under the claim of ``writer``."""
+    """Changes of one group, sent under the claim of ``writer``; an ``offer`` is sent to that writer.
+
+    ``lineage`` is the sender's where the receiver may not know it.
+    """
 
     group: str
     writer: Epoch
     part: Stream | SnapshotPage
     changes: tuple[Change, ...]
+    lineage: Lineage = ()
+    offer: Offer | None = None
 
 
 class SnapshotProgress(NamedTuple):
@@ -77,11 +95,12 @@ class SnapshotProgress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What a replica durably holds of a group, and the newest writer that it has accepted."""
+    """What a replica durably holds of a group, of which history, and the newest writer that it knows."""
 
     cursor: Version = ZERO
     snapshot: SnapshotProgress | None = None
     writer: Epoch = NO_EPOCH
+    lineage: Lineage = ()
 
     @property
     def live(self) -> Version:
@@ -99,6 +118,8 @@ class Result(Enum):
     """The writer's epoch is superseded."""
     DISCARDED = "discarded"
     """The sender is a secondary [0144]."""
+    DIVERGED = "diverged"
+    """The replica holds what the sender's history lacks: it is offered to the primary first, try again."""
     FAILED = "failed"
     """The replica could not store it (a full disk); nothing of it is held, try again later."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from rui.backup.cloud_outputs import Claim, Identify, Keep, Output, Report
-from rui.backup.identity import IdentityNotification, IdentityResult, StorageEntry, admit
+from rui.backup.identity import IdentityNotification, IdentityResult, Role, StorageEntry, admit
 from rui.backup.messages import Position, Receipt, Result
 
 
@@ -51,6 +51,17 @@ class Registrar:
         self._queue: deque[_Waiting] = deque()
         self._current: _Waiting | None = None
         self._retry_at: float | None = None
+        self._in_touch: set[str] = set()
+
+    @property
+    def primary(self) -> StorageEntry | None:
+        """The newest writer's entry while its device is in touch with the cloud."""
+        found = max(
+            (entry for entry in self.entries.values() if entry.role is Role.PRIMARY),
+            key=lambda entry: entry.epoch,
+            default=None,
+        )
+        return found if found is not None and found.device in self._in_touch else None
 
     def identify(
         self, device: str, notification: IdentityNotification, position: Position, wall: float
@@ -64,11 +75,13 @@ class Registrar:
             self._emit(Report("identity-refused", device, reason))
             return
         self._forget(device)
+        self._in_touch.add(device)
         self._queue.append(_Waiting(notification, wall))
         self._next(position)
 
     def device_down(self, device: str) -> None:
         """The session is gone: what waits is forgotten; what the store is at is finished, not answered."""
+        self._in_touch.discard(device)
         self._forget(device)
         if self._current is not None and self._current.notification.device == device:
             self._current = replace(self._current, answer=False)
@@ -93,6 +106,11 @@ class Registrar:
             self._emit(Identify(entry.device, self._result(entry.device, True, entry.reason, position)))
             self._emit(Report("identity-accepted", entry.device, entry.reason))
             self._accepted(entry, current.notification.position)
+        if entry.role is Role.PRIMARY:
+            self._tell_superseded(entry, position)
+        elif self.primary is not None and entry.epoch > self.primary.epoch:
+            # It takes nothing written under an older epoch than it knows: the primary claims a newer one.
+            self._have_claimed_above(entry, self.primary.device, position)
         self._next(position)
 
     def failed(self, reason: str, now: float) -> None:
@@ -121,7 +139,7 @@ class Registrar:
             self._admit(self._current, position)
 
     def _admit(self, current: _Waiting, position: Position) -> None:
-        admission = admit(self.entries, position, current.notification)
+        admission = admit(self.entries, position, current.notification, self.primary)
         if not admission.accepted:
             self._refuse(current, admission.reason, position)
         elif admission.claims:
@@ -140,7 +158,7 @@ class Registrar:
         if held is not None and same:
             self.kept(held, position)
             return
-        reason = admit(self.entries, position, found).reason
+        reason = admit(self.entries, position, found, self.primary).reason
         self._emit(
             Keep(
                 StorageEntry(
@@ -156,7 +174,20 @@ class Registrar:
             self._emit(Identify(device, self._result(device, False, reason, position)))
         self._emit(Report("identity-refused", device, reason))
 
+    def _tell_superseded(self, entry: StorageEntry, position: Position) -> None:
+        """Tell whoever was primary before, if it is in touch, that it is so no longer [0248]."""
+        for other in self.entries.values():
+            if other.role is Role.PRIMARY and other.epoch < entry.epoch and other.device in self._in_touch:
+                reason = f"superseded by {entry.device} under {entry.epoch}"
+                self._emit(Identify(other.device, self._result(other.device, False, reason, position)))
+
+    def _have_claimed_above(self, entry: StorageEntry, primary: str, position: Position) -> None:
+        reason = f"{entry.device} knows epoch {entry.epoch}: claim a higher one"
+        result = self._result(primary, False, reason, position)
+        self._emit(Identify(primary, replace(result, highest=entry.epoch, primary="")))
+
     def _result(self, device: str, accepted: bool, reason: str, position: Position) -> IdentityResult:
+        primary = self.primary.device if not accepted and self.primary is not None else ""
         return IdentityResult(
-            self._group, device, accepted, reason, position.writer, self._store_id, position
+            self._group, device, accepted, reason, position.writer, self._store_id, position, primary
         )

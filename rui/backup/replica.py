@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from rui.backup.lineage import shared
 from rui.backup.messages import LAST_BUCKET, Batch, Position, Result, SnapshotPage, SnapshotProgress, Stream
 from rui.backup.version import Version
 
@@ -17,9 +18,9 @@ from rui.backup.version import Version
 class Judgement:
     """How to answer a batch.
 
-    ``apply`` says that its changes are to be stored together with ``position``; without it ``position`` is
-    the unchanged one. ``clear`` names the buckets of which every record that is absent from the page and not
-    newer than its version is to be deleted with it.
+    ``apply`` says that ``position`` is to be stored, together with the batch's changes where the result is
+    STORED; without it ``position`` is the unchanged one. ``clear`` names the buckets of which every record
+    that is absent from the page and not newer than its version is to be deleted with it.
     """
 
     result: Result
@@ -27,6 +28,8 @@ class Judgement:
     apply: bool = False
     clear: SnapshotPage | None = None
     reason: str = ""
+    shared: Version | None = None
+    """Of a diverged batch: up to where both histories are the same."""
 
 
 def judge(position: Position, batch: Batch) -> Judgement:
@@ -35,12 +38,20 @@ def judge(position: Position, batch: Batch) -> Judgement:
     An older writer is refused (invariant 3); a stream that starts above the cursor is a gap; a batch wholly
     at or below the cursor is acknowledged again without being stored; a snapshot older than the
     cursor is not taken, since it would bring back what was deleted since; the sender begins anew behind the
-    cursor, which local backup may have moved meanwhile.
+    cursor, which local backup may have moved meanwhile. Where this replica holds what the sender's history
+    lacks nothing is taken but the claim.
     """
     if batch.writer < position.writer:
         reason = f"writer {batch.writer} is superseded by {position.writer}: claim a higher epoch first"
         return Judgement(Result.REFUSED, position, reason=reason)
-    claimed = replace(position, writer=batch.writer)
+    claimed = replace(position, writer=batch.writer, lineage=batch.lineage or position.lineage)
+    # A snapshot in progress holds nothing that anybody was told is safe.
+    if batch.lineage and position.snapshot is None:
+        common = shared(batch.lineage, position.lineage, position.cursor)
+        if common < position.cursor:
+            reason = f"this replica's history up to {position.cursor} leaves the sender's behind {common}"
+            known = replace(position, writer=batch.writer)
+            return Judgement(Result.DIVERGED, known, known != position, reason=reason, shared=common)
     if isinstance(batch.part, Stream):
         return _judge_stream(position, claimed, batch.part)
     return _judge_page(position, claimed, batch.part)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from rui.backup.member import Digest
+from rui.backup.digest import Digest
 from rui.backup.messages import Batch, Position
 from rui.backup.version import Version, VersionError
 from rui.backup.wire import (

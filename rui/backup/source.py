@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
+from rui.backup.lineage import Lineage, shared
 from rui.backup.messages import (
     LAST_BUCKET,
     Batch,
@@ -35,7 +36,7 @@ class SourceState(Enum):
     SNAPSHOT = "snapshot"
     """Deletes that the replica lacks are forgotten: whole buckets go out, live changes between them."""
     WAITING = "waiting"
-    """The replica could not store a batch; it is tried again after a pause."""
+    """The replica could not store a batch, or offers first what it alone holds; tried again after a pause."""
     REFUSED = "refused"
     """The replica knows a newer writer, or takes nothing from a secondary: the source's owner must act."""
 
@@ -127,6 +128,12 @@ class Source:
         self.failing = ""
         """Why the replica could not store; empty once it could again."""
         self._writer = Position().writer
+        self._lineage: Lineage = ()
+        self._stated: Lineage = ()
+        # Whether the replica's history is known to be this one. One of which it is not known is told soon, with
+        # or without news: it may have something to offer, and who has not followed cannot take over.
+        self._same_history = True
+        self._tell = False
         # When each batch left, and which snapshot it ends, if any.
         self._in_flight: deque[tuple[float, Version | None]] = deque()
         self._stale = 0
@@ -137,11 +144,20 @@ class Source:
         self._not_before = 0.0
         self._wake: float | None = None
 
-    def connect(self, position: Position, writer: Epoch, head: Version, floor: Version) -> None:
-        """Begin behind what the replica states; ``head`` and ``floor`` are the table's (S403, S604a)."""
+    def connect(
+        self, position: Position, writer: Epoch, head: Version, floor: Version, lineage: Lineage = ()
+    ) -> None:
+        """Begin behind what the replica states; ``head`` and ``floor`` are the table's (S403, S604a).
+
+        ``lineage`` is of the history that is sent; a replica of another one is told of it.
+        """
         self._writer = writer
+        self._lineage = lineage
+        self._stated = position.lineage
+        self._same_history = position.lineage == lineage
+        # On the same session, what is under way is still answered
+        self._stale += len(self._in_flight)
         self._in_flight.clear()
-        self._stale = 0
         self._not_before = 0.0
         self._begin(position, head, floor, _E.CONNECTED, _E.CONNECTED_BEHIND)
 
@@ -172,7 +188,9 @@ class Source:
             and (self._page_next or not stream_due)
         ):
             return WantPage(self._next_bucket, self.options.batch_records)
-        return WantStream(self._sent, self.options.batch_records) if stream_due else None
+        if stream_due or self._tell:
+            return WantStream(self._sent, self.options.batch_records)
+        return None
 
     def take(self, read: Slice | Page | None, now: float) -> Batch | None:
         """Make the batch of what was read; None where there was nothing to send yet."""
@@ -186,7 +204,7 @@ class Source:
             self._next_bucket = read.last + 1
             self._page_next = False
         else:
-            if read.last == self._sent and not read.changes:
+            if read.last == self._sent and not read.changes and not self._tell:
                 return None
             part = Stream(self._sent, read.last)
             self._sent = read.last
@@ -195,7 +213,9 @@ class Source:
                 self._not_before = now + self.options.interval
         ends = part.version if isinstance(part, SnapshotPage) and part.last == LAST_BUCKET else None
         self._in_flight.append((now, ends))
-        return Batch(self.group, self._writer, part, read.changes)
+        self._tell = False
+        lineage = () if self._same_history else self._lineage
+        return Batch(self.group, self._writer, part, read.changes, lineage)
 
     def receive(
         self, receipt: Receipt, head: Version, floor: Version, complete_from: Version, now: float
@@ -210,6 +230,7 @@ class Source:
         ends = self._in_flight.popleft()[1] if self._in_flight else None
         match receipt.result:
             case Result.STORED:
+                self._same_history = True
                 self.failing = ""
                 self._learn(receipt.position, complete_from)
                 if ends is not None and ends == self._snapshot:
@@ -218,12 +239,14 @@ class Source:
             case Result.GAP:
                 self._turn_back()
                 self._begin(receipt.position, head, floor, _E.CONNECTED, _E.CONNECTED_BEHIND)
-            case Result.FAILED:
+            case Result.FAILED | Result.DIVERGED:
                 self._turn_back()
                 self.position = receipt.position
                 self._not_before = now + self.options.retry_pause
-                self.failing = receipt.reason or "the replica could not store a batch"
-                self._change(_E.FAILED, self.failing)
+                reason = receipt.reason or "the replica could not store a batch"
+                if receipt.result is Result.FAILED:
+                    self.failing = reason
+                self._change(_E.FAILED, reason)
             case Result.REFUSED | Result.DISCARDED:
                 self._turn_back()
                 self._change(_E.REFUSED, receipt.reason or receipt.result.value)
@@ -269,11 +292,14 @@ class Source:
 
     def _begin(self, position: Position, head: Version, floor: Version, near: Event, behind: Event) -> None:
         self.position = position
+        self._tell = not self._same_history and position.live != ZERO
+        common = shared(self._lineage, self._stated, position.live)
         self._page_next = True
         # An empty replica has nothing that a forgotten delete could have left behind.
         self.known_floor = floor if position.live == ZERO else ZERO
         progress = position.snapshot
-        resumable = progress is not None and progress.version >= floor
+        # What a snapshot of another history has brought must not stay beside this one's.
+        resumable = progress is not None and progress.version >= floor and common == position.live
         if resumable and progress is not None:
             self._snapshot, self._next_bucket, self._sent = (
                 progress.version,

@@ -184,6 +184,12 @@ class Table:
             last = bucket
         return Page(tuple(changes), first, last) if last >= first else None
 
+    def held_in(self, first: int, last: int) -> list[Change]:
+        """Return what is held of the keys in the buckets ``first`` to ``last``, tombstones too."""
+        index = self._bucket_index()
+        keys = (key for bucket in range(first, last + 1) for key in index.get(bucket, ()))
+        return [change for key in keys if (change := self.get(key)) is not None]
+
     def clear(self, page: SnapshotPage, present: Collection[bytes]) -> int:
         """Delete what the page's buckets hold, is absent from it and no newer than it; return how many."""
         index = self._bucket_index()

@@ -12,10 +12,12 @@ from typing import cast
 
 from lxml import etree
 
+from rui.backup import lineage
 from rui.backup.identity import IdentityNotification, IdentityResult, Role
 from rui.backup.messages import (
     Batch,
     Change,
+    Offer,
     Position,
     Quarantined,
     Receipt,
@@ -74,6 +76,10 @@ def encode_batch_body(batch: Batch, *, declare: bool = False) -> list[bytes]:
     """
     ns = f' xmlns="{BACKUP}"' if declare else ""
     head = f"<group-id{ns}>{batch.group}</group-id><writer{ns}>{batch.writer}</writer>"
+    head += "".join(f"<fork{ns}>{fork}</fork>" for fork in batch.lineage)
+    if batch.offer is not None:
+        by, shared, until = batch.offer
+        head += f"<offer{ns}><by>{by}</by><shared>{shared}</shared><until>{until}</until></offer>"
     part = batch.part
     if isinstance(part, Stream):
         head += f"<stream{ns}><prev>{part.prev}</prev><last>{part.last}</last></stream>"
@@ -118,7 +124,8 @@ def decode_batch(element: etree._Element, raw: bytes, bulk: Bulk | None = None) 
             )
         else:
             raise WireError("neither stream nor snapshot is present")
-        return Batch(group, writer, part, tuple(_changes(element, raw, bulk)))
+        changes = tuple(_changes(element, raw, bulk))
+        return Batch(group, writer, part, changes, _lineage(element, BACKUP), _offer(element))
 
 
 def encode_receipt(receipt: Receipt, name: str = ACKNOWLEDGE) -> etree._Element:
@@ -215,6 +222,8 @@ def encode_identity_result(result: IdentityResult) -> etree._Element:
     ):
         element.append(_leaf(leaf, text, IDENTITY))
     _append_position(element, result.position)
+    if result.primary:
+        element.append(_leaf("primary", result.primary, IDENTITY))
     return element
 
 
@@ -229,12 +238,14 @@ def decode_identity_result(element: etree._Element) -> IdentityResult:
             Epoch.parse(element.findtext(f"{{{IDENTITY}}}highest-epoch") or ""),
             _text(element, "store-id", IDENTITY),
             decode_position(element, IDENTITY),
+            element.findtext(f"{{{IDENTITY}}}primary") or "",
         )
 
 
 def position_children(position: Position, namespace: str) -> list[etree._Element]:
-    """Return cursor and, while one is under way, the snapshot's progress."""
+    """Return cursor, the history that it is of and, while one is under way, the snapshot's progress."""
     children = [_leaf("cursor", str(position.cursor), namespace)]
+    children += [_leaf("fork", str(fork), namespace) for fork in position.lineage]
     if position.snapshot:
         children.append(_progress(position.snapshot, namespace))
     return children
@@ -243,9 +254,10 @@ def position_children(position: Position, namespace: str) -> list[etree._Element
 def decode_position(element: etree._Element, namespace: str) -> Position:
     """Read cursor and snapshot progress from among an element's children; VersionError or WireError."""
     cursor = Version.parse(element.findtext(f"{{{namespace}}}cursor") or "")
+    history = _lineage(element, namespace)
     progress = element.find(f"{{{namespace}}}snapshot")
     if progress is None:
-        return Position(cursor)
+        return Position(cursor, lineage=history)
     return Position(
         cursor,
         SnapshotProgress(
@@ -253,7 +265,20 @@ def decode_position(element: etree._Element, namespace: str) -> Position:
             int(_text(progress, "next-bucket", namespace)),
             Version.parse(_text(progress, "upper", namespace)),
         ),
+        lineage=history,
     )
+
+
+def _lineage(element: etree._Element, namespace: str) -> lineage.Lineage:
+    return lineage.parse((fork.text or "").strip() for fork in element.iterchildren(f"{{{namespace}}}fork"))
+
+
+def _offer(element: etree._Element) -> Offer | None:
+    offer = element.find(f"{{{BACKUP}}}offer")
+    if offer is None:
+        return None
+    shared, until = (Version.parse(_text(offer, name, BACKUP)) for name in ("shared", "until"))
+    return Offer(_text(offer, "by", BACKUP), shared, until)
 
 
 def _append_position(element: etree._Element, position: Position) -> None:

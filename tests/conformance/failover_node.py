@@ -76,7 +76,7 @@ class FailoverNode(MemberNode):
             self._schema.check_rpc(step)
             self._tag += 1
             batch = wire.decode_batch(step, etree.tostring(step))
-            self._member.receive(batch, (), f"delivery {self._tag}", local=True)
+            self._member.receive(batch, (), f"delivery {self._tag}", via=PEER[self._role])
         elif name == "timer" and self._decider is not None:
             self._decider.handle_timer(now)
             self._member.handle_timer(now)
@@ -147,7 +147,7 @@ class FailoverNode(MemberNode):
         self._schema.check_notification(step)
         self._tag += 1
         batch = wire.decode_batch(step, etree.tostring(step))
-        self._member.receive(batch, (), "acknowledge", local=True)
+        self._member.receive(batch, (), "acknowledge", via=PEER[self._role])
 
     def _asked(self, step: etree._Element) -> None:
         """What the initiator asks of the other end."""

@@ -16,7 +16,8 @@ from rui.backup.cloud import Cloud, CloudOptions
 from rui.backup.delivery import DeliveryMode
 from rui.backup.identity import Role, StorageEntry
 from rui.backup.journal import Frame
-from rui.backup.member import Answer, Append, Member, MemberOptions, Notify
+from rui.backup.member import Member
+from rui.backup.member_outputs import Answer, Append, MemberOptions, Notify
 from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
 from rui.backup.record import UserInfo
 from rui.backup.source import SourceOptions, WantPage
@@ -191,6 +192,11 @@ class CloudNode:
                 element = wire.encode_receipt(receipt)
                 self._schema.check_rpc(element)
                 return make_element("send", {"device": device}, [element])
+            case cloud_outputs.Relay(device, ticket, primary, batch):
+                what = {"device": device, "ticket": str(ticket), "primary": primary}
+                return make_element("relay", what, [batch_element(batch, wire.DELIVER)])
+            case cloud_outputs.Join(writer, lineage):
+                return make_element("join", {"writer": str(writer), "lineage": ", ".join(map(str, lineage))})
             case cloud_outputs.Read(device, ticket, want, _):
                 where = (
                     {"first-bucket": str(want.first)}

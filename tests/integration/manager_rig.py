@@ -28,17 +28,19 @@ from netconf_server import (
 )
 from netconf_server.hostkey import load_or_create_host_key
 from rui.backup import requests, wire
+from rui.backup.digest import Digest
 from rui.backup.identity import IdentityResult, Role
-from rui.backup.member import Answer, Append, Digest, Member, MemberOptions, Notify
+from rui.backup.member import Member
+from rui.backup.member_outputs import Answer, Append, MemberOptions, Notify
 from rui.backup.messages import Batch, Quarantined, Receipt
 from rui.backup.record import UserInfo
 from rui.backup.source import SourceOptions
 from rui.netconf import names
 from rui.schema import Schema
-
-PASSWORD = "a password for tests"
 from rui_cli.policy import NAMESPACE, manager_policy
 from rui_cli.site import configuration
+
+PASSWORD = "a password for tests"
 HASH = hash_password(PASSWORD, salt=b"0123456789abcdef")
 WITHIN = 40.0
 """Seconds that anything may take before a test gives up."""
@@ -310,10 +312,10 @@ def startup(routers: Sequence[FakeRouter], *, group: str = "", server: str = "",
         "<reconnect><first-wait>50</first-wait><longest-wait>500</longest-wait></reconnect></device>"
         for router in routers
     )
-    return (
-        f'<config xmlns="{names.BASE}"><cloud xmlns="urn:rui-cloud:yang:cloud"><netconf-server><listen>'
     access = manager_policy(["operator"], [router.device for router in routers])
     nacm = etree.tostring(configuration(NAMESPACE, "nacm", access)[0]).decode()
+    return (
+        f'<config xmlns="{names.BASE}"><cloud xmlns="urn:rui-cloud:yang:cloud"><netconf-server><listen>'
         f"<address>127.0.0.1</address><port>{port}</port></listen>{accounts}{server}</netconf-server>"
         f"{devices}{group}</cloud>{nacm}</config>"
     )

@@ -472,7 +472,7 @@ class ChannelWorld(World):
             def tag(found: object) -> None:
                 link.send(not to_secondary, lambda: receipt(found))
 
-            self.members[SECONDARY].receive(batch, (), tag, local=True)
+            self.members[SECONDARY].receive(batch, (), tag, via=PRIMARY)
             self.run_member(SECONDARY)
 
         link.send(to_secondary, arrive)

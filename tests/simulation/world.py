@@ -17,7 +17,8 @@ from rui.backup.delivery import Forgotten
 from rui.backup.digest import combine
 from rui.backup.identity import IdentityNotification, IdentityResult, Role
 from rui.backup.journal import Frame, encode
-from rui.backup.member import Answer, Append, Member, MemberOptions, Notify
+from rui.backup.member import Member
+from rui.backup.member_outputs import Answer, Append, MemberOptions, Notify
 from rui.backup.messages import Batch, Position, Receipt, Result
 from rui.backup.source import SourceOptions, WantPage
 from rui.backup.table import Page, Slice, Table

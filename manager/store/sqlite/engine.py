@@ -13,11 +13,12 @@ from manager.store.interface import Head, NeedsSnapshot, TableDigest
 from manager.store.recent import RecentBatches
 from manager.store.sqlite.checkpoint import LIMIT, START_AT, Checkpointer
 from manager.store.sqlite.file import StoreFile, explain
-from manager.store.sqlite.jobs import Applied, ApplyJob, CollectJob, EntryJob
+from manager.store.sqlite.jobs import Applied, ApplyJob, CollectJob, EntryJob, JoinJob
 from manager.store.sqlite.reader import Readers
 from manager.store.sqlite.transaction import HEAD_COLUMNS, GroupState, read_head
 from manager.store.sqlite.writer import Job, Writer
 from rui.backup.identity import Role, StorageEntry
+from rui.backup.lineage import Lineage
 from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt, Result, Stream
 from rui.backup.table import Page, Slice
 from rui.backup.version import ZERO, Epoch, Version
@@ -104,6 +105,10 @@ class SqliteStore:
                 position = await self.position(batch.group)
                 return Receipt(batch.group, Result.FAILED, position, str(error))
         return applied.receipt
+
+    async def join(self, group: str, writer: Epoch, lineage: Lineage) -> bool:
+        """Count what is held as the writer's history; see the interface. Raises StoreError."""
+        return await self._writer.submit(JoinJob(group, writer, lineage))
 
     async def since(
         self, group: str, after: Version, limit: int, *, known_floor: Version = ZERO

@@ -17,7 +17,7 @@ from manager.store.errors import (
 )
 
 APPLICATION_ID = 0x52554943
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for a foreign program that holds SQLite's lock, such as a backup."""
 
@@ -32,6 +32,7 @@ _PRAGMAS = (
 # Values lie in insertion order and the indexes are narrow, so that a batch dirties few pages. Versions are
 # packed so that octets sort as versions do (codec.py). A tombstone has neither hash nor val. The index by
 # version carries what a digest needs, so that it reads no rows.
+_FROM_VERSION_1 = "ALTER TABLE grp ADD COLUMN lineage TEXT NOT NULL DEFAULT '[]'"
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE grp (
@@ -42,7 +43,8 @@ CREATE TABLE grp (
     floor TEXT NOT NULL,
     snapshot_version TEXT,
     snapshot_next INTEGER,
-    snapshot_upper TEXT
+    snapshot_upper TEXT,
+    lineage TEXT NOT NULL DEFAULT '[]'
 );
 CREATE TABLE session (
     id INTEGER PRIMARY KEY,
@@ -169,6 +171,11 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> str:
         _create(connection)
     elif application != APPLICATION_ID:
         raise StoreCorruptError(f"{path}: a SQLite file, but no store of this program; name another file")
+    elif version == 1:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_FROM_VERSION_1)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
     elif version != SCHEMA_VERSION:
         raise StoreVersionError(
             f"{path}: has format {version}, this release reads {SCHEMA_VERSION}; use the release that "

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from manager.store.sqlite.codec import Value, row_values
 from manager.store.sqlite.transaction import Transaction
 from rui.backup.identity import StorageEntry
-from rui.backup.messages import Batch, Quarantined, Receipt
+from rui.backup.lineage import Lineage
+from rui.backup.messages import Batch, Quarantined, Receipt, Result
 from rui.backup.replica import judge
-from rui.backup.version import Version
+from rui.backup.version import Epoch, Version
 
 
 class Applied(NamedTuple):
@@ -46,12 +47,15 @@ class ApplyJob:
         batch = self.batch
         before = transaction.group(batch.group).position
         judgement = judge(before, batch)
-        if judgement.apply:
+        stored = judgement.apply and judgement.result is Result.STORED
+        if stored:
             transaction.store(batch, self.rows, self.deletes, self.quarantined, judgement)
+        elif judgement.apply:
+            transaction.move(batch.group, judgement.position)
         receipt = Receipt(
             batch.group, judgement.result, judgement.position, judgement.reason, self.quarantined
         )
-        return Applied(receipt, batch, before.live if judgement.apply else None)
+        return Applied(receipt, batch, before.live if stored else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,28 @@ class EntryJob:
     def run(self, transaction: Transaction) -> None:
         """Write it."""
         transaction.put_entry(self.entry)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinJob:
+    """Count what is held as the history of ``writer``, which has taken over all that its own lacked."""
+
+    group: str
+    writer: Epoch
+    lineage: Lineage
+
+    @property
+    def records(self) -> int:
+        """How many records it writes."""
+        return 1
+
+    def run(self, transaction: Transaction) -> bool:
+        """Write it, unless a newer writer is known; say whether it was written."""
+        position = transaction.group(self.group).position
+        if self.writer != position.writer:
+            return False
+        transaction.move(self.group, replace(position, lineage=self.lineage))
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ from manager.store.interface import NeedsSnapshot, TableDigest
 from manager.store.sqlite.codec import PACKED, VersionReader, pack_version, unpack_rows
 from manager.store.sqlite.file import StoreFile, explain
 from manager.store.sqlite.transaction import HEAD_COLUMNS, read_head
-from rui.backup.digest import MODULUS, combine, empty_buckets
-from rui.backup.member import Digest
+from rui.backup.digest import MODULUS, Digest, combine, empty_buckets
 from rui.backup.messages import LAST_BUCKET, Change, Position, Quarantined, bucket_of
 from rui.backup.table import Page, Slice
 from rui.backup.version import ZERO, Version

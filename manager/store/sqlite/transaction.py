@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from manager.store.sqlite.codec import COLUMNS, Value, VersionReader, pack_version
+from rui.backup import lineage
 from rui.backup.identity import StorageEntry
 from rui.backup.messages import Batch, Position, Quarantined, SnapshotPage, SnapshotProgress, bucket_of
 from rui.backup.replica import Judgement
@@ -28,10 +29,10 @@ _CLEAR = (
     "AND hex(key) NOT IN (SELECT value FROM json_each(?))"
 )
 _WRITE_HEAD = (
-    "INSERT INTO grp VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET "
+    "INSERT INTO grp VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET "
     "cursor = excluded.cursor, writer = excluded.writer, floor = excluded.floor, "
     "snapshot_version = excluded.snapshot_version, snapshot_next = excluded.snapshot_next, "
-    "snapshot_upper = excluded.snapshot_upper"
+    "snapshot_upper = excluded.snapshot_upper, lineage = excluded.lineage"
 )
 _COLLECT_AT_ONCE = 2000
 
@@ -101,6 +102,11 @@ class Transaction:
         self.changed[batch.group] = replace(
             state, position=judgement.position, floor=floor, tombstones=state.tombstones + deletes
         )
+
+    def move(self, group: str, position: Position) -> None:
+        """Write a group's position alone."""
+        self.begin()
+        self.changed[group] = replace(self.group(group), position=position)
 
     def put_entry(self, entry: StorageEntry) -> None:
         """Write a storage entry."""
@@ -232,19 +238,21 @@ def _head_values(name: str, state: GroupState) -> tuple[Value, ...]:
         str(position.writer),
         str(state.floor),
         *snapshot,
+        json.dumps([str(fork) for fork in position.lineage]),
     )
 
 
-HEAD_COLUMNS = "cursor, writer, floor, snapshot_version, snapshot_next, snapshot_upper"
+HEAD_COLUMNS = "cursor, writer, floor, snapshot_version, snapshot_next, snapshot_upper, lineage"
 
 
 def read_head(row: Sequence[Value]) -> tuple[Position, Version]:
     """Return the position and the floor that ``HEAD_COLUMNS`` hold."""
-    cursor, writer, floor, version, following, upper = row
+    cursor, writer, floor, version, following, upper, forks = row
     progress = None
     if version is not None:
         progress = SnapshotProgress(
             Version.parse(str(version)), int(str(following)), Version.parse(str(upper))
         )
-    position = Position(Version.parse(str(cursor)), progress, Epoch.parse(str(writer)))
+    history = lineage.parse(json.loads(str(forks)))
+    position = Position(Version.parse(str(cursor)), progress, Epoch.parse(str(writer)), history)
     return position, Version.parse(str(floor))

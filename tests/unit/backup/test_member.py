@@ -6,16 +6,17 @@ import pytest
 
 from rui.backup.identity import IdentityResult, Role
 from rui.backup.journal import Frame
-from rui.backup.member import (
-    STORE_ID,
+from rui.backup.lineage import Fork
+from rui.backup.member import STORE_ID, Member
+from rui.backup.member_outputs import (
     Answer,
     Append,
     JournalFullError,
-    Member,
     MemberOptions,
     Notify,
     NotPrimaryError,
     Output,
+    Superseded,
 )
 from rui.backup.messages import (
     LAST_BUCKET,
@@ -75,7 +76,7 @@ def test_the_epoch_is_durable_before_the_cloud_hears_of_it() -> None:
     member.cloud_up()
     (append,) = member.outputs()
     assert isinstance(append, Append)
-    assert append.frames[0].position == Position(ZERO, None, Epoch(1, "bras-a"))
+    assert append.frames[0].position == Position(ZERO, None, A, (Fork(A, ZERO),))
     member.stored()
     (notify,) = member.outputs()
     assert isinstance(notify, Notify)
@@ -100,7 +101,7 @@ def test_nothing_is_uploaded_before_it_is_durable() -> None:
     member.flush()
     assert member.next_upload(0.0) is None
     (frame,) = write(member)
-    assert frame.position == Position(version(1), None, A)
+    assert frame.position == Position(version(1), None, A, (Fork(A, ZERO),))
     batch = member.next_upload(0.0)
     assert batch is not None
     assert (batch.writer, batch.part) == (A, Stream(ZERO, version(1)))
@@ -224,7 +225,8 @@ def test_a_primary_refuses_what_others_deliver() -> None:
     member = primary()
     write(member)
     member.receive(stream(0, 1, put(1, 1), writer=Epoch(9, "bras-b")), (), "tag")
-    (answer,) = member.outputs()
+    superseded, answer = member.outputs()
+    assert superseded == Superseded("bras-b", Epoch(9, "bras-b"))
     assert isinstance(answer, Answer)
     assert answer.receipt.result is Result.REFUSED
     assert "primary under 1@bras-a" in answer.receipt.reason

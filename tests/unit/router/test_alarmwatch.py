@@ -13,7 +13,7 @@ from router.group import Group
 from router.journal import Quota
 from router.rbs.failover import GroupFailover
 from rui.backup.alarms import AlarmType
-from rui.backup.member import JournalFullError
+from rui.backup.member_outputs import JournalFullError
 from rui.backup.messages import Position, Receipt, Result
 from rui.schema import router_schema
 from tests.unit.router.groups import GROUP, Session, accept, opened, stored, user

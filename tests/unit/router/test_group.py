@@ -9,7 +9,7 @@ import structlog
 
 from router.group import Group
 from rui.backup.identity import Role
-from rui.backup.member import JournalFullError, NotPrimaryError
+from rui.backup.member_outputs import JournalFullError, NotPrimaryError
 from rui.backup.messages import Batch, Change, Quarantined, Result, Stream
 from rui.backup.version import ZERO, Epoch, Version
 from tests.unit.router.groups import CLOUD, GROUP, Session, accept, opened, refuse, stored, user

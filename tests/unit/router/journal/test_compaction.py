@@ -12,7 +12,8 @@ import pytest
 
 from router.journal import Compactor, GroupJournal, compaction
 from rui.backup.identity import Role
-from rui.backup.member import Append, Member
+from rui.backup.member import Member
+from rui.backup.member_outputs import Append
 from tests.unit.router.journal.journals import SmallDisk, files, gone, held, put, read_back
 
 

@@ -24,7 +24,8 @@ from rui.backup import rbs, wire
 from rui.backup.failover import FailoverOptions
 from rui.backup.identity import IdentityResult, Role
 from rui.backup.links import Link, LinkOptions
-from rui.backup.member import Answer, Append, Member
+from rui.backup.member import Member
+from rui.backup.member_outputs import CLOUD, Answer, Append
 from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result, Stream
 from rui.backup.record import UserInfo
 from rui.backup.version import Version
@@ -119,10 +120,10 @@ class FakeGroup:
         self.perform()
 
     async def receive(
-        self, batch: Batch, quarantined: tuple[Quarantined, ...], *, local: bool = False
+        self, batch: Batch, quarantined: tuple[Quarantined, ...], *, via: str = CLOUD
     ) -> Receipt:
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self.member.receive(batch, quarantined, answer, local=local)
+        self.member.receive(batch, quarantined, answer, via=via)
         self.perform()
         return await answer
 
@@ -267,7 +268,7 @@ class FakeChannel:
             answers.receipt(self.owner, receipt)
             return []
         if element.tag == wire.DELIVER:
-            receipt = await end.groups[group].receive(wire.decode_batch(element, raw), (), local=True)
+            receipt = await end.groups[group].receive(wire.decode_batch(element, raw), (), via=self.owner)
             self.receipts.append(receipt)
             return list(wire.receipt_children(receipt))
         raise RpcError.operation_failed(f"the rig knows no {element.tag}")

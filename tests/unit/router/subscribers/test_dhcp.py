@@ -28,7 +28,7 @@ from router.group import Group
 from router.subscribers import dhcp as module
 from router.subscribers.dhcp import DhcpSubscribers
 from rui.backup.identity import Role
-from rui.backup.member import JournalFullError
+from rui.backup.member_outputs import JournalFullError
 from rui.backup.record import UserInfo
 from tests.unit.router.groups import opened
 from tests.unit.router.subscribers.test_leases import facts

@@ -1,0 +1,91 @@
+"""What a primary takes over of what replicas hold beyond its own history (DESIGN, adoption and offers).
+
+A replica whose history has left the primary's offers what lies behind the point that both share: changes of
+the former primary that had not reached this one when it took over, or that a lost journal had held. The
+primary writes them anew under its own epoch, unless it knows something newer of the key; so they reach every
+replica by the one stream that all of them follow. Several replicas may offer the same key: the newest change
+counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from rui.backup.messages import Batch, Change, Offer, Position, SnapshotPage
+from rui.backup.replica import Judgement, judge, supersedes
+from rui.backup.table import Table
+from rui.backup.version import Version
+
+Write = Callable[[bytes, bytes | None], Version]
+"""Writes a change of a key under the primary's own epoch; None deletes."""
+
+
+class Adoption:
+    """The offers to one primary under one epoch.
+
+    Nothing of it outlasts the epoch: an offer can be repeated.
+    """
+
+    def __init__(self) -> None:
+        self._positions: dict[str, tuple[Version, Position]] = {}
+        # Of what was written anew: the version under which it was offered.
+        self._origins: dict[bytes, Version] = {}
+
+    def position(self, offer: Offer) -> Position:
+        """Return how far an offer has been taken over."""
+        known = self._positions.get(offer.by)
+        return known[1] if known is not None and known[0] == offer.shared else Position(offer.shared)
+
+    def judge(self, batch: Batch, offer: Offer) -> Judgement:
+        """Judge a batch of an offer as any replica judges a batch."""
+        return judge(self.position(offer), replace(batch, lineage=()))
+
+    def changed(self, key: bytes) -> None:
+        """The user of ``key`` logged in or off: what is offered of before is older."""
+        self._origins.pop(key, None)
+
+    def take_over(
+        self, batch: Batch, offer: Offer, judgement: Judgement, table: Table, write: Write
+    ) -> Mapping[bytes, Version]:
+        """Write anew what is newer than what ``table`` holds; return the new versions by key."""
+        written: dict[bytes, Version] = {}
+        for change in batch.changes:
+            if self._wants(change, table.get(change.key)):
+                written[change.key] = write(change.key, change.record)
+                self._origins[change.key] = change.version
+        if judgement.clear is not None:
+            for key in _deleted_there(judgement.clear, offer, batch, table):
+                written[key] = write(key, None)
+        position = judgement.position
+        if position.snapshot is None and position.cursor >= offer.until:
+            for change in _unknown_there(offer, table):
+                written[change.key] = write(change.key, change.record)
+        self._positions[offer.by] = (offer.shared, position)
+        return written
+
+    def _wants(self, change: Change, held: Change | None) -> bool:
+        """Say whether an offered change is newer than what is held of its key."""
+        if held is None:
+            return change.record is not None
+        return supersedes(change.version, self._origins.get(change.key, held.version))
+
+
+def _deleted_there(page: SnapshotPage, offer: Offer, batch: Batch, table: Table) -> list[bytes]:
+    """Return the keys that the offering replica has seen deleted: shared once, absent from its page."""
+    present = {change.key for change in batch.changes}
+    return [
+        held.key
+        for held in table.held_in(page.first, page.last)
+        if held.record is not None and held.version <= offer.shared and held.key not in present
+    ]
+
+
+def _unknown_there(offer: Offer, table: Table) -> list[Change]:
+    """Return what was written beside the offered history, below where the replica now is.
+
+    The stream to it goes on behind ``offer.until`` and so would leave these out.
+    """
+    held = (change for key in table.held_keys() if (change := table.get(key)) is not None)
+    beside = [change for change in held if offer.shared < change.version <= offer.until]
+    return sorted(beside, key=lambda change: change.version)

@@ -1,0 +1,73 @@
+"""A replica's offer to the primary: the sending end of :mod:`rui.backup.adoption`.
+
+It begins when a batch of the primary shows that the histories differ, goes the way that the batch came, and
+ends when the primary has durably taken over everything up to ``until``; then the replica's history
+counts as the primary's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rui.backup.lineage import Lineage
+from rui.backup.messages import Batch, Offer, Position, Receipt, Result
+from rui.backup.source import Source, SourceOptions, SourceState, WantPage
+from rui.backup.table import Table
+from rui.backup.version import Epoch, Version
+
+
+class Offering:
+    """One offer. ``via`` names the way to the primary: the cloud, or the primary itself."""
+
+    def __init__(
+        self,
+        group: str,
+        offer: Offer,
+        *,
+        writer: Epoch,
+        lineage: Lineage,
+        via: str,
+        floor: Version,
+        options: SourceOptions,
+    ) -> None:
+        self.offer = offer
+        self.writer = writer
+        self.lineage = lineage
+        self.via = via
+        self.source = Source(group, options)
+        self.source.connect(Position(offer.shared), writer, offer.until, floor)
+
+    def next(self, table: Table, now: float) -> Batch | None:
+        """Return the next batch for the primary, None if nothing may go out now."""
+        want = self.source.want(self.offer.until, table.floor, now)
+        if want is None:
+            return None
+        if isinstance(want, WantPage):
+            batch = self.source.take(table.page(want.first, want.limit, self.offer.until), now)
+        else:
+            batch = self.source.take(table.since(want.after, want.limit, self.offer.until), now)
+        return None if batch is None else replace(batch, offer=self.offer)
+
+    def receive(self, receipt: Receipt, table: Table, now: float) -> None:
+        """Take the primary's receipt."""
+        self.source.receive(receipt, self.offer.until, table.floor, table.complete_from, now)
+
+    def handle_timer(self, table: Table, now: float) -> None:
+        """Try again what the primary could not take."""
+        self.source.handle_timer(self.offer.until, table.floor, now)
+
+    @property
+    def done(self) -> bool:
+        """Whether the primary has durably taken over all of it."""
+        position = self.source.position
+        return position.snapshot is None and position.cursor >= self.offer.until
+
+    @property
+    def refused(self) -> bool:
+        """Whether the primary is not the one that the offer is for, or no primary any more."""
+        return self.source.state is SourceState.REFUSED
+
+
+def refusal(batch: Batch, reason: str) -> Receipt:
+    """Return the receipt for an offer that reaches somebody who is not its primary."""
+    return Receipt(batch.group, Result.REFUSED, Position(), reason)
