@@ -14,18 +14,20 @@ import structlog
 from lxml import etree
 
 from netconf_server.accounts import Accounts
+from netconf_server.actions import ACTION, ActionCall
 from netconf_server.call import SessionInfo
 from netconf_server.datastores import Change, Datastores
 from netconf_server.edit import Operation
 from netconf_server.nacmaccess import Access, Marks
 from netconf_server.nacmhear import Content, Hearing
+from netconf_server.nacmpath import instance_of
 from netconf_server.nacmread import Readable
-from netconf_server.nacmrules import CONTAINER, MODULE, NAMESPACE, Policy, PolicyError, read_policy
+from netconf_server.nacmrules import CONTAINER, MODULE, NAMESPACE, Policy, PolicyError, Right, read_policy
 from netconf_server.nacmwrite import check_change, check_request
 from netconf_server.xmltree import to_bytes
 from rui.netconf import names
 from rui.netconf.errors import ErrorTag, RpcError
-from rui.schema import Conformance
+from rui.schema import Conformance, Kind
 
 log = structlog.get_logger(__name__)
 
@@ -80,13 +82,27 @@ class AccessControl:
 
     def check_call(self, user: str, tag: str) -> None:
         """Refuse an operation that the user may not invoke. Raises RpcError `access-denied`."""
-        if not self.may_call(user, tag):
-            self._operations += 1
-            name = names.split(tag)[1]
-            log.warning("operation-denied", user=user, operation=name)
-            raise RpcError.access_denied(
-                f"user {user} may not invoke {name}: ask for a rule in /{MODULE}:nacm that permits it"
-            )
+        # What an action does is its own node's business, and there it is checked.
+        if tag != ACTION and not self.may_call(user, tag):
+            raise self._refused(user, names.split(tag)[1])
+
+    def check_action(self, call: ActionCall) -> None:
+        """Refuse an action that the user may not carry out here, or on what he may not read (RFC 8341 3.4.5).
+        Raises RpcError `access-denied`.
+        """
+        access, trail = self.access(call.session.user), []
+        for node, element in zip(call.nodes, call.elements, strict=True):
+            trail.append(instance_of(element))
+            right = Right.EXEC if node.kind is Kind.ACTION else Right.READ
+            if not access.permits(node, right, trail):
+                raise self._refused(call.session.user, call.nodes[-1].name)
+
+    def _refused(self, user: str, name: str) -> RpcError:
+        self._operations += 1
+        log.warning("operation-denied", user=user, operation=name)
+        return RpcError.access_denied(
+            f"user {user} may not invoke {name}: ask for a rule in /{MODULE}:nacm that permits it"
+        )
 
     def hears(self, session: SessionInfo, content: Content) -> bool:
         """Say whether a notification goes to this session's user, and count it if not."""
