@@ -26,9 +26,11 @@ class AcceptFilter:
         """Install the table, in place of one that was left behind. Raises TransportError."""
         rules = ["icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"]
         rules += [f"{'ip' if a.version == 4 else 'ip6'} daddr {a} drop" for a in self._addresses]
-        chain = "type filter hook input priority filter; policy accept; " + "; ".join(rules)
+        chain = "\n".join(("type filter hook input priority filter; policy accept;", *rules))
         table = self._table
-        await _nft(f"table {table}\ndelete table {table}\ntable {table} {{ chain input {{ {chain}; }} }}\n")
+        await _nft(
+            f"table {table}\ndelete table {table}\ntable {table} {{\nchain input {{\n{chain}\n}}\n}}\n"
+        )
         self._installed = True
 
     async def remove(self) -> None:

@@ -40,8 +40,10 @@ _OF_VIRTUAL: Final = {
     "ipv6/conf/{}/addr_gen_mode": "1",  # no link-local address of its own
     "ipv6/conf/{}/accept_dad": "0",
 }
-_OF_ACCESS: Final = {"ipv4/conf/{}/arp_ignore": "1"}
-"""Else the access interface answers for the virtual address too, with its own MAC."""
+_OF_ACCESS: Final = {
+    "ipv4/conf/{}/arp_ignore": "1",  # else it answers for the virtual addresses too, with its own MAC
+    "ipv4/conf/{}/arp_announce": "2",  # else it asks for a host in their name, and the host believes it
+}
 
 
 class _NotThereError(Exception):
@@ -66,6 +68,7 @@ class VirtualInterface:
         self._held = False
         self._former: dict[Path, str] = {}
         self._netlink: AsyncIPRoute | None = None
+        self._events: AsyncIPRoute | None = None
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -78,10 +81,12 @@ class VirtualInterface:
 
         ``on_link`` is told whether the access interface is up, now and at each change.
         """
-        self._netlink = AsyncIPRoute()
+        self._netlink, self._events = AsyncIPRoute(), AsyncIPRoute()
         try:
             with self._errors(f"use {self.access}"):
                 await self._netlink.setup_endpoint()
+                # Before the link is looked at, so that no change is missed
+                await self._events.bind(groups=_LINK_GROUP)
                 found = await self._netlink.link_lookup(ifname=self.access)
                 if not found:
                     raise TransportError(
@@ -97,9 +102,8 @@ class VirtualInterface:
             await self.close()
             raise
         on_link(_is_up(link))
-        self._watch = asyncio.create_task(
-            self._watch_link(on_link, up=_is_up(link)), name=f"link-{self.access}"
-        )
+        watching = self._watch_link(self._events, on_link, up=_is_up(link))
+        self._watch = asyncio.create_task(watching, name=f"link-{self.access}")
 
     async def primary_address(self, family: int) -> IPAddress:
         """Return the access interface's own address: the first for IPv4, the link-local one for IPv6."""
@@ -141,13 +145,17 @@ class VirtualInterface:
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
+            self._watch = None
+        if self._events is not None:
+            self._events.close()
+            self._events = None
         if self._netlink is not None:
             with contextlib.suppress(TransportError):
                 await self.release()
             if self._holder not in (0, self.index):
                 with contextlib.suppress(NetlinkError):
                     await self._netlink.link("del", index=self._holder)
-            await self._netlink.close()
+            self._netlink.close()
             self._netlink = None
         for path, value in self._former.items():
             with contextlib.suppress(OSError):
@@ -193,7 +201,7 @@ class VirtualInterface:
                 command,
                 index=self._holder,
                 address=str(address),
-                prefixlen=address.max_prefixlen,
+                prefixlen=64 if _link_local(address) else address.max_prefixlen,
                 family=_INET if address.version == 4 else _INET6,
                 **flags,
             )
@@ -203,19 +211,17 @@ class VirtualInterface:
             if error.code != errno.EEXIST:
                 raise
 
-    async def _watch_link(self, on_link: Callable[[bool], None], *, up: bool) -> None:
+    async def _watch_link(self, events: AsyncIPRoute, on_link: Callable[[bool], None], *, up: bool) -> None:
         """Tell when the access interface loses or regains its carrier."""
-        async with AsyncIPRoute() as events:
-            await events.bind(groups=_LINK_GROUP)
-            while True:
-                async for message in events.get():
-                    kind = message["header"]["type"]
-                    if message.get("index") != self.index or kind not in (_NEW_LINK, _DELETED_LINK):
-                        continue
-                    now_up = kind == _NEW_LINK and _is_up(message)
-                    if now_up is not up:
-                        up = now_up
-                        on_link(up)
+        while True:
+            async for message in events.get():
+                kind = message["header"]["type"]
+                if message.get("index") != self.index or kind not in (_NEW_LINK, _DELETED_LINK):
+                    continue
+                now_up = kind == _NEW_LINK and _is_up(message)
+                if now_up is not up:
+                    up = now_up
+                    on_link(up)
 
     @contextlib.contextmanager
     def _errors(self, what: str) -> Iterator[None]:
@@ -229,6 +235,11 @@ class VirtualInterface:
         if self._netlink is None:
             raise TransportError(errno.ENOTCONN, f"{self.name} is closed")
         return self._netlink
+
+
+def _link_local(address: IPAddress) -> bool:
+    """Whether answers leave by the interface that holds the address, which so needs the prefix's route."""
+    return address.version == 6 and address.is_link_local
 
 
 def _is_up(link: nlmsg) -> bool:
