@@ -20,9 +20,12 @@ CONDITIONS: dict[str, tuple[AlarmType, bool]] = {
     "store-recovered": (AlarmType.STORE_FAILING, False),
     "delivery-failed": (AlarmType.DELIVERY_FAILING, True),
     "delivery-recovered": (AlarmType.DELIVERY_FAILING, False),
+    "digest-differs": (AlarmType.DIGEST_MISMATCH, True),
+    "digest-agrees": (AlarmType.DIGEST_MISMATCH, False),
 }
 _TEXTS = {
     AlarmType.STORE_FAILING: "the store takes nothing ({}): free disk space; it goes on by itself",
+    AlarmType.DIGEST_MISMATCH: "the copy differs from the primary's at {}: it is being repaired",
     AlarmType.DELIVERY_FAILING: "the secondary does not take what it is delivered ({})",
 }
 

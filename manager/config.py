@@ -35,6 +35,7 @@ MODULES = (
     "rui-backup",
     "rui-link-status",
     "rui-alarms",
+    "rui-audit",
 )
 """The modules that the cloud device implements, besides those of its NETCONF server."""
 

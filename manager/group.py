@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 from lxml import etree
 
+from manager.audit import GroupAudit
 from manager.store import NeedsSnapshot, Store, StoreError
 from netconf_client import NetconfClientError, SessionClosed
 from rui.backup import requests, wire
@@ -94,6 +95,7 @@ class Group:
         self._now = now
         self._wall = wall
         self._tasks: set[asyncio.Task[None]] = set()
+        self._audit = GroupAudit(cloud, store, links, report, self._spawn)
         self._timer: asyncio.TimerHandle | None = None
         self._due: float | None = None
         self._closed = False
@@ -123,8 +125,13 @@ class Group:
         self.cloud.device_down(device, reason)
         self._drain()
 
-    def fetched(self, device: str, position: Position, sent: int) -> None:
-        """The device has fetched from ``position`` on and was given ``sent`` records."""
+    def fetched(self, device: str, position: Position, sent: int, agrees: bool | None = None) -> None:
+        """The device has fetched from ``position`` on and was given ``sent`` records.
+
+        ``agrees`` is its answer to the digest of the page before.
+        """
+        if agrees is not None:
+            self._audit.delivered(device, position.cursor, agrees)
         self.cloud.fetched(device, position, sent, self._now())
         self._drain()
 
@@ -133,6 +140,12 @@ class Group:
         head = await self._store.head(self.name)
         self.cloud.moved(head.position, head.floor)
         self._drain()
+
+    def resync(self, device: str) -> bool:
+        """Send a secondary everything again; False where it is not delivered to."""
+        done = self.cloud.resync(device, "an operator has asked for everything again")
+        self._drain()
+        return done
 
     async def close(self) -> None:
         """Stop: what the store has taken is finished by the store."""
@@ -189,6 +202,7 @@ class Group:
 
     async def _apply(self, output: Apply) -> None:
         receipt = await self._store.apply(output.batch, output.quarantined)
+        await self._audit.uploaded(output.batch, receipt)
         if self._trace is not None:
             self._trace(self.name, Milestone.DURABLE, receipt.position.live)
         head = await self._store.head(self.name)
@@ -285,6 +299,8 @@ class Group:
             self.cloud.undelivered(output.device, output.ticket, str(error), self._now())
         else:
             self.cloud.delivered(output.device, output.ticket, receipt, self._now())
+            if receipt.agrees is not None:
+                self._audit.delivered(output.device, receipt.position.cursor, receipt.agrees)
         self._drain()
 
     async def _relay(self, output: Relay) -> None:

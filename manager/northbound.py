@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from manager.fetch import Fetcher
 from manager.service import Service
 from manager.state import CloudState, Identities
 from manager.store import StoreError
 from netconf_server import Entry, Keys, NetconfServer, Reply, RpcCall
-from rui.backup import requests, wire
+from rui.backup import audit_wire, requests, wire
 from rui.backup.identity import Role
+from rui.backup.messages import Stream
+from rui.backup.version import Version
 from rui.netconf.errors import RpcError
 
 USERS = "/rui-user-info:user-info/group/user"
@@ -31,6 +34,8 @@ class Northbound:
         """Serve ``fetch-user-info``, ``digest-user-info``, user-info, identities and the cloud's state."""
         server.register_rpc(wire.FETCH, self.fetch)
         server.register_rpc(wire.DIGEST, self.digest)
+        server.register_rpc(audit_wire.LIST, self.held)
+        server.register_rpc(audit_wire.RESYNC, self.resync)
         server.register_list(USERS, Users(self._service))
         server.register_tree(STATE, self._state)
         server.register_tree(IDENTITIES, Identities(self._service))
@@ -56,8 +61,8 @@ class Northbound:
             raise RpcError.data_missing(str(error)) from error
         except StoreError as error:
             raise RpcError.operation_failed(str(error)) from error
-        group.fetched(request.device, request.position, len(fetched.batch.changes))
-        return requests.encode_fetched(fetched)
+        group.fetched(request.device, request.position, len(fetched.batch.changes), request.agrees)
+        return requests.encode_fetched(_marked(fetched, group.cloud.marker))
 
     async def digest(self, call: RpcCall) -> Reply:
         """Answer ``digest-user-info``."""
@@ -70,6 +75,29 @@ class Northbound:
         self._state.learn(request.group, found.digest)
         return requests.encode_digest(found.digest, found.buckets if request.buckets else None)
 
+    async def held(self, call: RpcCall) -> Reply:
+        """Answer ``list-user-info``."""
+        try:
+            group, buckets = audit_wire.decode_list_request(call.operation)
+            self._own_group(call.session.user, group)
+            return audit_wire.encode_listing(await self._service.store.held(group, buckets))
+        except wire.WireError as error:
+            raise RpcError.invalid_value(str(error)) from error
+        except StoreError as error:
+            raise RpcError.operation_failed(str(error)) from error
+
+    async def resync(self, call: RpcCall) -> None:
+        """Take ``resync-user-info``."""
+        try:
+            name, replica = audit_wire.decode_resync(call.operation)
+        except wire.WireError as error:
+            raise RpcError.invalid_value(str(error)) from error
+        group = self._service.groups.get(name)
+        if group is None or not group.resync(replica):
+            raise RpcError.operation_failed(
+                f"{replica} is not delivered to in group {name}: ask the primary, or wait for its session"
+            )
+
     def _own_group(self, user: str, group: str) -> None:
         """Refuse a router that asks about a group of others. Raises RpcError."""
         known = self._service.groups.get(group)
@@ -77,6 +105,14 @@ class Northbound:
             raise RpcError.access_denied(
                 f"{user} is not recorded as a member of group {group}: it sends its identity first (S402)"
             )
+
+
+def _marked(fetched: requests.Fetched, marker: tuple[Version, str] | None) -> requests.Fetched:
+    """Put the primary's digest on the page that brings a secondary to that very version."""
+    part = fetched.batch.part
+    if marker is None or fetched.more or not isinstance(part, Stream) or part.last != marker[0]:
+        return fetched
+    return replace(fetched, batch=replace(fetched.batch, digest=marker[1]))
 
 
 class Users:

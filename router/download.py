@@ -42,6 +42,7 @@ class Downloader:
         self._dialling = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
+        self._answers: dict[str, bool | None] = {}
         self._idle: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -89,13 +90,14 @@ class Downloader:
         while True:
             before = group.member.position
             more = await self._fetch(group)
-            if not more and group.member.position == before:
+            if not more and group.member.position == before and self._answers.get(group.config.id) is None:
                 return
 
     async def _fetch(self, group: Group) -> bool:
         session = await self._connected()
         limit = group.config.max_records
-        question = Fetch(group.config.id, self._device, group.member.position, limit)
+        answer = self._answers.pop(group.config.id, None)
+        question = Fetch(group.config.id, self._device, group.member.position, limit, answer)
         reply = await session.rpc(encode_fetch(question), timeout=_REPLY_WITHIN)
         fetched = decode_fetched(reply.element, reply.raw)
         batch = fetched.batch
@@ -104,6 +106,9 @@ class Downloader:
         receipt = await group.receive(batch, self._inspector.refused(batch))
         if receipt.result is not Result.STORED:
             raise _NotStoredError(f"a page was not stored: {receipt.result.value}, {receipt.reason}")
+        if answer is None:
+            # Said with the next fetch; the page that answers it may carry the same digest once more.
+            self._answers[group.config.id] = receipt.agrees
         return fetched.more
 
     async def _connected(self) -> ClientSession:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
 
 from router.alarms import Alarms
+from router.audit import Audits
 from router.config import GroupConfig
 from router.history import History
 from router.journal import Compactor, GroupJournal, Quota, Recovered, Upkeep
@@ -28,6 +29,7 @@ from rui.backup.wire import encode_batch, encode_identity
 log = structlog.get_logger(__name__)
 
 _STOP_WITHIN = 10.0
+_AUDITS_IN_A_ROW = 32
 
 
 class Group:
@@ -51,6 +53,7 @@ class Group:
         self.config = config
         self._trace = trace
         self.alarms = alarms or Alarms()
+        self.audits = Audits(config.id, self.alarms)
         self._quota = quota or Quota()
         self._quota.add(journal)
         self.journal = journal
@@ -85,14 +88,19 @@ class Group:
         self._upkeep = Upkeep(config.id, journal, Compactor(journal, self.member, self._settled))
         self._attached: Callable[[], None] | None = None
         self._telling = False
+        self._audit_timer: asyncio.TimerHandle | None = None
+        self._audits_left = 0
 
     def start(self) -> None:
         """Begin in the configured role."""
         self.member.start()
         self._perform()
+        self._arm_audit()
 
     async def stop(self) -> None:
         """Write what was taken, for some seconds at most, and close the journal."""
+        if self._audit_timer is not None:
+            self._audit_timer.cancel()
         await self._upkeep.stop()
         self.member.flush()
         self._perform()
@@ -223,7 +231,10 @@ class Group:
         answer: asyncio.Future[Receipt] = self._loop.create_future()
         self.member.receive(batch, quarantined, answer, via=via)
         self._perform()
-        return await answer
+        receipt = await answer
+        if receipt.agrees is not None:
+            self.audits.note("", receipt.position.cursor, receipt.agrees)
+        return receipt
 
     def obtain(self, yes: bool) -> None:
         """Whether this secondary obtains from the cloud [0158]."""
@@ -244,8 +255,53 @@ class Group:
     def local_receipt(self, peer: str, receipt: Receipt) -> None:
         """Take the receipt of a secondary that is backed up directly."""
         self.member.local_receipt(peer, receipt, self._loop.time())
+        if receipt.agrees is not None:
+            self.audits.note(peer, receipt.position.cursor, receipt.agrees)
         self._acknowledged()
         self._perform()
+
+    # --- audits
+
+    def audit(self) -> None:
+        """Have every copy compared with this primary's, now and after each repair that follows from it."""
+        self._audits_left = _AUDITS_IN_A_ROW
+        self.member.audit()
+        self._perform()
+
+    def repair(self, replica: str, keys: Sequence[bytes]) -> int:
+        """Journal keys again that a copy holds otherwise, then compare once more; return how many.
+
+        Raises NotPrimaryError, or JournalFullError, where nothing can be written.
+        """
+        if self.alarms.book.raised(AlarmType.JOURNAL_BEHIND_CLOUD, self.config.id, CLOUD):
+            # What only the cloud holds may be what this journal has lost.
+            keys = [key for key in keys if key in self.member.table]
+        count = self.member.repair(keys)
+        for key in keys:
+            self.uplink.changed(key)
+        if count:
+            log.warning("copy-repaired", group=self.config.id, replica=replica, keys=count)
+            self.audits.repaired(replica, count)
+            if self._audits_left:
+                self._audits_left -= 1
+                self.member.audit()
+            self._schedule()
+        return count
+
+    def resync(self, replica: str) -> bool:
+        """Send a copy everything again; False where it is not served from here."""
+        done = self.member.serving and self.member.resync(replica, "an operator has asked for it")
+        self._perform()
+        return done
+
+    def _arm_audit(self) -> None:
+        if self.config.digest_interval:
+            self._audit_timer = self._loop.call_later(self.config.digest_interval, self._audit_due)
+
+    def _audit_due(self) -> None:
+        if self.member.serving:
+            self.audit()
+        self._arm_audit()
 
     # --- what operators see
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from lxml import etree
 
+from router.audit import Known
 from router.group import Group
 from router.rbs import Switch
 from router.rbs.failover import GroupFailover
@@ -54,7 +55,12 @@ class LinkStatusTree:
                 self._path(entry.child("path"), self._secondary(group, peer.name), failover, peer)
         if member.serving:
             for name, source in ((CLOUD, member.source), *member.locals.items()):
-                _replica(entry.child("replica").leaf("name", name), group, source)
+                _replica(entry.child("replica"), group, name, source)
+            for name in group.config.members:
+                known = group.audits.of(name)
+                if name not in member.locals and known is not None:
+                    # The cloud serves it, and has told what comparing it has shown
+                    _audited(entry.child("replica").leaf("name", name), known)
         if failover is not None:
             self._history(entry, group, failover)
 
@@ -152,8 +158,9 @@ class CloudLink:
         return True
 
 
-def _replica(entry: Builder, group: Group, source: Source) -> None:
-    """Write one copy that this primary serves; ``entry`` has its name."""
+def _replica(entry: Builder, group: Group, name: str, source: Source) -> None:
+    """Write one copy that this primary serves."""
+    entry.leaf("name", name)
     cursor = source.position.cursor
     lag, oldest = group.lag(cursor), group.oldest_unacknowledged(cursor)
     entry.leaf("cursor", cursor)
@@ -164,6 +171,13 @@ def _replica(entry: Builder, group: Group, source: Source) -> None:
         entry.leaf("oldest-unacknowledged", oldest)
     if source is group.member.source:
         entry.leaf("quarantined", group.uplink.refused)
+    _audited(entry, group.audits.of(name))
+
+
+def _audited(entry: Builder, known: Known | None) -> None:
+    if known is not None:
+        entry.leaf("audit-result", known.agreement.value).leaf("audited", moment(known.at))
+        entry.leaf("repaired", known.repaired)
 
 
 def _replica_state(source: Source, level: bool) -> str:

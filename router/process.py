@@ -24,6 +24,7 @@ from netconf_server import (
 )
 from router.alarms import Alarms
 from router.alarmwatch import AlarmWatch
+from router.auditing import AuditOperations
 from router.calling import call_home
 from router.config import DhcpSource, GroupConfig, RouterConfig, SimulatedSource
 from router.dhcp.transport import TransportError
@@ -200,6 +201,7 @@ class Router:
         operations = Operations(server, self.groups, inspector, self._downloader, switch)
         operations.register()
         RbsOperations(server, switch).register()
+        AuditOperations(server, self.groups).register()
         server.register_tree(
             "/rui-identity:identity", IdentityTree(self.groups, config.device, config.address)
         )

@@ -9,9 +9,10 @@ It is read as every source is: in version order behind a cursor, or by whole buc
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from rui.backup.audit import Listing
 from rui.backup.digest import Digest
 from rui.backup.identity import StorageEntry
 from rui.backup.lineage import Lineage
@@ -112,8 +113,15 @@ class Store(Protocol):
         a snapshot.
         """
 
-    async def digest(self, group: str) -> TableDigest:
-        """Return the digest of what is held, and the cursor it belongs to."""
+    async def digest(self, group: str, pinned: Callable[[], None] | None = None) -> TableDigest:
+        """Return the digest of what is held, and the cursor it belongs to.
+
+        ``pinned`` is called in the loop once it is settled what is digested: what is stored later, though
+        the digest is not made yet, does not count.
+        """
+
+    async def held(self, group: str, buckets: Sequence[int]) -> Listing:
+        """Return version and digest of what is held of some buckets, tombstones too."""
 
     async def quarantined(self, group: str, limit: int) -> Sequence[Quarantined]:
         """Return at most ``limit`` of the records that are set aside, oldest first."""

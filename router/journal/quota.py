@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from router.journal.writer import GroupJournal
-from rui.backup.member import JournalFullError
+from rui.backup.member_outputs import JournalFullError
 
 
 class Quota:

@@ -7,19 +7,23 @@ with ``acknowledge-user-info``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import structlog
 
 from netconf_client import NetconfClientError
+from router.audit import find_difference, report_difference
 from router.group import Group
 from router.rbs.peer import Peer, Tasks
 from rui.backup import wire
+from rui.backup.member_outputs import JournalFullError, NotPrimaryError
 from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
 from rui.backup.source import Source, SourceOptions
 from rui.netconf.errors import RpcError
 
 log = structlog.get_logger(__name__)
+
+_NOT_WRITTEN = (JournalFullError, NotPrimaryError)
 
 
 class LocalStream:
@@ -84,6 +88,8 @@ class LocalStream:
             return
         if self._current(peer, source):
             self.receipt(peer, receipt)
+            if receipt.agrees is False:
+                self._tasks.spawn(self._audited(peer, self._repair(peer)))
 
     def _current(self, peer: Peer, source: Source) -> bool:
         """Whether the stream that a batch belonged to still runs; a later one knows nothing of it."""
@@ -103,3 +109,18 @@ class LocalStream:
         except (RpcError, NetconfClientError, ConnectionError) as error:
             # The primary misses the receipt in time and gives the session up.
             log.warning("receipt-not-taken", group=batch.group, peer=peer.name, reason=str(error))
+            return
+        if receipt.agrees is False:
+            member, version = self._group.member, receipt.position.cursor
+            work = report_difference(member, member.device, version, peer.channel.rpc)
+            await self._audited(peer, work)
+
+    async def _repair(self, peer: Peer) -> None:
+        self._group.repair(peer.name, await find_difference(self._group.member, peer.channel.rpc))
+
+    async def _audited(self, peer: Peer, work: Coroutine[object, object, None]) -> None:
+        """Narrow a difference to keys; where that fails the next digest shows it again."""
+        try:
+            await work
+        except (RpcError, NetconfClientError, ConnectionError, ValueError, *_NOT_WRITTEN) as error:
+            log.warning("audit-failed", group=self._group.member.group, peer=peer.name, reason=str(error))

@@ -12,7 +12,7 @@ from router.config import SimulatedSource
 from router.group import Group
 from router.subscribers.invented import Inventor
 from router.subscribers.population import Event, Happening, Population
-from rui.backup.member import JournalFullError
+from rui.backup.member_outputs import JournalFullError
 from rui.backup.version import ZERO
 
 log = structlog.get_logger(__name__)

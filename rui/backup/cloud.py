@@ -89,6 +89,8 @@ class Cloud:
         """What goes to the primary because only the cloud holds it."""
         self._joins: Join | None = None
         self._outputs: deque[Output] = deque()
+        self.marker: tuple[Version, str] | None = None
+        """The primary's newest digest, and the version that it is of."""
         self._ticket = 0
         # What could not be done last time: the store's work (""), or the delivery to a device.
         self._failing: set[str] = set()
@@ -204,6 +206,17 @@ class Cloud:
                     delivery.news()
                 else:
                     delivery.writer_changed(self.outlook)
+
+    def mark(self, version: Version, digest: str) -> None:
+        """Hand the primary's digest on: a secondary that has come to ``version`` must come to it too."""
+        self.marker = (version, digest)
+        for delivery in self.deliveries.values():
+            delivery.mark(version, digest)
+
+    def resync(self, device: str, reason: str) -> bool:
+        """Send a secondary everything again; False where it is not delivered to."""
+        delivery = self.deliveries.get(device)
+        return delivery is not None and delivery.resync(self.outlook, reason)
 
     # Deliveries
 

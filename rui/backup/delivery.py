@@ -12,7 +12,7 @@ from enum import Enum
 
 from rui.backup.cloud_outputs import Deliver, Delivered, GiveUp, Instruct, Read
 from rui.backup.lineage import Lineage
-from rui.backup.messages import Offer, Position, Receipt, Result
+from rui.backup.messages import Batch, Offer, Position, Receipt, Result
 from rui.backup.source import Source, SourceOptions, SourceState
 from rui.backup.table import Page, Slice
 from rui.backup.version import Epoch, Version
@@ -76,6 +76,7 @@ class DirectDelivery:
         self._idle = False
         self._news = False
         self._retry_at: float | None = None
+        self._mark: tuple[Version, str] | None = None
 
     @property
     def position(self) -> Position:
@@ -107,6 +108,15 @@ class DirectDelivery:
         if self.source.state is not SourceState.DISCONNECTED:
             self._begin(self.source.position, outlook, outlook.floor)
 
+    def mark(self, version: Version, digest: str) -> None:
+        """Hand the primary's digest on with what brings the secondary to ``version``."""
+        self._mark = (version, digest)
+
+    def resync(self, outlook: Outlook, reason: str) -> bool:
+        """Send everything again; False where there is no stream to the secondary."""
+        self.news()
+        return self.source.resync(outlook.head, reason)
+
     def news(self) -> None:
         """There is more to read than the last time."""
         self._idle = False
@@ -121,6 +131,8 @@ class DirectDelivery:
                 self._reading = self._ticket
                 self._news = False
                 self._outputs.append(Read(self.device, self._ticket, want, self.source.known_floor))
+        if not self._reading:
+            self._send(self._marked(None, outlook, now))
         drained = list(self._outputs)
         self._outputs.clear()
         return drained
@@ -139,14 +151,12 @@ class DirectDelivery:
         if isinstance(found, Forgotten):
             self._begin(self.source.position, outlook, max(found.floor, outlook.floor))
             return
-        batch = self.source.take(found, now)
+        batch = self._marked(self.source.take(found, now), outlook, now)
         if batch is None:
             # News that came while the store was being read is not in what was read.
             self._idle = not self._news
             return
-        self.batches += 1
-        self.records += len(batch.changes)
-        self._outputs.append(Deliver(self.device, self._session, replace(batch, offer=self.offer)))
+        self._send(batch)
 
     def read_failed(self, ticket: int, now: float) -> None:
         """The store could not read; try again after a pause."""
@@ -191,6 +201,25 @@ class DirectDelivery:
         times = [time for time in (self._retry_at, self.source.next_deadline()) if time is not None]
         return min(times) if times else None
 
+    def _send(self, batch: Batch | None) -> None:
+        if batch is not None:
+            self.batches += 1
+            self.records += len(batch.changes)
+            self._outputs.append(Deliver(self.device, self._session, replace(batch, offer=self.offer)))
+
+    def _marked(self, batch: Batch | None, outlook: Outlook, now: float) -> Batch | None:
+        """Put the primary's digest on the batch, or on one of nothing, where it is of that very version."""
+        if self._mark is None or self.offer is not None:
+            return batch
+        version, digest = self._mark
+        if outlook.head != version:
+            self._mark = None  # the store has gone on: the next digest will do
+            return batch
+        marked = self.source.mark(batch, version, lambda: digest, now)
+        if marked is not None and marked.digest:
+            self._mark = None
+        return marked
+
     def _begin(self, position: Position, outlook: Outlook, floor: Version) -> None:
         self._forget_pending()
         self._retry_at = None
@@ -221,6 +250,7 @@ class DownloadDelivery:
         self._options = options
         self._instructed: Version | None = None
         self._deadline: float | None = None
+        self._unseen = False
         self._outputs: deque[DeliveryOutput] = deque()
 
     def connect(self, position: Position, outlook: Outlook) -> None:  # noqa: ARG002 - one interface for both
@@ -239,15 +269,24 @@ class DownloadDelivery:
     def writer_changed(self, outlook: Outlook) -> None:
         """Nothing to do: each fetch is answered under the newest claim."""
 
+    def mark(self, version: Version, digest: str) -> None:  # noqa: ARG002 - one interface for both
+        """Have the secondary fetch once more: the page that it is given carries the digest."""
+        self._unseen = True
+
+    def resync(self, outlook: Outlook, reason: str) -> bool:  # noqa: ARG002 - one interface for both
+        """Return False: a secondary that downloads says itself what it needs."""
+        return False
+
     def news(self) -> None:
         """There is more to fetch; the next step tells the secondary."""
 
     def step(self, outlook: Outlook, now: float) -> list[DeliveryOutput]:
         """Tell the secondary of news, one instruction at a time."""
         connected = self.state == SourceState.STREAMING.value
-        behind = outlook.head > self.position.live or self.position.snapshot is not None
+        behind = outlook.head > self.position.live or self.position.snapshot is not None or self._unseen
         if connected and behind and self._instructed is None and self._deadline is None:
             self._instructed = outlook.head
+            self._unseen = False
             self._deadline = now + self._options.receipt_timeout
             self._outputs.append(Instruct(self.device, outlook.head))
         drained = list(self._outputs)

@@ -9,7 +9,7 @@ together.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from rui.backup.adoption import Adoption
@@ -29,7 +29,7 @@ from rui.backup.member_outputs import (
     Output,
     Superseded,
 )
-from rui.backup.messages import Batch, Change, Offer, Position, Quarantined, Receipt, Result
+from rui.backup.messages import Batch, Change, Offer, Position, Quarantined, Receipt, Result, Stream
 from rui.backup.offering import Offering, refusal
 from rui.backup.replica import Judgement, judge
 from rui.backup.source import Source, SourceOptions, SourceState, WantPage
@@ -243,12 +243,42 @@ class Member:
     def _next(self, source: Source, now: float) -> Batch | None:
         if self.position.writer != self.epoch:
             return None  # The claim is not durable yet
+        batch = self._taken(source, now)
+        if source.audit_due and self.table.head <= self.durable:
+            return source.mark(batch, self.durable, lambda: combine(self.table.buckets), now)
+        return batch
+
+    def _taken(self, source: Source, now: float) -> Batch | None:
         want = source.want(self.durable, self.table.floor, now)
         if want is None:
             return None
         if isinstance(want, WantPage):
             return source.take(self.table.page(want.first, want.limit, self.durable), now)
         return source.take(self.table.since(want.after, want.limit, self.durable), now)
+
+    # Audits
+
+    def audit(self) -> None:
+        """Have every copy that is served from here compared with this one, as soon as it can be."""
+        for source in (self.source, *self.locals.values()):
+            source.audit_due = True
+
+    def repair(self, keys: Iterable[bytes]) -> int:
+        """Journal keys again as they are held here, as deletes where nothing is; return how many.
+
+        Raises NotPrimaryError or JournalFullError.
+        """
+        count = 0
+        for key in keys:
+            held = self.table.get(key)
+            self._change(key, None if held is None else held.record)
+            count += 1
+        return count
+
+    def resync(self, replica: str, reason: str) -> bool:
+        """Send a copy everything again; False where it is not served from here."""
+        source = self.source if replica == CLOUD else self.locals.get(replica)
+        return source is not None and source.resync(self.durable, reason)
 
     # Local backup over the RBS channel
 
@@ -533,7 +563,12 @@ class Member:
         elif judgement.apply:
             self._apply(incoming, judgement)
         receipt = Receipt(
-            self.group, judgement.result, judgement.position, judgement.reason, incoming.quarantined
+            self.group,
+            judgement.result,
+            judgement.position,
+            judgement.reason,
+            incoming.quarantined,
+            agrees=self._agrees(incoming.batch, judgement),
         )
         self._outputs.append(Answer(incoming.tag, receipt))
 
@@ -552,6 +587,14 @@ class Member:
                 floor=self.table.floor,
                 options=self.source.options,
             )
+
+    def _agrees(self, batch: Batch, judgement: Judgement) -> bool | None:
+        """Compare what is held now with the digest that came, where the batch is the newest that is held."""
+        if not batch.digest or judgement.result is not Result.STORED or not isinstance(batch.part, Stream):
+            return None
+        if self.position.snapshot is not None or self.position.cursor != batch.part.last:
+            return None
+        return combine(self.table.buckets) == batch.digest
 
     def _apply(self, incoming: _Incoming, judgement: Judgement) -> None:
         changes = incoming.batch.changes

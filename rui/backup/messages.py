@@ -7,7 +7,7 @@ these values; :mod:`rui.backup.wire` gives them their XML form (YANG module ``ru
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
@@ -80,6 +80,8 @@ class Batch:
     changes: tuple[Change, ...]
     lineage: Lineage = ()
     offer: Offer | None = None
+    digest: str = field(default="", kw_only=True)
+    """Of all that the sender holds, where the batch ends at its newest change: see rui.backup.audit."""
 
 
 class SnapshotProgress(NamedTuple):
@@ -141,3 +143,5 @@ class Receipt:
     position: Position
     reason: str = ""
     quarantined: tuple[Quarantined, ...] = ()
+    agrees: bool | None = field(default=None, kw_only=True)
+    """Whether the replica comes to the batch's digest; None where there was none to come to."""

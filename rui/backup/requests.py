@@ -19,6 +19,8 @@ from rui.backup.wire import (
     DOWNLOAD,
     FETCH,
     WireError,
+    answer_children,
+    decode_answer,
     decode_batch,
     decode_position,
     encode_batch_body,
@@ -45,6 +47,8 @@ class Fetch:
     device: str
     position: Position
     max_records: int = DEFAULT_MAX_RECORDS
+    agrees: bool | None = None
+    """The answer to the digest of the page before; None where it carried none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ def encode_fetch(request: Fetch) -> etree._Element:
     operation = _element(FETCH, ("group-id", request.group), ("device-id", request.device))
     operation.extend(position_children(request.position, BACKUP))
     operation.append(_leaf("max-records", str(request.max_records)))
+    operation.extend(answer_children(request.agrees))
     return operation
 
 
@@ -88,7 +93,8 @@ def decode_fetch(operation: etree._Element) -> Fetch:
         limit = int(operation.findtext(f"{{{BACKUP}}}max-records") or DEFAULT_MAX_RECORDS)
     except ValueError as error:
         raise WireError(f"fetch-user-info: {error}") from error
-    return Fetch(_text(operation, "group-id"), _text(operation, "device-id"), position, limit)
+    agrees = decode_answer(operation)
+    return Fetch(_text(operation, "group-id"), _text(operation, "device-id"), position, limit, agrees)
 
 
 def encode_fetched(fetched: Fetched) -> list[bytes]:

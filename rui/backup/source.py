@@ -9,7 +9,8 @@ ahead of it.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from rui.backup.lineage import Lineage, shared
@@ -125,6 +126,8 @@ class Source:
         self.known_floor = ZERO
         self.receipts = 0
         self.resent = 0
+        self.audit_due = False
+        """Whether the sender's digest is to go out as soon as it can."""
         self.failing = ""
         """Why the replica could not store; empty once it could again."""
         self._writer = Position().writer
@@ -137,6 +140,8 @@ class Source:
         # When each batch left, and which snapshot it ends, if any.
         self._in_flight: deque[tuple[float, Version | None]] = deque()
         self._stale = 0
+        # Whether the last batch in flight carries a digest.
+        self._marked = False
         self._sent = ZERO
         self._snapshot: Version | None = None
         self._next_bucket = 0
@@ -177,6 +182,9 @@ class Source:
         self._wake = None
         if self.state not in (_S.STREAMING, _S.SNAPSHOT) or len(self._in_flight) >= self.options.window:
             return None
+        if self._marked and self._in_flight:
+            # The replica digests what it holds behind that batch, before it gets anything more.
+            return None
         if self._sent < floor and floor > self.known_floor:
             self._snapshot = self._sent = head
             self._next_bucket, self._page_next = 0, True
@@ -213,9 +221,34 @@ class Source:
                 self._not_before = now + self.options.interval
         ends = part.version if isinstance(part, SnapshotPage) and part.last == LAST_BUCKET else None
         self._in_flight.append((now, ends))
+        self._marked = False
         self._tell = False
         lineage = () if self._same_history else self._lineage
         return Batch(self.group, self._writer, part, read.changes, lineage)
+
+    def mark(self, batch: Batch | None, head: Version, digest: Callable[[], str], now: float) -> Batch | None:
+        """Put the sender's digest on a batch that brings the replica to ``head``, all that the sender holds.
+
+        ``batch`` is what :meth:`take` has made just now; where there was nothing to send, the digest goes
+        with a batch of nothing. Returns the batch to send, unchanged where the digest does not fit yet.
+        """
+        ends_there = self.state is _S.STREAMING and self._snapshot is None and self._sent == head
+        if not ends_there or (batch is None and (self._in_flight or self._stale)):
+            return batch
+        if batch is None:
+            batch = Batch(self.group, self._writer, Stream(head, head), ())
+            self._in_flight.append((now, None))
+        self.audit_due, self._marked = False, True
+        return replace(batch, digest=digest())
+
+    def resync(self, head: Version, reason: str) -> bool:
+        """Send everything again; False where there is no stream to the replica."""
+        if self.state not in (_S.STREAMING, _S.SNAPSHOT):
+            return False
+        self._snapshot = self._sent = max(head, self.position.cursor)
+        self._next_bucket, self._page_next = 0, True
+        self._change(_E.FELL_BEHIND, reason)
+        return True
 
     def receive(
         self, receipt: Receipt, head: Version, floor: Version, complete_from: Version, now: float

@@ -33,6 +33,7 @@ from rui.netconf.messages import MessageError, MessageParser
 BACKUP = "urn:rui-cloud:yang:backup"
 IDENTITY = "urn:rui-cloud:yang:identity"
 USER_INFO = "urn:rui-cloud:yang:user-info"
+AUDIT = "urn:rui-cloud:yang:audit"
 
 UPLOAD = f"{{{BACKUP}}}user-info-upload"
 ACKNOWLEDGE = f"{{{BACKUP}}}acknowledge-user-info"
@@ -56,6 +57,7 @@ _ENTRY = re.compile(
     rb"<change><key>([^<&]*)</key><version>([^<&/]+)/(0|[1-9][0-9]{0,18})</version>"
     rb"(?:(<record></record>)|<deleted/>)</change>"
 )
+_ANSWERS = {"agrees": True, "differs": False}
 _COUNT_CHANGES = etree.XPath("count(b:change)", namespaces={"b": BACKUP})
 
 
@@ -88,6 +90,8 @@ def encode_batch_body(batch: Batch, *, declare: bool = False) -> list[bytes]:
             f"<snapshot{ns}><version>{part.version}</version><first-bucket>{part.first}</first-bucket>"
             f"<last-bucket>{part.last}</last-bucket></snapshot>"
         )
+    if batch.digest:
+        head += f'<digest xmlns="{AUDIT}">{batch.digest}</digest>'
     pieces = [head.encode()]
     opening = f"<change{ns}><key>".encode()
     epoch, epoch_text = batch.writer, f"{batch.writer}/".encode()
@@ -125,7 +129,8 @@ def decode_batch(element: etree._Element, raw: bytes, bulk: Bulk | None = None) 
         else:
             raise WireError("neither stream nor snapshot is present")
         changes = tuple(_changes(element, raw, bulk))
-        return Batch(group, writer, part, changes, _lineage(element, BACKUP), _offer(element))
+        digest = element.findtext(f"{{{AUDIT}}}digest") or ""
+        return Batch(group, writer, part, changes, _lineage(element, BACKUP), _offer(element), digest=digest)
 
 
 def encode_receipt(receipt: Receipt, name: str = ACKNOWLEDGE) -> etree._Element:
@@ -153,7 +158,7 @@ def receipt_children(receipt: Receipt) -> list[etree._Element]:
         entry.append(_leaf("version", str(bad.version)))
         entry.append(_leaf("reason", bad.reason))
         children.append(entry)
-    return children
+    return [*children, *answer_children(receipt.agrees)]
 
 
 def decode_receipt(element: etree._Element) -> Receipt:
@@ -177,7 +182,18 @@ def decode_receipt(element: etree._Element) -> Receipt:
             decode_position(element, BACKUP),
             element.findtext(f"{{{BACKUP}}}reason") or "",
             quarantined,
+            agrees=decode_answer(element),
         )
+
+
+def answer_children(agrees: bool | None) -> list[etree._Element]:
+    """Return the leaf that answers a digest, none where there is nothing to answer."""
+    return [] if agrees is None else [_leaf("digest-result", "agrees" if agrees else "differs", AUDIT)]
+
+
+def decode_answer(element: etree._Element) -> bool | None:
+    """Read the answer to a digest from among an element's children; None where there is none."""
+    return _ANSWERS.get(element.findtext(f"{{{AUDIT}}}digest-result") or "")
 
 
 def encode_identity(notification: IdentityNotification) -> etree._Element:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from manager.store.sqlite.jobs import Applied, ApplyJob, CollectJob, EntryJob, J
 from manager.store.sqlite.reader import Readers
 from manager.store.sqlite.transaction import HEAD_COLUMNS, GroupState, read_head
 from manager.store.sqlite.writer import Job, Writer
+from rui.backup.audit import Listing
 from rui.backup.identity import Role, StorageEntry
 from rui.backup.lineage import Lineage
 from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt, Result, Stream
@@ -127,9 +128,19 @@ class SqliteStore:
         """Return whole buckets from ``first`` on; see the interface. Raises StoreError."""
         return await self._readers.page(self._number(group), first, limit)
 
-    async def digest(self, group: str) -> TableDigest:
-        """Return the digest of what is held, and its cursor. Raises StoreError."""
-        return await self._readers.digest(self._number(group))
+    async def digest(self, group: str, pinned: Callable[[], None] | None = None) -> TableDigest:
+        """Return the digest of what is held, and its cursor; see the interface. Raises StoreError."""
+        loop = asyncio.get_running_loop()
+
+        def settled() -> None:
+            if pinned is not None:
+                loop.call_soon_threadsafe(pinned)
+
+        return await self._readers.digest(self._number(group), settled)
+
+    async def held(self, group: str, buckets: Sequence[int]) -> Listing:
+        """Return version and digest of what is held of some buckets. Raises StoreError."""
+        return await self._readers.held(self._number(group), buckets)
 
     async def quarantined(self, group: str, limit: int) -> Sequence[Quarantined]:
         """Return records that are set aside, oldest first. Raises StoreError."""

@@ -16,6 +16,7 @@ from manager.store.interface import NeedsSnapshot, TableDigest
 from manager.store.sqlite.codec import PACKED, VersionReader, pack_version, unpack_rows
 from manager.store.sqlite.file import StoreFile, explain
 from manager.store.sqlite.transaction import HEAD_COLUMNS, read_head
+from rui.backup.audit import Entry, Listing
 from rui.backup.digest import MODULUS, Digest, combine, empty_buckets
 from rui.backup.messages import LAST_BUCKET, Change, Position, Quarantined, bucket_of
 from rui.backup.table import Page, Slice
@@ -30,6 +31,10 @@ _DIGEST = (
     "SELECT group_concat(bucket || ' ' || high || ' ' || low || ' ' || records, ' ') FROM ("
     "SELECT bucket, sum(hash >> 32) AS high, sum(hash & 0xffffffff) AS low, count(*) AS records "
     "FROM session INDEXED BY session_version WHERE grp = ? AND hash IS NOT NULL GROUP BY bucket)"
+)
+_HELD = (
+    "SELECT group_concat(CAST(key AS TEXT) || ' ' || hex(version) || ' ' || coalesce(hash, ''), ' ') "
+    "FROM session WHERE grp = ?"
 )
 _SET_ASIDE = "SELECT count(*) FROM session WHERE grp = ? AND quarantined IS NOT NULL"
 
@@ -62,9 +67,13 @@ class Readers:
         """See :meth:`manager.store.interface.Store.page`."""
         return await self._in_thread(lambda connection: self._page(connection, number, first, limit))
 
-    async def digest(self, number: int) -> TableDigest:
-        """See :meth:`manager.store.interface.Store.digest`."""
-        return await self._in_thread(lambda connection: _digest(connection, number))
+    async def digest(self, number: int, pinned: Callable[[], None]) -> TableDigest:
+        """See :meth:`manager.store.interface.Store.digest`; ``pinned`` is called in the reading thread."""
+        return await self._in_thread(lambda connection: _digest(connection, number, pinned))
+
+    async def held(self, number: int, buckets: Sequence[int]) -> Listing:
+        """See :meth:`manager.store.interface.Store.held`."""
+        return await self._in_thread(lambda connection: self._held(connection, number, buckets))
 
     async def quarantined(self, number: int, limit: int) -> Sequence[Quarantined]:
         """See :meth:`manager.store.interface.Store.quarantined`."""
@@ -149,6 +158,20 @@ class Readers:
         )
         return Page(changes, first, last)
 
+    def _held(self, connection: sqlite3.Connection, number: int, buckets: Sequence[int]) -> Listing:
+        position, _ = _head(connection, number)
+        places = ", ".join("?" * len(buckets))
+        query = f"{_HELD} AND bucket IN ({places})"
+        fields = (connection.execute(query, (number, *buckets)).fetchone()[0] or "").split(" ")
+        rows = zip(*[iter(fields)] * 3, strict=True) if len(fields) > 1 else ()
+        entries = {
+            key.encode(): Entry(
+                self._versions.unpack(bytes.fromhex(version)), int(digest) % MODULUS if digest else None
+            )
+            for key, version, digest in rows
+        }
+        return Listing(position.live, entries)
+
     def _all(self, number: int, slice_records: int) -> Iterator[Change]:
         bucket, key = -1, b""
         while True:
@@ -193,8 +216,10 @@ def _head(connection: sqlite3.Connection, number: int) -> tuple[Position, Versio
     return read_head(row) if row else (Position(), ZERO)
 
 
-def _digest(connection: sqlite3.Connection, number: int) -> TableDigest:
+def _digest(connection: sqlite3.Connection, number: int, pinned: Callable[[], None]) -> TableDigest:
+    # The first read of a transaction settles what all of it sees.
     position, _ = _head(connection, number)
+    pinned()
     buckets = empty_buckets()
     count = 0
     sums = map(int, (connection.execute(_DIGEST, (number,)).fetchone()[0] or "").split())

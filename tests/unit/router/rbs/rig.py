@@ -16,6 +16,8 @@ from typing import TypeVar, cast
 from lxml import etree
 
 from netconf_client import ClientSession
+from router.alarms import Alarms
+from router.audit import Audits
 from router.config import FailoverConfig, GroupConfig
 from router.group import Group
 from router.lag import Lag
@@ -82,6 +84,7 @@ class FakeGroup:
         self.disk_held = False
         self._site = site
         self._held: list[Append] = []
+        self.audits = Audits(name, Alarms())
         self._attached: Callable[[], None] | None = None
         self._telling = False
         self.member.start()

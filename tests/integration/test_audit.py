@@ -1,0 +1,167 @@
+"""Copies that have gone wrong are found by their digest and mended, under load and at rest."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from netconf_client import ClientSession, connect
+from rui.backup.alarms_wire import NAMESPACE as ALARMS
+from rui.backup.audit_wire import encode_audit, encode_resync
+from rui.backup.messages import bucket_of
+from rui.backup.wire import AUDIT
+from rui_cli.launch import Fleet
+from rui_cli.site import MANAGER, Group, Site
+from rui_cli.tables import Holding, ask_holding
+from tests.integration.router_rig import operational, texts
+
+GROUP = "g1"
+PRIMARY, SECONDARY = "bras-a", "bras-b"
+WITHIN = 60.0
+STRANGER = b"02:ff:00:00:00:ff/1/0"
+LINKS = "urn:rui-cloud:yang:link-status"
+
+
+class World:
+    """Three processes under a light load, and a session of the operator with each."""
+
+    def __init__(self, site: Site, fleet: Fleet, stack: AsyncExitStack) -> None:
+        self.site = site
+        self.fleet = fleet
+        self._stack = stack
+        self._sessions: dict[str, ClientSession] = {}
+
+    async def session(self, name: str) -> ClientSession:
+        found = self._sessions.get(name)
+        if found is None or found.closed_reason is not None:
+            found = self._sessions[name] = await connect(self.site.target(name), timeout=WITHIN)
+            self._stack.push_async_callback(found.close)
+        return found
+
+    async def holding(self, name: str) -> Holding:
+        return await ask_holding(await self.session(name), GROUP)
+
+    async def audit(self) -> dict[str, tuple[str, int]]:
+        """Compare all copies now; return result and repaired keys by copy."""
+        reply = await (await self.session(PRIMARY)).rpc(encode_audit(GROUP), timeout=WITHIN)
+        return {
+            entry.findtext(f"{{{AUDIT}}}name") or "": (
+                entry.findtext(f"{{{AUDIT}}}result") or "",
+                int(entry.findtext(f"{{{AUDIT}}}repaired") or 0),
+            )
+            for entry in reply.element.iterfind(f"{{{AUDIT}}}replica")
+        }
+
+    async def mismatches(self, name: str) -> list[tuple[str, str]]:
+        """The history of digest-mismatch at a device: peer and what happened, oldest first."""
+        tree = await operational(await self.session(name), ALARMS, "alarms")
+        entries = [
+            (entry.findtext(f"{{{ALARMS}}}peer") or "", entry.findtext(f"{{{ALARMS}}}change") or "")
+            for entry in tree.iterfind(f"{{{ALARMS}}}history")
+            if entry.findtext(f"{{{ALARMS}}}alarm-type-id") == "digest-mismatch"
+        ]
+        return entries[::-1]
+
+    async def level(self) -> None:
+        """Wait until all three hold the same."""
+
+        async def same() -> bool:
+            found = [await self.holding(name) for name in (PRIMARY, MANAGER, SECONDARY)]
+            return found[0] == found[1] == found[2]
+
+        await until("all hold the same", same)
+
+    async def arrivals(self, rate: int) -> None:
+        config = (
+            '<device xmlns="urn:rui-cloud:yang:device"><group><id>g1</id><simulated>'
+            f"<arrivals>{rate}</arrivals></simulated></group></device>"
+        )
+        await (await self.session(PRIMARY)).edit_config(config.encode(), target="running")
+
+    def store(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.site.data(MANAGER) / "store.sqlite", timeout=10, isolation_level=None)
+
+
+async def until(what: str, holds: Callable[[], Awaitable[bool]]) -> None:
+    deadline = time.monotonic() + WITHIN
+    while not await holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {WITHIN:g} s")
+        await asyncio.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("audit")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    simulated = {"arrivals": "100", "initial-population": "500", "max-population": "100000"}
+    group = Group(GROUP, PRIMARY, (SECONDARY,), simulated=simulated)
+    site = Site(tmp_path / "site", [group])
+    site.write()
+    async with AsyncExitStack() as stack:
+        fleet = await stack.enter_async_context(Fleet(tmp_path))
+        for name in site.devices:
+            fleet.add(name, site.words(name))
+        await fleet.start()
+        world = World(site, fleet, stack)
+
+        async def begun() -> bool:
+            return set(await world.audit()) == {MANAGER, SECONDARY} and all(
+                result == "agrees" for result, _ in (await world.audit()).values()
+            )
+
+        await until("copies agree at first", begun)
+        yield world
+
+
+async def test_a_store_that_lost_added_and_changed_records_is_mended_under_load(world: World) -> None:
+    with closing(world.store()) as store:
+        (group,) = store.execute("SELECT number FROM grp").fetchone()
+        keys = [row[0] for row in store.execute("SELECT key FROM session WHERE val NOT NULL LIMIT 3")]
+        store.execute("BEGIN IMMEDIATE")
+        store.execute("DELETE FROM session WHERE key = ?", (keys[0],))
+        store.execute("UPDATE session SET hash = hash + 1 WHERE key = ?", (keys[1],))
+        store.execute(
+            "INSERT INTO session (grp, bucket, key, version, hash, val) "
+            "SELECT grp, ?, CAST(? AS BLOB), version, 7, val FROM session WHERE key = ? AND grp = ?",
+            (bucket_of(STRANGER), STRANGER, keys[2], group),
+        )
+        store.execute("COMMIT")
+    results = await world.audit()
+    assert results[MANAGER] == ("agrees", 3)
+    assert results[SECONDARY][0] == "agrees"
+    assert (MANAGER, "raised") in await world.mismatches(PRIMARY)
+    assert (await world.mismatches(PRIMARY))[-1] == (MANAGER, "cleared")
+    assert (await world.mismatches(MANAGER))[-1][1] == "cleared"
+    await world.arrivals(0)
+    await world.level()
+    tree = await operational(await world.session(PRIMARY), LINKS, "link-status")
+    assert texts(tree, "group/replica/audit-result") == ["agrees", "agrees"]
+    assert texts(tree, "group/replica/repaired") == ["3", "0"]
+    log = (world.fleet.folder / f"{MANAGER}.log").read_text()
+    events = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    (differs,) = [event for event in events if event["event"] == "copy-differs"]
+    assert set(differs["first"]) == {key.decode() for key in (*keys[:2], STRANGER)}
+
+
+async def test_a_copy_is_sent_again_when_asked(world: World) -> None:
+    await world.arrivals(0)
+    await world.level()
+    for name, replica in ((PRIMARY, MANAGER), (MANAGER, SECONDARY)):
+        await (await world.session(name)).rpc(encode_resync(GROUP, replica))
+        log = world.fleet.folder / f"{name}.log"
+        assert "an operator has asked" in log.read_text() or name == MANAGER
+    assert {result for result, _ in (await world.audit()).values()} == {"agrees"}
+    await world.level()
+    assert etree.QName(encode_resync(GROUP, MANAGER)).localname == "resync-user-info"
