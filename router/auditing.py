@@ -40,6 +40,8 @@ class AuditOperations:
     async def _result(self, call: RpcCall) -> _Elements:
         result = _read(lambda: audit_wire.decode_result(call.operation))
         group = self._serving(result.group)
+        if call.session.user in group.config.members and call.session.user != result.replica:
+            raise RpcError.access_denied(f"{call.session.user} may not tell of the copy of {result.replica}")
         if result.agreement is not Agreement.UNKNOWN:
             group.audits.note(result.replica, result.version, result.agreement is Agreement.AGREES)
         try:

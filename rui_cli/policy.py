@@ -25,11 +25,13 @@ def _rpc(module: str, name: str) -> Rule:
     return {"name": name, "module-name": module, "rpc-name": name}
 
 
+_AUDIT: Sequence[Rule] = (_rpc("rui-audit", "list-user-info"), _rpc("rui-audit", "audit-result"))
 _CLOUD_AT_ROUTER: Sequence[Rule] = (
     _SUBSCRIBE,
     {"name": "identities", "module-name": "rui-identity"},
     {"name": "user-info", "module-name": "rui-backup"},
     _rpc("rui-failover", "link-probe"),
+    *_AUDIT,
 )
 _PEER_AT_ROUTER: Sequence[Rule] = (
     _SUBSCRIBE,
@@ -37,6 +39,8 @@ _PEER_AT_ROUTER: Sequence[Rule] = (
     _rpc("rui-backup", "deliver-user-info"),
     _rpc("rui-backup", "acknowledge-user-info"),
     _UPLOAD,
+    _rpc("rui-backup", "digest-user-info"),
+    *_AUDIT,
 )
 _ROUTER_AT_CLOUD: Sequence[Rule] = (_rpc("rui-backup", "fetch-user-info"),)
 
