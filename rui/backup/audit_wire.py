@@ -126,9 +126,9 @@ def decode_audit(operation: etree._Element) -> tuple[str, float]:
     return _text(operation, "group-id"), int(wait) / 1000 if wait else DEFAULT_MAX_WAIT
 
 
-def encode_audit(group: str) -> etree._Element:
-    """Return the RPC ``audit-user-info``."""
-    return _element(AUDIT_NOW, ("group-id", group))
+def encode_audit(group: str, within: float = DEFAULT_MAX_WAIT) -> etree._Element:
+    """Return the RPC ``audit-user-info``; ``within`` is in seconds."""
+    return _element(AUDIT_NOW, ("group-id", group), ("max-wait", str(round(within * 1000))))
 
 
 def encode_compared(results: Mapping[str, Compared]) -> list[etree._Element]:
