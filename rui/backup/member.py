@@ -270,6 +270,7 @@ class Member:
         """
         count = 0
         for key in keys:
+            self._check_serving()
             held = self.table.get(key)
             self._change(key, None if held is None else held.record)
             count += 1
