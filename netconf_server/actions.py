@@ -110,7 +110,9 @@ class Actions:
         try:
             self._schema.check_nested(data, node)
         except DataError as error:
-            raise to_rpc_error(error, self._schema, error_type=ErrorType.PROTOCOL) from error
+            raise to_rpc_error(
+                error, self._schema, error_type=ErrorType.PROTOCOL, data=call.operation
+            ) from error
 
     def _check_instance(self, found: ActionCall, place: Place) -> None:
         """Refuse an action on what does not exist, or may not be read by this user."""

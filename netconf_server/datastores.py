@@ -262,7 +262,7 @@ class Datastores:
         try:
             self.schema.check_config(tree)
         except DataError as error:
-            raise to_rpc_error(error, self.schema) from error
+            raise to_rpc_error(error, self.schema, data=tree) from error
 
     # --- locking
 
@@ -367,7 +367,7 @@ class Datastores:
         try:
             self.schema.check_values(data)
         except DataError as error:
-            raise to_rpc_error(error, self.schema) from error
+            raise to_rpc_error(error, self.schema, data=data) from error
 
     async def _put(self, target: str, tree: etree._Element, session: int | None) -> None:
         if target == CANDIDATE:

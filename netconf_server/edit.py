@@ -9,45 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final
 
 from lxml import etree
 
+from netconf_server.editleaf import edit_leaf, remove, renewed, set_leaf
+from netconf_server.editops import (
+    OPERATION,
+    REMOVING,
+    SETTING,
+    Operation,
+    read_default_operation,
+    read_operation,
+)
+from netconf_server.editshape import check_attributes, check_no_text, check_single
 from netconf_server.listindex import ListIndex, key_of
 from netconf_server.place import Place
-from netconf_server.userorder import move, read_position, unexpected_attribute
-from netconf_server.values import is_default, is_marked_default, key_tags, value_of
-from netconf_server.xmltree import append_copy, value_prefixes
+from netconf_server.userorder import move, read_position
+from netconf_server.values import key_tags, value_of
 from rui.netconf import names
 from rui.netconf.errors import RpcError
 from rui.netconf.tags import ErrorType
 from rui.schema import Kind, Node
 
-OPERATION: Final = names.base("operation")
-
-
-class Operation(StrEnum):
-    """What is asked for a node: the values of the `operation` attribute, and `none` of default-operation."""
-
-    MERGE = "merge"
-    REPLACE = "replace"
-    CREATE = "create"
-    DELETE = "delete"
-    REMOVE = "remove"
-    NONE = "none"
-
-
-def read_default_operation(text: str | None) -> Operation:
-    """Read the default-operation parameter; absent means merge. Raises RpcError."""
-    value = "merge" if text is None else text.strip()
-    if value not in ("merge", "replace", "none"):
-        raise RpcError.invalid_value(f"default-operation is {value[:40]!r}; give merge, replace or none")
-    return Operation(value)
-
-
-REMOVING: Final = frozenset({Operation.DELETE, Operation.REMOVE})
-_SETTING: Final = frozenset({Operation.MERGE, Operation.REPLACE, Operation.CREATE})
+__all__ = [
+    "OPERATION", "REMOVING", "Operation", "apply_edit", "read_default_operation", "read_operation",
+]  # fmt: skip
 
 
 def apply_edit(
@@ -92,19 +78,25 @@ class _Edit:
         """
         siblings = self.top if parent is None else parent.children
         cases: dict[str, str] = {}
+        seen: set[str] = set()
+        check_no_text(source, place)
         for child in source.iterchildren(etree.Element):
             try:
                 node = self._find_node(siblings, child, place)
+                check_single(child, node, seen, place)
                 if parent is not None and child.tag in key_tags(parent):
                     _check_key(child, place.child(node))
                     continue
                 operation = read_operation(child, inherited)
-                if operation in _SETTING:
+                if operation in SETTING:
                     _check_cases(node, cases, place)
                 self._node(child, target, node, operation, place)
                 if node.choices and operation not in REMOVING:
                     self._drop_other_cases(target, siblings, node)
             except RpcError as error:
+                known = siblings.get(str(child.tag))
+                if error.path is None and known is not None:
+                    place.child(known).at(error)
                 if not self.continue_on_error:
                     raise
                 self.errors.append(error)
@@ -123,9 +115,8 @@ class _Edit:
     def _node(
         self, source: etree._Element, target: etree._Element, node: Node, operation: Operation, place: Place
     ) -> None:
-        wrong = unexpected_attribute(source, node)
-        if wrong is not None:
-            raise RpcError.unknown_attribute(wrong, str(source.tag), error_type=ErrorType.PROTOCOL)
+        if source.attrib:
+            check_attributes(source, node, place)
         if node.kind is Kind.CONTAINER:
             self._container(source, target, node, operation, place.child(node))
         elif node.kind is Kind.LIST:
@@ -133,21 +124,21 @@ class _Edit:
         elif node.kind is Kind.LEAF_LIST:
             self._value(source, target, node, operation, place.value(node, source))
         else:
-            _leaf(source, target, node, operation, place.child(node))
+            edit_leaf(source, target, node, operation, place.child(node))
 
     def _container(
         self, source: etree._Element, target: etree._Element, node: Node, operation: Operation, place: Place
     ) -> None:
         found = target.find(node.tag)
         if operation in REMOVING:
-            _remove(found, operation, place)
+            remove(found, operation, place)
             return
         if operation is Operation.CREATE and found is not None:
             raise place.exists()
         if operation is Operation.NONE and found is None and node.presence:
             raise place.missing("create it first, or use merge")
         if found is None or operation is Operation.REPLACE:
-            found = _renewed(target, found, node)
+            found = renewed(target, found, node)
         self.children(source, found, node, operation, place)
         # A container without presence says nothing by itself (RFC 7950 7.5.1): it exists while it has
         # content.
@@ -163,13 +154,13 @@ class _Edit:
         found = self.index.find(target, node, key)
         position = read_position(source, node)
         if not _goes_on(found, operation, place):
-            _remove(found, operation, place)
+            remove(found, operation, place)
             self.index.forget(target, node, key)
             return
         if found is None or operation is Operation.REPLACE:
-            found = _renewed(target, found, node)
+            found = renewed(target, found, node)
             for leaf in leafs:
-                _set_leaf(found, None, leaf)
+                set_leaf(found, None, leaf)
             self.index.add(target, node, key, found)
         if position is not None and operation is not Operation.NONE:
             found = move(self.index, node, found, position, place)
@@ -182,11 +173,11 @@ class _Edit:
         found = self.index.find(target, node, key)
         position = read_position(source, node)
         if not _goes_on(found, operation, place):
-            _remove(found, operation, place)
+            remove(found, operation, place)
             self.index.forget(target, node, key)
             return
         if found is None:
-            found = _set_leaf(target, None, source)
+            found = set_leaf(target, None, source)
             self.index.add(target, node, key, found)
         if position is not None and operation is not Operation.NONE:
             move(self.index, node, found, position, place)
@@ -200,17 +191,6 @@ class _Edit:
             if sibling is not None and node.excludes(sibling):
                 target.remove(other)
                 self.index.forget_list(target, sibling)
-
-
-def read_operation(source: etree._Element, inherited: Operation) -> Operation:
-    """The operation that holds for an edit element: its own or the inherited one. Raises RpcError."""
-    text = source.get(OPERATION)
-    if text is None:
-        return inherited
-    if text == Operation.NONE or text not in set(Operation):
-        message = f"operation is {text!r}; give merge, replace, create, delete or remove"
-        raise RpcError.bad_attribute(OPERATION, str(source.tag), message, error_type=ErrorType.PROTOCOL)
-    return Operation(text)
 
 
 def _goes_on(found: etree._Element | None, operation: Operation, place: Place) -> bool:
@@ -247,69 +227,3 @@ def _read_keys(source: etree._Element, node: Node, above: Place) -> list[etree._
             raise above.child(node).at(RpcError.missing_element(tag, message))
         leafs.append(leaf)
     return leafs
-
-
-def _leaf(
-    source: etree._Element, target: etree._Element, node: Node, operation: Operation, place: Place
-) -> None:
-    found = target.find(node.tag)
-    if is_marked_default(source):
-        if not is_default(source, node):
-            message = (
-                f"{place.text} is marked as default, but {(source.text or '')[:40]!r} is not its default"
-            )
-            raise place.at(RpcError.invalid_value(message))
-        if operation not in REMOVING:
-            operation = Operation.REMOVE
-    if operation in REMOVING:
-        _remove(found, operation, place)
-    elif operation is Operation.NONE:
-        if found is None:
-            raise place.missing("use merge to set it")
-    elif operation is Operation.CREATE and found is not None:
-        raise place.exists()
-    elif node.kind is Kind.LEAF:
-        _set_leaf(target, found, source)
-    else:
-        _set_whole(target, found, source)
-
-
-def _remove(found: etree._Element | None, operation: Operation, place: Place) -> None:
-    parent = None if found is None else found.getparent()
-    if found is not None and parent is not None:
-        parent.remove(found)
-    elif operation is Operation.DELETE:
-        raise place.missing("it cannot be deleted; use remove where absence is no fault")
-
-
-def _renewed(target: etree._Element, found: etree._Element | None, node: Node) -> etree._Element:
-    """An empty element for the node: in the place of `found`, or as the last child."""
-    if found is None:
-        return etree.SubElement(target, node.tag, nsmap=names.nsmap(node.namespace))
-    fresh = etree.Element(node.tag, nsmap=names.nsmap(node.namespace))
-    target.replace(found, fresh)
-    return fresh
-
-
-def _set_leaf(target: etree._Element, found: etree._Element | None, source: etree._Element) -> etree._Element:
-    prefixes = value_prefixes(source)
-    if found is not None and not prefixes and len(source) == 0:
-        found.text = source.text
-        return found
-    if found is not None:
-        target.remove(found)
-    namespace = names.split(str(source.tag))[0] or ""
-    leaf = etree.SubElement(target, source.tag, nsmap=names.nsmap(namespace, prefixes))
-    leaf.text = source.text
-    if len(source):
-        # Elements in a leaf are kept, so that validation refuses them with their place.
-        for child in source.iterchildren(etree.Element):
-            append_copy(leaf, child)
-    return leaf
-
-
-def _set_whole(target: etree._Element, found: etree._Element | None, source: etree._Element) -> None:
-    """Set anydata or anyxml, which are replaced as a whole (RFC 7950 7.10.4, 7.11.4)."""
-    if found is not None:
-        target.remove(found)
-    append_copy(target, source).attrib.pop(OPERATION, "")

@@ -102,7 +102,9 @@ class NmdaOperations:
         try:
             schema.check_rpc(params.envelope(operation))
         except DataError as error:
-            raise to_rpc_error(error, schema, error_type=ErrorType.PROTOCOL) from error
+            raise to_rpc_error(
+                error, schema, error_type=ErrorType.PROTOCOL, data=operation.getparent()
+            ) from error
 
     def _views(self, call: RpcCall, name: str) -> tuple[View, ...]:
         """Defaults first, for filters see them; what the user may not read is left out last."""

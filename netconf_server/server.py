@@ -310,7 +310,9 @@ class NetconfServer:
         try:
             self.schema.check_rpc(operation)
         except DataError as error:
-            raise to_rpc_error(error, self.schema, error_type=ErrorType.PROTOCOL) from error
+            raise to_rpc_error(
+                error, self.schema, error_type=ErrorType.PROTOCOL, data=operation.getparent()
+            ) from error
 
     def _unknown(self, tag: str) -> RpcError:
         namespace, name = names.split(tag)

@@ -300,7 +300,7 @@ class RpcError(Exception):
     ) -> Self:
         """Build `partial-operation` (obsolete): names of elements by their outcome."""
         groups = (("ok-element", ok), ("err-element", failed), ("noop-element", not_tried))
-        info = tuple(_qname_info(label, item) for label, items in groups for item in items)
+        info = tuple(qname_info(label, item) for label, items in groups for item in items)
         return cls(ErrorTag.PARTIAL_OPERATION, message, info=info)
 
     @classmethod
@@ -314,16 +314,14 @@ class RpcError(Exception):
     ) -> Self:
         attribute, element = names_
         text = message or f"attribute {names.split(attribute)[1]!r} of {names.split(element)[1]!r} {fault}"
-        info = (_qname_info("bad-attribute", attribute), _qname_info("bad-element", element))
+        info = (qname_info("bad-attribute", attribute), qname_info("bad-element", element))
         return cls(tag, text, error_type=error_type, info=info)
 
     @classmethod
     def _element(
         cls, tag: ErrorTag, element: str, message: str, *, error_type: str, path: str | None
     ) -> Self:
-        return cls(
-            tag, message, error_type=error_type, path=path, info=(_qname_info("bad-element", element),)
-        )
+        return cls(tag, message, error_type=error_type, path=path, info=(qname_info("bad-element", element),))
 
 
 def first_error(errors: Sequence[RpcError]) -> RpcError | None:
@@ -341,8 +339,10 @@ def _info(name: str, text: str) -> etree._Element:
     return element
 
 
-def _qname_info(label: str, name: str) -> etree._Element:
-    """Build an error-info element whose text is a QName: plain in the base namespace, else prefixed."""
+def qname_info(label: str, name: str) -> etree._Element:
+    """Build an error-info element whose text is the name `name`: plain in the base namespace, else with a
+    prefix. `label` is the local name of the element, such as `bad-element`.
+    """
     namespace, local = names.split(name)
     if namespace is None or namespace == names.BASE:
         return _info(label, local)

@@ -89,7 +89,7 @@ async def test_the_handler_is_told_which_instance_is_meant(schema: Schema) -> No
          "/any-model:plant/any-model:machine[any-model:name='m1']/any-model:stop", {}),
         (plant("<machine><name>m1</name><reset/></machine>"), "missing-element",
          "/any-model:plant/any-model:machine[any-model:name='m1']/any-model:reset/any-model:reason",
-         {"bad-element": "reason"}),
+         {"bad-element": "x:reason"}),
         (plant("<machine><name>m1</name><reset><delay>61</delay><reason>x</reason></reset></machine>"),
          "invalid-value",
          "/any-model:plant/any-model:machine[any-model:name='m1']/any-model:reset/any-model:delay", {}),

@@ -64,7 +64,7 @@ def test_the_first_issue_carries_the_others() -> None:
     assert (first.tag, first.path, first.info_text("bad-element")) == (
         "unknown-element",
         "/toy:system/toy:x",
-        "x",
+        "x:x",
     )
     assert (second.path, second.info_text("bad-namespace")) == (None, "urn:y")
     assert (third.app_tag, third.error_type, third.path_namespaces) == (
