@@ -6,7 +6,7 @@ import asyncio
 import gc
 import random
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from netconf_server import (
 )
 from rui.backup.trace import Trace
 from rui.schema import Schema, SchemaError
+from rui.schema.files import find_modules
 from rui.schema.leaves import ConfigError
 from rui.views import VIEWS
 
@@ -57,15 +58,19 @@ class StartError(Exception):
         self.remedy = remedy
 
 
-async def run(startup: Path, data: Path, ready: Ready, trace: Trace | None = None) -> None:
-    """Run until SIGTERM or SIGINT; ``trace`` is told what becomes of changes. Raises StartError."""
+async def run(
+    startup: Path, data: Path, ready: Ready, trace: Trace | None = None, yang: Sequence[Path] = ()
+) -> None:
+    """Run until SIGTERM or SIGINT; ``trace`` is told what becomes of changes; ``yang`` are
+    folders with the operator's own modules. Raises StartError.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
         async with AsyncExitStack() as stack:
-            facts = await _start(startup, data, stack, trace)
+            facts = await _start(startup, data, stack, trace, yang)
             gc.collect()
             gc.freeze()
             gc.set_threshold(*_GC_THRESHOLDS)
@@ -78,9 +83,11 @@ async def run(startup: Path, data: Path, ready: Ready, trace: Trace | None = Non
             loop.remove_signal_handler(number)
 
 
-async def _start(startup: Path, data: Path, stack: AsyncExitStack, trace: Trace | None) -> dict[str, object]:
+async def _start(
+    startup: Path, data: Path, stack: AsyncExitStack, trace: Trace | None, yang: Sequence[Path]
+) -> dict[str, object]:
     """Start all parts in order, each undone by the stack; return where the manager is reached."""
-    schema = _load_schema()
+    schema = _load_schema(yang)
     datastores = _load_datastores(schema, startup)
     config = _read(schema, datastores.running, startup, data)
     _make_folder(data)
@@ -113,9 +120,9 @@ async def _start(startup: Path, data: Path, stack: AsyncExitStack, trace: Trace 
     return facts
 
 
-def _load_schema() -> Schema:
+def _load_schema(yang: Sequence[Path]) -> Schema:
     try:
-        return load_schema(MODULES)
+        return load_schema((*MODULES, *find_modules(yang)), yang)
     except SchemaError as error:
         raise StartError(f"the YANG modules do not compile:\n{error}", "install the package anew") from error
 

@@ -13,11 +13,10 @@ from netconf_cli.archive import Archive
 from netconf_cli.places import TOP, Builder, Place
 from netconf_cli.render import Braces, Format, Json, SetLines, Xml
 from netconf_cli.session import Session, done
-from netconf_cli.views import BoundTable
+from netconf_cli.views import BoundView
 from netconf_cli.walk import Item, lead
 from rui.netconf import names
 from rui.schema import Kind, Node, Schema
-from rui.views import View
 
 # A completion that looks for list entries stops here, whatever there is
 _INSTANCES = 60
@@ -35,7 +34,7 @@ class Context:
     device: str
     schema: Schema
     session: Session
-    views: list[tuple[View, tuple[BoundTable, ...]]]
+    views: list[BoundView]
     archive: Archive | None = None
     edit: Place | None = None
     places: list[Place] = field(default_factory=list)

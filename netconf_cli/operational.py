@@ -24,11 +24,10 @@ from netconf_cli.context import CommandError, Context
 from netconf_cli.places import TOP, Walker
 from netconf_cli.render import harmless
 from netconf_cli.table import Title
-from netconf_cli.views import BoundTable, choices_of, lines
+from netconf_cli.views import BoundView, lines
 from netconf_cli.words import LineError, Word
 from rui.netconf import names
 from rui.schema import Node
-from rui.views import View
 
 NEW_PAGE = "\f"
 """A line that stands for a fresh screen."""
@@ -59,18 +58,18 @@ def show_menu(context: Context) -> Menu:
         "configuration": Command("The running configuration", ShowConfiguration),
         "state": Command("Any operational data, along the model", ShowState),
     }
-    for view, tables in context.views:
+    for bound in context.views:
         level = entries
-        for word in view.words[:-1]:
-            menu = level.setdefault(word, Menu(view.help, {}))
+        for word in bound.view.words[:-1]:
+            menu = level.setdefault(word, Menu(bound.view.help, {}))
             if isinstance(menu, Menu) and isinstance(menu.entries, dict):
                 level = menu.entries
-        level[view.words[-1]] = _table(view, tables)
+        level[bound.view.words[-1]] = _table(bound)
     return Menu("Show data", dict(sorted(entries.items())))
 
 
-def _table(view: View, tables: tuple[BoundTable, ...]) -> Command:
-    return Command(view.help, lambda context: ShowTable(context, view, tables))
+def _table(bound: BoundView) -> Command:
+    return Command(bound.view.help, lambda context: ShowTable(context, bound))
 
 
 def _requests(context: Context) -> dict[str, Entry]:
@@ -118,16 +117,14 @@ class ShowState(OnPath):
 class ShowTable(Options):
     """`show users` and the like."""
 
-    def __init__(self, context: Context, view: View, tables: tuple[BoundTable, ...]) -> None:
-        choices = choices_of(view)
-        options = {name: Option(choice.help, choice.name) for name, choice in choices.items()}
-        super().__init__(context, options)
-        self._leafs = {name: choice.leaf for name, choice in choices.items()}
-        self._tables = tables
+    def __init__(self, context: Context, bound: BoundView) -> None:
+        super().__init__(context, {name: Option(text, name) for name, (_, text) in bound.choices.items()})
+        self._choices = bound.choices
+        self._tables = bound.tables
 
     async def run(self, form: str) -> AsyncIterator[str]:
         """Show the tables, or their data in a form."""
-        chosen = {self._leafs[name]: value for name, value in self.chosen.items()}
+        chosen = [(self._choices[name][0], value) for name, value in self.chosen.items()]
         if form:
             wanted = [bound.wanted(chosen) for bound in self._tables]
             async for line in self.context.data(requests.get(*wanted), form):

@@ -14,10 +14,19 @@ from netconf_cli.table import tabulate
 from netconf_cli.walk import Item, lead
 from rui.netconf import names
 from rui.schema import Kind, Node, Schema, UnknownNodeError
-from rui.views import Choice, Table, View
+from rui.views import Table, View
 
 _TIME = "ietf-yang-types:date-and-time"
 _FRACTION = re.compile(r"\.\d+")
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A leaf that a table shows or chooses by: of the entry itself, or `up` lists and containers above."""
+
+    title: str
+    node: Node
+    up: int
 
 
 @dataclass(frozen=True)
@@ -26,9 +35,10 @@ class BoundTable:
 
     table: Table
     nodes: tuple[Node, ...]
+    columns: tuple[Leaf, ...]
 
-    def wanted(self, chosen: Mapping[str, str]) -> etree._Element:
-        """The filter for this table's data: the leafs of `chosen` (by their path) have these values."""
+    def wanted(self, chosen: Sequence[tuple[Leaf, str]]) -> etree._Element:
+        """The filter for this table's data: the leafs of `chosen` have these values."""
         outer: etree._Element | None = None
         element: etree._Element | None = None
         for depth, node in enumerate(self.nodes):
@@ -37,32 +47,38 @@ class BoundTable:
                 outer = element = etree.Element(node.tag, nsmap=nsmap)
             else:
                 element = etree.SubElement(element, node.tag, nsmap=nsmap)
-            up = len(self.nodes) - 1 - depth
-            for path, value in chosen.items():
-                if path.count("../") == up:
-                    self._leaf(element, node, path, value)
+            for leaf, value in chosen:
+                if leaf.up == len(self.nodes) - 1 - depth:
+                    _add(element, leaf.node, value)
         if outer is None or element is None:
             raise ValueError(f"{self.table.path} leads nowhere")
-        self._narrow(element, chosen)
+        # Where entries hold lists of their own, the columns only
+        if any(_lists(child) for child in self.nodes[-1].children.values()):
+            for column in self.columns:
+                if column.up == 0 and all(column.node is not leaf.node for leaf, _ in chosen):
+                    _add(element, column.node, None)
         return outer
 
-    def _narrow(self, element: etree._Element, chosen: Mapping[str, str]) -> None:
-        """Where entries hold lists of their own, ask for the columns only."""
-        if not any(_lists(child) for child in self.nodes[-1].children.values()):
-            return
-        for column in self.table.columns:
-            if "/" not in column.leaf and column.leaf not in chosen:
-                self._leaf(element, self.nodes[-1], column.leaf, None)
 
-    @staticmethod
-    def _leaf(element: etree._Element, node: Node, path: str, value: str | None) -> None:
-        leaf = node.child(path.rpartition("/")[2])
-        if leaf is not None:
-            etree.SubElement(element, leaf.tag).text = value
+@dataclass(frozen=True)
+class BoundView:
+    """A view of a model: its tables, and by what its rows can be chosen."""
+
+    view: View
+    tables: tuple[BoundTable, ...]
+    choices: Mapping[str, tuple[Leaf, str]]
+    """Leaf and help of each choice by name."""
 
 
-def bind(views: Sequence[View], schema: Schema) -> list[tuple[View, tuple[BoundTable, ...]]]:
-    """The views of which the schema has a table, with those tables."""
+def _add(element: etree._Element, node: Node, value: str | None) -> None:
+    etree.SubElement(element, node.tag, nsmap=names.nsmap(node.namespace)).text = value
+
+
+def bind(views: Sequence[View], schema: Schema) -> list[BoundView]:
+    """The views of which the schema has a table, with those tables.
+
+    Leafs that other modules add to a table's list become further columns and choices.
+    """
     bound = []
     for view in views:
         tables: tuple[BoundTable, ...] = ()
@@ -71,8 +87,19 @@ def bind(views: Sequence[View], schema: Schema) -> list[tuple[View, tuple[BoundT
             if found is not None and not (table.otherwise and tables):
                 tables = (*tables, found)
         if tables:
-            bound.append((view, tables))
+            bound.append(BoundView(view, tables, _choices(view, tables[0])))
     return bound
+
+
+def _choices(view: View, table: BoundTable) -> dict[str, tuple[Leaf, str]]:
+    found = {
+        choice.name: (leaf, choice.help)
+        for choice in view.choices
+        if (leaf := _leaf(table.nodes, choice.name, choice.leaf)) is not None
+    }
+    for leaf in _added(table.nodes[-1]) if found else ():
+        found.setdefault(leaf.node.name, (leaf, " ".join(leaf.node.description.split()).partition(". ")[0]))
+    return found
 
 
 def _bound(table: Table, schema: Schema) -> BoundTable | None:
@@ -81,11 +108,25 @@ def _bound(table: Table, schema: Schema) -> BoundTable | None:
         nodes = tuple(schema.node("/" + "/".join(steps[: end + 1])) for end in range(len(steps)))
     except UnknownNodeError:
         return None
-    return BoundTable(table, nodes)
+    columns = (_leaf(nodes, column.title, column.leaf) for column in table.columns)
+    return BoundTable(table, nodes, (*filter(None, columns), *_added(nodes[-1])))
+
+
+def _leaf(nodes: Sequence[Node], title: str, path: str) -> Leaf | None:
+    """The leaf at a column's path, from the list at the end of `nodes`; None where the model lacks it."""
+    up = path.count("../")
+    node = nodes[-1 - up].child(path.rpartition("/")[2])
+    return Leaf(title, node, up) if node is not None else None
+
+
+def _added(node: Node) -> list[Leaf]:
+    """The leafs that other modules add to a list."""
+    added = (child for child in node.children.values() if child.module != node.module)
+    return [Leaf(child.name.replace("-", " "), child, 0) for child in added if child.kind is Kind.LEAF]
 
 
 async def rows(
-    session: Session, bound: BoundTable, chosen: Mapping[str, str], top: Mapping[str, Node]
+    session: Session, bound: BoundTable, chosen: Sequence[tuple[Leaf, str]], top: Mapping[str, Node]
 ) -> AsyncIterator[tuple[str, ...]]:
     """Yield the cells of each row, while the reply comes."""
     operation = requests.get(bound.wanted(chosen))
@@ -94,10 +135,10 @@ async def rows(
 
 
 def lines(
-    session: Session, bound: BoundTable, chosen: Mapping[str, str], top: Mapping[str, Node]
+    session: Session, bound: BoundTable, chosen: Sequence[tuple[Leaf, str]], top: Mapping[str, Node]
 ) -> AsyncIterator[str]:
     """Yield the lines of a table."""
-    titles = [column.title for column in bound.table.columns]
+    titles = [column.title for column in bound.columns]
     return tabulate(titles, rows(session, bound, chosen, top))
 
 
@@ -106,8 +147,7 @@ class _Rows:
 
     def __init__(self, bound: BoundTable) -> None:
         self._tag = bound.nodes[-1].tag
-        self._columns = bound.table.columns
-        self._leaf_nodes = [_leaf_node(bound.nodes, column.leaf) for column in self._columns]
+        self._columns = bound.columns
         self._depth = len(bound.nodes)
         self._open: list[Item] = []
         self._leafs: dict[str, str] = {}
@@ -116,7 +156,7 @@ class _Rows:
         """Enter a node; the columns of an entry with lists inside are collected until its end."""
         self._open.append(item)
         if self._is_row(item, len(self._open)):
-            self._leafs = dict(zip(item.node.keys if item.node else (), item.keys, strict=False))
+            self._leafs = {}
         return iter(())
 
     def whole(self, item: Item, parents: tuple[Item, ...]) -> Iterator[tuple[str, ...]]:
@@ -125,7 +165,7 @@ class _Rows:
         if self._is_row(item, depth):
             yield self._cells(item, parents, {})
         elif depth == self._depth + 1:
-            self._leafs[item.name] = item.element.text or ""
+            self._leafs[str(item.element.tag)] = item.element.text or ""
 
     def close(self, item: Item) -> Iterator[tuple[str, ...]]:
         """Leave a node."""
@@ -138,22 +178,16 @@ class _Rows:
 
     def _cells(self, item: Item, parents: Sequence[Item], known: Mapping[str, str]) -> tuple[str, ...]:
         cells = []
-        for (_, path), leaf in zip(self._columns, self._leaf_nodes, strict=True):
-            name = path.rpartition("/")[2]
-            up = path.count("../")
-            text = parents[-up].text(name) if up else known.get(name) or item.text(name)
-            cells.append(_cell(leaf, text))
+        for leaf in self._columns:
+            tag = leaf.node.tag
+            element = parents[-leaf.up].element if leaf.up else item.element
+            cells.append(_cell(leaf.node, known.get(tag) or (element.findtext(tag) or "").strip()))
         return tuple(cells)
 
 
-def _leaf_node(nodes: Sequence[Node], path: str) -> Node | None:
-    """The leaf that a column's path leads to, from the list at the end of `nodes`."""
-    return nodes[-1 - path.count("../")].child(path.rpartition("/")[2])
-
-
-def _cell(leaf: Node | None, text: str) -> str:
+def _cell(leaf: Node, text: str) -> str:
     """A value as a cell: identities without their module, times to the second."""
-    kind = leaf.type if leaf is not None else None
+    kind = leaf.type
     if kind is not None and kind.base == "identityref":
         return text.rpartition(":")[2]
     if kind is not None and _TIME in kind.typedefs:
@@ -163,8 +197,3 @@ def _cell(leaf: Node | None, text: str) -> str:
 
 def _lists(node: Node) -> bool:
     return node.kind is Kind.LIST or any(_lists(child) for child in node.children.values())
-
-
-def choices_of(view: View) -> Mapping[str, Choice]:
-    """A view's choices by name."""
-    return {choice.name: choice for choice in view.choices}

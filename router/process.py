@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from router.operations import STREAM, Operations
 from router.rbs import RbsOperations, Switch
 from router.startup import read_config
 from router.subscribers.dhcp import DhcpSubscribers
+from router.subscribers.invented import added_leaves
 from router.subscribers.simulated import SimulatedSubscribers
 from rui.backup.links import Link
 from rui.backup.trace import Trace
@@ -65,12 +66,18 @@ class RouterStartError(Exception):
 
 
 class Router:
-    """One router. ``start`` once, then ``stop``; ``trace`` is told what becomes of changes."""
+    """One router. ``start`` once, then ``stop``.
 
-    def __init__(self, startup: Path, data: Path, *, trace: Trace | None = None) -> None:
+    ``trace`` is told what becomes of changes; ``yang`` are folders with the operator's own modules.
+    """
+
+    def __init__(
+        self, startup: Path, data: Path, *, trace: Trace | None = None, yang: Sequence[Path] = ()
+    ) -> None:
         self._startup = startup
         self._data = data
         self._trace = trace
+        self._yang = tuple(yang)
         self.groups: dict[str, Group] = {}
         self.link = CloudLink()
         self.alarms = Alarms()
@@ -116,7 +123,7 @@ class Router:
             self._directory = None
 
     async def _start(self) -> Mapping[str, object]:
-        schema = router_schema()
+        schema = router_schema(self._yang)
         if not self._startup.exists():
             raise RouterStartError(
                 f"{self._startup}: there is no such file", "give the router's startup file with --startup"
@@ -149,7 +156,7 @@ class Router:
             self._watch.start()
         facts = {"ready": True, "device": config.device, "netconf": await self._listen(server, config)}
         for entry in config.groups:
-            await self._start_source(entry)
+            await self._start_source(entry, added_leaves(schema))
         return facts
 
     async def _recover(self, config: RouterConfig, directory: DataDirectory) -> None:
@@ -257,12 +264,12 @@ class Router:
             )
         return facts
 
-    async def _start_source(self, config: GroupConfig) -> None:
+    async def _start_source(self, config: GroupConfig, added: bytes) -> None:
         group = self.groups[config.id]
         source: SimulatedSubscribers | DhcpSubscribers
         match config.source:
             case SimulatedSource() as simulated:
-                source = SimulatedSubscribers(group, simulated)
+                source = SimulatedSubscribers(group, simulated, added)
             case DhcpSource() as dhcp:
                 source = DhcpSubscribers(group, dhcp)
             case None:

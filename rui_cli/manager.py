@@ -22,6 +22,9 @@ def manager(
     data_dir: Annotated[Path, typer.Option(help="Folder for the store and the host key.", metavar="DIR")],
     verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
     trace: Annotated[Path | None, typer.Option(help="Write to FILE when each change got where.")] = None,
+    yang: Annotated[
+        list[Path] | None, typer.Option(help="A folder of YANG modules of your own; may be repeated.")
+    ] = None,
 ) -> None:
     """Run the cloud device until SIGTERM or Ctrl-C.
 
@@ -32,6 +35,6 @@ def manager(
     try:
         with contextlib.ExitStack() as stack:
             traced = stack.enter_context(TraceFile(trace)) if trace is not None else None
-            asyncio.run(run(startup, data_dir, announce_ready, traced))
+            asyncio.run(run(startup, data_dir, announce_ready, traced, yang or ()))
     except StartError as error:
         raise CliError(str(error), remedy=error.remedy) from error

@@ -28,23 +28,25 @@ def router(
     data_dir: Annotated[Path, typer.Option(help="Folder of the journal and the host key; made if missing.")],
     verbose: Annotated[bool, typer.Option("--verbose", help="Log details too.")] = False,
     trace: Annotated[Path | None, typer.Option(help="Write to FILE when each change got where.")] = None,
+    yang: Annotated[
+        list[Path] | None, typer.Option(help="A folder of YANG modules of your own; may be repeated.")
+    ] = None,
 ) -> None:
     """Run one router from its startup file until SIGTERM or Ctrl-C."""
     logs.configure(verbose=verbose)
     try:
         with contextlib.ExitStack() as stack:
             traced = stack.enter_context(TraceFile(trace)) if trace is not None else None
-            asyncio.run(_run(startup, data_dir, traced))
+            asyncio.run(_run(Router(startup, data_dir, trace=traced, yang=yang or ())))
     except RouterStartError as error:
         raise CliError(f"the router cannot start: {error.reason}", remedy=error.remedy) from error
 
 
-async def _run(startup: Path, data_dir: Path, trace: TraceFile | None) -> None:
+async def _run(instance: Router) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    instance = Router(startup, data_dir, trace=trace)
     announce_ready(await instance.start())
     await stop.wait()
     log.info("router-stopping")

@@ -10,7 +10,10 @@ from xml.sax.saxutils import escape
 
 from router.config import AddressPool, PortConfig, SimulatedSource
 from rui.backup.record import UserInfo, date_and_time
+from rui.schema import Schema
+from rui.schema.sample import sample_element
 
+RECORDS = "/rui-user-info:user-info/group/user"
 LIMIT = 10_000_000
 """More users than this the model does not let a group invent."""
 _SERVER = "192.0.2.67"
@@ -36,7 +39,7 @@ class Access(NamedTuple):
 
 
 class Inventor:
-    """Makes the records of one group's invented users."""
+    """Makes the records of one group's invented users; ``added`` is XML that each of them holds besides."""
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class Inventor:
         source: SimulatedSource,
         ports: tuple[PortConfig, ...] = (),
         pools: tuple[AddressPool, ...] = (),
+        added: bytes = b"",
     ) -> None:
         self._name = group.encode()
         self._source = source
@@ -52,7 +56,7 @@ class Inventor:
         self._front = bytes((0x02, source.seed & 0xFF))
         self._mac_front = self._front.hex(":").encode()
         pool = next((pool.name for pool in pools if source.first_ipv4_address in pool.network), None)
-        self._template = _template(source, pool or f"{group}-pool")
+        self._template = _template(source, pool or f"{group}-pool", added)
         self._leased = (-1.0, b"", b"")
         self._filled = b""
 
@@ -116,6 +120,15 @@ class Inventor:
         return Access(100 + line % 3900, 1 + inner, _LINES[line % len(_LINES)])
 
 
+def added_leaves(schema: Schema) -> bytes:
+    """Return XML of one valid value for each leaf that another module adds to the record, so that an
+    operator's module can be tried with invented users.
+    """
+    entry = schema.node(RECORDS)
+    added = (node for node in entry.children.values() if node.module != entry.module)
+    return "".join(filter(None, map(sample_element, added))).encode()
+
+
 def _port(name: str) -> Port:
     return Port(name.encode(), escape(name).encode())
 
@@ -137,7 +150,7 @@ def _delegated(number: int) -> bytes:
     return b"2001:db8:%x:%x::/56" % (0x8000 + high, low << 8)
 
 
-def _template(source: SimulatedSource, pool: str) -> bytes:
+def _template(source: SimulatedSource, pool: str, added: bytes) -> bytes:
     """Return a record as the one serialiser writes it, with slots for what differs between users.
 
     ``@start@`` and ``@expiry@`` are the lease's, the others in their order those of :meth:`Inventor.record`.
@@ -164,7 +177,8 @@ def _template(source: SimulatedSource, pool: str) -> bytes:
         logical_port="@port@",
         online_since=start,
     ).encode()
-    sample = sample.replace(b"%", b"%%")
+    body, _, end = sample.rpartition(b"</")
+    sample = (body + added + b"</" + end).replace(b"%", b"%%")
     for text, slot in (
         (b"@mac@", b"%b"),
         (b"%d" % outer, b"%d"),

@@ -28,11 +28,11 @@ _BEHIND = 1.0
 class SimulatedSubscribers:
     """Drives one group. The users whom it finds in the table are online; those after them are new."""
 
-    def __init__(self, group: Group, source: SimulatedSource) -> None:
+    def __init__(self, group: Group, source: SimulatedSource, added: bytes = b"") -> None:
         config = group.config
         self._group = group
         self._source = source
-        self._inventor = Inventor(config.id, source, config.ports, config.pools)
+        self._inventor = Inventor(config.id, source, config.ports, config.pools, added)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

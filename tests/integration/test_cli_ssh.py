@@ -7,15 +7,17 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import asyncssh
 import pytest
 import pytest_asyncio
+from typer.testing import CliRunner
 
 from netconf_server import hash_password
 from rui_cli.launch import Fleet
+from rui_cli.model import app as model
 from rui_cli.site import MANAGER, OPERATOR, Group, Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -25,15 +27,28 @@ USERS = 60
 WITHIN = 40.0
 
 
+def tutorial(beginning: str) -> list[str]:
+    """The command lines of the tutorial that begin so."""
+    text = (Path(__file__).resolve().parents[2] / "docs/tutorial-augment.md").read_text()
+    lines = [line.removeprefix(".venv/bin/") for line in text.splitlines()]
+    found = [line for line in lines if line.startswith(beginning)]
+    assert found, beginning
+    return found
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     folder = tmp_path_factory.mktemp("cli")
     still = {"arrivals": "0", "mean-hold-time": "0", "initial-population": str(USERS)}
     made = Site(folder, [Group(GROUP, PRIMARY, (SECONDARY,), simulated=still)])
     made.write()
+    yang = folder / "acme"
+    line = tutorial("rui model new-augment")[0].replace("--yang acme", f"--yang {yang}")
+    written = CliRunner().invoke(model, line.split()[2:])
+    assert written.exit_code == 0, written.output
     async with Fleet(folder) as fleet:
         for name in made.devices:
-            fleet.add(name, made.words(name))
+            fleet.add(name, (*made.words(name), "--yang", str(yang)))
         await fleet.start()
         yield made
 
@@ -62,16 +77,13 @@ async def said(site: Site, command: str, device: str = PRIMARY) -> str:
     return str(done.stdout)
 
 
-async def eventually(look: Callable[[], object], what: str) -> None:
-    async with asyncio.timeout(WITHIN):
-        while True:
-            found = look()
-            if asyncio.iscoroutine(found):
-                found = await found
-            if found:
-                return
-            await asyncio.sleep(0.05)
-    raise AssertionError(what)
+async def eventually(holds: Callable[[], Awaitable[bool]], what: str) -> None:
+    try:
+        async with asyncio.timeout(WITHIN):
+            while not await holds():  # noqa: ASYNC110 - nobody announces it
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        pytest.fail(f"{what}: not within {WITHIN:g} s")
 
 
 # --- by script
@@ -157,6 +169,22 @@ async def test_access_control_holds_for_the_command_line(site: Site) -> None:
     assert "192.0.2.9" not in await said(site, "configure; show; exit")
     gone = ("device netconf-server account viewer", "nacm groups group viewers", "nacm rule-list viewers")
     await said(site, f"configure; {'; '.join(f'delete {path}' for path in gone)}; commit and-quit")
+
+
+async def test_the_tutorial_brings_a_leaf_to_the_secondary_without_python(site: Site) -> None:
+    assert all(line.endswith("--yang acme") for line in tutorial("rui router") + tutorial("rui manager"))
+    table, search = tutorial("show users")
+
+    async def arrived() -> bool:
+        return f"Count: {USERS} lines" in await said(site, "show users | count", SECONDARY)
+
+    await eventually(arrived, "the users at the secondary")
+    for device in (SECONDARY, MANAGER):
+        titles, *rows = (await said(site, table, device)).splitlines()
+        assert titles.endswith("pppoe session id")
+        assert len(rows) == USERS
+        assert all(row.endswith(" 0") for row in rows)
+        assert len((await said(site, search, device)).splitlines()) == USERS
 
 
 # --- on terminals
@@ -277,10 +305,18 @@ class Screen:
         await self._tmux("send-keys", *keys)
 
     async def shows(self, text: str) -> None:
-        async with asyncio.timeout(WITHIN):
-            while text not in (shown := await self._tmux("capture-pane", "-p")):
-                await asyncio.sleep(0.05)
-                assert shown is not None
+        shown = ""
+
+        async def there() -> bool:
+            nonlocal shown
+            shown = await self._tmux("capture-pane", "-p")
+            return text in shown
+
+        try:
+            await eventually(there, text)
+        except BaseException:
+            print(shown)
+            raise
 
     async def resize(self, width: int, height: int) -> None:
         await self._tmux("resize-window", "-x", str(width), "-y", str(height))
@@ -325,7 +361,9 @@ async def test_a_real_terminal(site: Site, tmp_path: Path) -> None:
         await screen.resize(60, 12)
         await screen.keys("show users", "Enter")
         await screen.shows("---(more)---")
-        await screen.keys("q", "Up")
+        await screen.keys("q")
+        await screen.shows(f"{OPERATOR}@{PRIMARY}>")
+        await screen.keys("Up")
         await screen.shows(f"{OPERATOR}@{PRIMARY}> show users")
         await screen.keys("C-u", "C-r", "compa")
         await screen.shows("compare")

@@ -141,3 +141,36 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
         run("--yang", str(tmp_path / "nowhere"))
     with pytest.raises(CliError, match="no YANG modules"):
         run("--yang", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "words", [["a b"], ["9x"], ["x", "--module", "a/../b"], ["x", "--description", 'a"b']]
+)
+def test_new_augment_refuses_what_is_no_name_or_would_end_its_quotes(
+    words: list[str], tmp_path: Path
+) -> None:
+    made = CliRunner().invoke(app, ["new-augment", *words, "--yang", str(tmp_path / "own")])
+    assert isinstance(made.exception, CliError)
+    assert not list(tmp_path.rglob("*.yang"))
+
+
+def test_an_edit_that_would_drop_data_is_refused_with_its_line(folder: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "acme-color.yang").write_text(COLOR % ("", STRING, ""))
+    narrowed = COLOR.replace("2026-11-23", "2026-11-24") % ("", "type uint8;", "")
+    (folder / "acme-color.yang").write_text(narrowed)
+    shown = CliRunner().invoke(app, ["diff", "--yang", str(folder), "--baseline", str(old), "--json"])
+    assert shown.exit_code == 1
+    report = json.loads(shown.output)
+    assert report["changes"][0]["sign"] == "~"
+    assert "type: string" in report["changes"][0]["what"]
+    line = narrowed.splitlines().index("    leaf color {") + 2
+    assert [(found["step"], found["line"]) for found in report["findings"]] == [("update", line)]
+
+
+def test_new_augment_does_not_write_over_a_module(tmp_path: Path) -> None:
+    (tmp_path / "own-shelf.yang").write_text("mine")
+    made = CliRunner().invoke(app, ["new-augment", "shelf", "--yang", str(tmp_path)])
+    assert isinstance(made.exception, CliError)
+    assert (tmp_path / "own-shelf.yang").read_text() == "mine"
