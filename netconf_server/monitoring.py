@@ -115,9 +115,18 @@ def _add_session(entry: etree._Element, session: Session | LocalSession) -> None
     _add(entry, "username", info.user)
     _add(entry, "source-host", info.peer.rpartition(":")[0].strip("[]"))
     _add(entry, "login-time", rfc3339(info.login_time))
-    _add(entry, "in-rpcs", str(counters.in_rpcs))
-    _add(entry, "out-rpc-errors", str(counters.out_rpc_errors))
-    _add(entry, "out-notifications", str(counters.out_notifications))
+    _add_counters(entry, [counters])
+
+
+def _add_counters(parent: etree._Element, everyone: Sequence[Counters]) -> None:
+    """Write the counters of RFC 6022 2.1.4, summed up."""
+    for leaf, name in (
+        ("in-rpcs", "in_rpcs"),
+        ("in-bad-rpcs", "in_bad_rpcs"),
+        ("out-rpc-errors", "out_rpc_errors"),
+        ("out-notifications", "out_notifications"),
+    ):
+        _add(parent, leaf, str(sum(getattr(counters, name) for counters in everyone) % 2**32))
 
 
 class Totals:
@@ -127,22 +136,26 @@ class Totals:
         self._start = start
         self._ended = Counters()
         self.sessions = 0
-        self.dropped = 0
+        self._bad_hellos = 0
+        self._dropped = 0
 
-    def add(self, counters: Counters) -> None:
-        """Keep the counters of a session that ended."""
-        for name, value in vars(counters).items():
+    def ended(self, session: Session | LocalSession, *, orderly: bool) -> None:
+        """Keep the counters of a session that ended, and why."""
+        if session.end_cause == "bad-hello":
+            self._bad_hellos += 1
+        elif not orderly and session.end_cause != "killed":
+            self._dropped += 1
+        for name, value in vars(session.counters).items():
             setattr(self._ended, name, getattr(self._ended, name) + value)
 
     def write(self, parent: etree._Element, living: Iterable[Session | LocalSession]) -> None:
         """Write the statistics container."""
         everyone = [self._ended, *(session.counters for session in living)]
         _add(parent, "netconf-start-time", rfc3339(self._start))
+        _add(parent, "in-bad-hellos", str(self._bad_hellos))
         _add(parent, "in-sessions", str(self.sessions))
-        _add(parent, "dropped-sessions", str(self.dropped))
-        _add(parent, "in-rpcs", str(sum(counters.in_rpcs for counters in everyone)))
-        _add(parent, "out-rpc-errors", str(sum(counters.out_rpc_errors for counters in everyone)))
-        _add(parent, "out-notifications", str(sum(counters.out_notifications for counters in everyone)))
+        _add(parent, "dropped-sessions", str(self._dropped))
+        _add_counters(parent, everyone)
 
 
 class StreamsTree:

@@ -246,9 +246,7 @@ class NetconfServer:
 
     def _session_ended(self, session: Session | LocalSession, orderly: bool) -> None:
         del self._sessions[session.info.id]
-        self._totals.add(session.counters)
-        if not orderly:
-            self._totals.dropped += 1
+        self._totals.ended(session, orderly=orderly)
         self.notifications.session_ended(session)
         self.datastores.session_ended(session.info.id)
 

@@ -37,6 +37,7 @@ class Counters:
 
     def __init__(self) -> None:
         self.in_rpcs = 0
+        self.in_bad_rpcs = 0
         self.out_rpc_errors = 0
         self.out_notifications = 0
 
@@ -189,6 +190,7 @@ class Session:
 
     def _handle(self, events: list[Event], cause: EndCause = "other") -> None:
         reason = None
+        self._count_bad()
         for event in events:
             if isinstance(event, RpcReceived):
                 self._rpcs.append(event)
@@ -205,6 +207,11 @@ class Session:
         self._rearm()
         if reason is not None:
             self._end(reason, cause)
+
+    def _count_bad(self) -> None:
+        """Take over what the core has refused; each was answered by one rpc-error or by the session's end."""
+        self.counters.out_rpc_errors += self._core.bad_rpcs - self.counters.in_bad_rpcs
+        self.counters.in_bad_rpcs = self._core.bad_rpcs
 
     def _flush(self) -> None:
         if self._ended:

@@ -125,6 +125,8 @@ class ServerSession(Session):
             raise ValueError(f"session-id must be 1 to 4294967295, not {session_id}")
         super().__init__(capabilities, session_id, limits or Limits())
         self._own_id = session_id
+        self.bad_rpcs = 0
+        """Messages that were no correct rpc (RFC 6022 in-bad-rpcs)."""
         self._count = 0
         self._pending: deque[_Pending] = deque()
 
@@ -211,6 +213,7 @@ class ServerSession(Session):
 
     def _refuse(self, rpc: etree._Element | None, error: RpcError) -> None:
         """Answer a message that the program never sees, in its turn."""
+        self.bad_rpcs += 1
         pieces = messages.to_pieces(error.to_elements())
         self._pending.append(_Pending(0, messages.reply_envelope(rpc), pieces))
         self._send_refusals()
@@ -247,6 +250,7 @@ class ServerSession(Session):
         if self.version == "1.1":
             self._refuse(None, RpcError.malformed_message(fault))
         else:
+            self.bad_rpcs += 1
             self._fail(f"bad message from the client: {fault}")
 
     def _on_rpc(self, rpc: etree._Element, raw: bytes, bulk: Bulk | None) -> None:
