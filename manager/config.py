@@ -18,7 +18,7 @@ from netconf_client.errors import ConnectFailed
 from netconf_client.hostkeys import HostKeyPolicy, KnownHosts, PinnedKey, TrustOnFirstUse
 from netconf_client.sshclient import load_credentials
 from netconf_server.accounts import Account, read_accounts
-from netconf_server.limits import Limits
+from netconf_server.limits import Limits, read_limits
 from rui.backup import wire
 from rui.backup.cloud import CloudOptions
 from rui.backup.delivery import DeliveryMode
@@ -152,19 +152,12 @@ class _Reader:
         )
 
     def _server(self, server: etree._Element) -> ServerConfig:
-        limits = child(server, "limits")
-        idle = int(text(limits, "idle-timeout"))
         return ServerConfig(
             listen=_endpoint(server.find(f"{{{NAMESPACE}}}listen")),
             call_home_listen=_endpoint(server.find(f"{{{NAMESPACE}}}call-home-listen")),
             host_key_file=self._data / text(server, "host-key-file"),
             accounts=read_accounts(server),
-            limits=Limits(
-                max_sessions=int(text(limits, "max-sessions")),
-                hello_timeout=seconds(limits, "hello-timeout"),
-                idle_timeout=idle or None,
-                max_message_size=int(text(limits, "max-message-size")),
-            ),
+            limits=read_limits(child(server, "limits")),
         )
 
     def _device(self, entry: etree._Element) -> DeviceConfig:

@@ -164,7 +164,14 @@ class Accounts:
         return account is not None and account.password_hash is not None
 
     async def check_password(self, name: str, password: str) -> bool:
-        """Say whether the password is this user's; runs beside the loop, at most two at once."""
+        """Say whether the password is this user's; runs beside the loop, at most two at once.
+
+        A check that nobody waits for any more still takes its turn, or a client that breaks off one after the
+        other would have as many run as it likes.
+        """
+        return await asyncio.shield(asyncio.ensure_future(self._check_password(name, password)))
+
+    async def _check_password(self, name: str, password: str) -> bool:
         account = self._accounts.get(name)
         known = account.password_hash if account is not None else None
         async with self._checks:

@@ -152,7 +152,7 @@ class Datastores:
             self._apply.append(apply)
 
     def on_edit(self, edited: Apply) -> None:
-        """Have `edited` told of every change of the candidate after it was made."""
+        """Have `edited` told of every change of another datastore than running after it was made."""
         self._edited.append(edited)
 
     def on_confirm(self, listener: OnConfirm) -> None:
@@ -377,7 +377,9 @@ class Datastores:
             return
         if target == STARTUP:
             await self._save(tree)
+            change = Change(self.tree(STARTUP), tree, session, STARTUP)
             self._startup = tree
+            await self._tell(self._edited, change)
             return
         change = Change(self._running, tree, session)
         self.partial_locks.check_change(change.old, change.new, session)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice, takewhile
+from typing import Final, TypeAlias
 
 from lxml import etree
 
@@ -17,6 +19,10 @@ from netconf_server.place import Place
 from netconf_server.values import key_tags, value_of
 from netconf_server.xmltree import to_bytes
 from rui.schema import Kind, Node
+
+Elements: TypeAlias = Sequence[etree._Element]
+
+_MANY: Final = 64
 
 
 class Happened(StrEnum):
@@ -69,9 +75,7 @@ def _by_tag(parent: etree._Element) -> dict[str, list[etree._Element]]:
     return found
 
 
-def _node(
-    old: Sequence[etree._Element], new: Sequence[etree._Element], node: Node, place: Place
-) -> Iterator[Difference]:
+def _node(old: Elements, new: Elements, node: Node, place: Place) -> Iterator[Difference]:
     old, new = _without_common_ends(old, new)
     if node.kind in (Kind.LIST, Kind.LEAF_LIST):
         yield from _items(old, new, node, place)
@@ -86,17 +90,37 @@ def _node(
         yield Difference(Happened.CHANGED, node, here, one, other)
 
 
-def _without_common_ends(
-    old: Sequence[etree._Element], new: Sequence[etree._Element]
-) -> tuple[Sequence[etree._Element], Sequence[etree._Element]]:
+def _without_common_ends(old: Elements, new: Elements) -> tuple[Elements, Elements]:
     """Leave out what is equal at the beginning and at the end of both."""
-    start, limit = 0, min(len(old), len(new))
-    while start < limit and to_bytes(old[start]) == to_bytes(new[start]):
-        start += 1
-    end, limit = 0, limit - start
-    while end < limit and to_bytes(old[-1 - end]) == to_bytes(new[-1 - end]):
-        end += 1
+    before, after = _texts(old), _texts(new)
+    start = sum(1 for _ in takewhile(_are_equal, zip(before, after, strict=False)))
+    limit = min(len(old), len(new)) - start
+    pairs = zip(reversed(before), reversed(after), strict=False)
+    end = sum(1 for _ in takewhile(_are_equal, islice(pairs, limit)))
     return old[start : len(old) - end], new[start : len(new) - end]
+
+
+def _are_equal(pair: tuple[bytes, bytes]) -> bool:
+    return pair[0] == pair[1]
+
+
+def _texts(items: Elements) -> Sequence[bytes]:
+    """A text of each sibling such that equal texts are equal elements.
+
+    Where there are many, all are written at once and cut apart at their end tags: that is ten times as fast.
+    """
+    parent = items[0].getparent() if len(items) >= _MANY else None
+    if parent is not None:
+        first = items[0]
+        name = etree.QName(first).localname
+        end = f"</{first.prefix}:{name}>" if first.prefix else f"</{name}>"
+        texts = to_bytes(parent).split(end.encode())
+        # Entries that hold an element of their own name, or are empty, do not come out as one piece each.
+        if len(texts) == len(items) + 1:
+            # What stands before the first one is no part of it, but the prefixes that it declares are.
+            texts[0] = repr(parent.nsmap).encode() + texts[0].partition(f"<{end[2:-1]}".encode())[2]
+            return texts[:-1]
+    return [to_bytes(item) for item in items]
 
 
 def _alone(
@@ -114,9 +138,13 @@ def _alone(
     yield Difference(Happened.CREATED if old is None else Happened.DELETED, node, place, old, new)
 
 
-def _items(
-    old: Sequence[etree._Element], new: Sequence[etree._Element], node: Node, place: Place
-) -> Iterator[Difference]:
+def _items(old: Elements, new: Elements, node: Node, place: Place) -> Iterator[Difference]:
+    if not old or not new:
+        for item in old:
+            yield Difference(Happened.DELETED, node, place_of(place, node, item), item, None)
+        for item in new:
+            yield Difference(Happened.CREATED, node, place_of(place, node, item), None, item)
+        return
     before = {item_key(item, node): item for item in old}
     after = {item_key(item, node): item for item in new}
     for key, item in before.items():

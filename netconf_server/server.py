@@ -11,6 +11,8 @@ import structlog
 from netconf_server import monitoring, params, ssh, yanglibrary
 from netconf_server.accounts import Accounts
 from netconf_server.actions import ACTION, ActionHandler, Actions
+from netconf_server.admission import source_of
+from netconf_server.audit import Audit
 from netconf_server.bulk import without_records
 from netconf_server.call import Handler, Reply, RpcCall, SessionInfo
 from netconf_server.capabilities import OWN_MODULES, server_capabilities
@@ -85,6 +87,7 @@ class NetconfServer:
         )
         self.access_control = AccessControl(datastores, accounts, self._user_of)
         self.notifications.permit_by(self.access_control.hears)
+        self._audit = Audit(datastores, self._info_of)
         self._providers = Providers(schema)
         self._readout = Readout(schema, self._providers)
         self._urls = UrlFolder(url_folder, self.limits.max_message_size)
@@ -232,9 +235,13 @@ class NetconfServer:
     def _may_open(self, user: str, peer: str) -> bool:
         if self._closing or user not in self.accounts:
             return False
-        if len(self._sessions) >= self.limits.max_sessions:
-            reason = f"{len(self._sessions)} sessions are open"
-            log.warning("session-refused", user=user, peer=peer, reason=reason)
+        refused = self._gate.admission.refuses(
+            user,
+            source_of(peer.rpartition(":")[0]),
+            (session.info for session in self._sessions.values()),
+        )
+        if refused is not None:
+            log.warning("session-refused", user=user, peer=peer, reason=refused)
             return False
         return True
 
@@ -250,9 +257,13 @@ class NetconfServer:
         self.notifications.session_ended(session)
         self.datastores.session_ended(session.info.id)
 
-    def _user_of(self, session: int) -> str | None:
+    def _info_of(self, session: int) -> SessionInfo | None:
         found = self._sessions.get(session)
-        return None if found is None else found.info.user
+        return None if found is None else found.info
+
+    def _user_of(self, session: int) -> str | None:
+        found = self._info_of(session)
+        return None if found is None else found.user
 
     def _drop_gone_users(self) -> None:
         for session in list(self._sessions.values()):

@@ -6,26 +6,54 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import asyncssh
 import structlog
+from asyncssh.kex import get_kex_algs
 
 from netconf_server.accounts import Accounts
+from netconf_server.admission import Admission, source_of
 from netconf_server.limits import Limits
 from netconf_server.shells import OpenShell, ShellRequest, ShellSession, Terminal
 from netconf_server.transport import ByteSession
 
 log = structlog.get_logger(__name__)
 
-_CIPHERS = (
+# docs/security.md has this table with the reasons; a test compares the two.
+KEX_ALGORITHMS: Final = (
+    "mlkem768x25519-sha256",
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group18-sha512",
+)
+CIPHERS: Final = (
     "aes128-gcm@openssh.com",
     "aes256-gcm@openssh.com",
     "chacha20-poly1305@openssh.com",
     "aes256-ctr",
     "aes128-ctr",
 )
-
+MACS: Final = (
+    "hmac-sha2-256-etm@openssh.com",
+    "hmac-sha2-512-etm@openssh.com",
+    "hmac-sha2-256",
+    "hmac-sha2-512",
+)
+SIGNATURES: Final = (
+    "ssh-ed25519",
+    "sk-ssh-ed25519@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
 
 # Seconds that connections have to end by themselves when the server stops.
 _GRACE = 2.0
@@ -36,14 +64,14 @@ OpenSession = Callable[["Channel", str, str], "ByteSession | None"]
 
 
 class Gate:
-    """Counts what is not logged in yet, and knows the connections, so that both can be bounded and closed."""
+    """Knows the connections, so that they can be bounded and closed."""
 
     def __init__(self, accounts: Accounts, limits: Limits, open_session: OpenSession) -> None:
         self.accounts = accounts
         self.limits = limits
         self.open_session = open_session
         self.open_shell: OpenShell | None = None
-        self.pending: set[Connection] = set()
+        self.admission = Admission(limits)
         self.connections: set[Connection] = set()
 
     async def drain(self) -> None:
@@ -62,7 +90,10 @@ class Gate:
             "server_factory": lambda: Connection(self),
             "server_host_keys": [host_key],
             "encoding": None,
-            "encryption_algs": list(_CIPHERS),
+            "kex_algs": [name for name in KEX_ALGORITHMS if name.encode() in get_kex_algs()],
+            "encryption_algs": list(CIPHERS),
+            "mac_algs": list(MACS),
+            "signature_algs": list(SIGNATURES),
             "compression_algs": ["none"],
             "login_timeout": self.limits.login_timeout,
             "keepalive_interval": self.limits.keepalive_interval,
@@ -82,6 +113,10 @@ class Connection(asyncssh.SSHServer):
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._connection: asyncssh.SSHServerConnection | None = None
+        self._source = ""
+        self._pending = False
+        self._passwords = 0
+        self._wrong_keys = 0
         self._failures = 0
         self._channels = 0
         self._unused: asyncio.TimerHandle | None = None
@@ -94,19 +129,32 @@ class Connection(asyncssh.SSHServer):
         host, port = (conn.get_extra_info("peername") or ("?", 0))[:2]
         self.peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._gate.connections.add(self)
-        if len(self._gate.pending) >= self._gate.limits.max_pending_logins:
-            log.warning("login-refused", peer=self.peer, reason="too many connections are logging in")
+        self._source = source_of(host)
+        refused = self._gate.admission.connect(self._source, asyncio.get_running_loop().time())
+        if refused is not None:
+            log.warning("login-refused", peer=self.peer, reason=refused)
             conn.abort()
             return
-        self._gate.pending.add(self)
+        self._pending = True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._gate.pending.discard(self)
         self._gate.connections.discard(self)
+        self._leave()
         self._use()
         if not self.user:
             log.info("connection-without-login", peer=self.peer, reason=str(exc or "closed by the peer"))
+            while self._failures < max(self._passwords, min(self._wrong_keys, 1)):
+                self._fail()
+
+    def _leave(self) -> None:
+        if self._pending:
+            self._pending = False
+            self._gate.admission.leave(self._source)
+
+    def _fail(self) -> None:
+        self._failures += 1
+        self._gate.admission.failed(self._source, asyncio.get_running_loop().time())
 
     def begin_auth(self, username: str) -> bool:  # noqa: ARG002
         """Every user has to prove who he is; the name may be unknown, which is not told."""
@@ -114,7 +162,7 @@ class Connection(asyncssh.SSHServer):
 
     def auth_completed(self) -> None:
         """Note that the user is logged in."""
-        self._gate.pending.discard(self)
+        self._leave()
         if self._connection is not None:
             self.user = str(self._connection.get_extra_info("username"))
         log.info("login", user=self.user, peer=self.peer)
@@ -126,23 +174,30 @@ class Connection(asyncssh.SSHServer):
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        """Say whether the key is one of the user's."""
-        return self._gate.accounts.check_key(username, key)
+        """Say whether the key is one of the user's; after too many wrong ones the connection ends."""
+        if self._gate.accounts.check_key(username, key):
+            return True
+        self._wrong_keys += 1
+        if self._wrong_keys >= self._gate.limits.key_attempts:
+            log.warning("login-failed", user=username, peer=self.peer, keys=self._wrong_keys)
+            raise self._too_many()
+        return False
 
     def password_auth_supported(self) -> bool:
         """Passwords too; who has none is told no other way than by failing."""
         return True
 
     async def validate_password(self, username: str, password: str) -> bool:
-        """Check a password; after too many wrong ones the connection ends."""
-        if self._failures >= self._gate.limits.login_attempts:
+        """Check a password; after too many tries the connection ends."""
+        # Counted before it is checked: a further request breaks off the check of the one before it.
+        self._passwords += 1
+        if self._passwords > self._gate.limits.login_attempts:
             raise self._too_many()
-        fits = await self._gate.accounts.check_password(username, password)
-        if fits:
+        if await self._gate.accounts.check_password(username, password):
             return True
-        self._failures += 1
-        log.warning("login-failed", user=username, peer=self.peer, attempt=self._failures)
-        if self._failures >= self._gate.limits.login_attempts:
+        self._fail()
+        log.warning("login-failed", user=username, peer=self.peer, attempt=self._passwords)
+        if self._passwords >= self._gate.limits.login_attempts:
             raise self._too_many()
         return False
 

@@ -6,6 +6,7 @@ fail only together.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
 from pathlib import Path
 from socket import gethostname
@@ -17,7 +18,7 @@ from netconf_client.errors import ConnectFailed
 from netconf_client.hostkeys import HostKeyPolicy, KnownHosts, PinnedKey, TrustOnFirstUse
 from netconf_client.sshclient import load_credentials
 from netconf_server.accounts import read_accounts
-from netconf_server.limits import Limits
+from netconf_server.limits import read_limits
 from router.config import (
     Acknowledgement,
     AcknowledgementPolicy,
@@ -109,13 +110,10 @@ def _server(server: etree._Element, link_timeout: float) -> ServerConfig:
         ),
         host_key_file=text(server, "host-key-file"),
         accounts=read_accounts(server),
-        limits=Limits(
-            max_sessions=int(text(limits, "max-sessions")),
-            hello_timeout=seconds(limits, "hello-timeout"),
-            idle_timeout=float(text(limits, "idle-timeout")) or None,
+        limits=replace(
+            read_limits(limits),
             keepalive_interval=max(_SHORTEST_PROBE, link_timeout / _PROBES),
             keepalive_count=_PROBES,
-            max_message_size=int(text(limits, "max-message-size")),
         ),
     )
 

@@ -23,6 +23,11 @@ XML_DECLARATION: Final = b'<?xml version="1.0" encoding="UTF-8"?>'
 _HUGE_FROM: Final = 8_000_000
 """Above this many octets libxml2's own limits would refuse a message that the framing's bound allows."""
 
+_MAX_DEPTH: Final = 256
+"""libxml2's own bound of nesting, which it lifts for huge messages."""
+
+_TOO_DEEP: Final = etree.XPath(f"boolean({'/*' * (_MAX_DEPTH + 1)})")
+
 _MAX_UINT32: Final = 4_294_967_295
 
 
@@ -31,7 +36,7 @@ class MessageError(Exception):
 
 
 class MessageParser:
-    """Parses messages into lxml trees: no DTD, no entities, no network, nesting bounded by libxml2.
+    """Parses messages into lxml trees: no DTD, no entities, no network, nesting bounded.
 
     Comments and processing instructions are left out of the tree, and of messages named in `bulk` the content
     of the records. One parser serves one session.
@@ -61,6 +66,8 @@ class MessageParser:
             raise MessageError(f"not well-formed XML in UTF-8: {error}") from None
         if root.getroottree().docinfo.internalDTD is not None:
             raise MessageError("a document type declaration is not allowed (RFC 6241 3)")
+        if len(text) >= _HUGE_FROM and _TOO_DEEP(root):
+            raise MessageError(f"elements nest deeper than {_MAX_DEPTH}: excessive depth")
         return root, bulk
 
     def _choose(self, size: int) -> etree.XMLParser:

@@ -72,6 +72,12 @@ class TestTheParser:
         with pytest.raises(MessageError, match="depth"):
             parse(b"<a>" * 3_000_000)
 
+    def test_bounds_nesting_alike_in_a_large_message(self) -> None:
+        text = b"x" * 9_000_000
+        assert parse(b"<a>" * 256 + text + b"</a>" * 256).tag == "a"
+        with pytest.raises(MessageError, match="deeper than 256"):
+            parse(b"<a>" * 257 + text + b"</a>" * 257)
+
     def test_leaves_out_comments_and_instructions(self) -> None:
         root = parse(b"<a><!-- c --><?p i?><b/></a>")
         assert [child.tag for child in root] == ["b"]
