@@ -7,9 +7,9 @@ from typing import TextIO
 import structlog
 
 
-def configure(*, verbose: bool = False, stream: TextIO | None = None) -> None:
-    """Send all events of level info (with `verbose` debug) and above to `stream`, else to standard error."""
-    level = logging.DEBUG if verbose else logging.INFO
+def configure(*, verbose: bool = False, quiet: bool = False, stream: TextIO | None = None) -> None:
+    """Send events of level info (`verbose`: debug, `quiet`: warning) and above to `stream`, else to stderr."""
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     stream = sys.stderr if stream is None else stream
     terminal = stream.isatty()
     structlog.configure(

@@ -31,6 +31,7 @@ SUB_COMMANDS = (
     SubCommand("demo", "rui_cli.demo.command", "Two routers, a manager, a crash, and a proof."),
     SubCommand("lab", "rui_cli.lab", "Real DHCP clients and server in network namespaces (root)."),
     SubCommand("bench", "rui_cli.bench", "Measure replication, latency, catch-up, memory and get."),
+    SubCommand("audit", "rui_cli.audit", "Compare what all holders of each group hold."),
     SubCommand("sim", "rui_cli.sim", "Run the cores in a deterministic world where everything fails."),
     SubCommand("model", "rui_cli.model", "Check, compare and extend the YANG modules."),
     SubCommand("password", "rui_cli.password", "Hash a password for an account in a startup file."),

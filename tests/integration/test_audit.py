@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import sys
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, closing
 
 import pytest
 import pytest_asyncio
 
-from netconf_client import ClientSession, connect
+from netconf_client import ClientSession, PinnedKey, connect
 from rui.backup.alarms_wire import NAMESPACE as ALARMS
 from rui.backup.audit_wire import encode_audit, encode_resync
 from rui.backup.messages import bucket_of
@@ -147,6 +149,49 @@ async def test_a_store_that_lost_added_and_changed_records_is_mended_under_load(
     events = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     (differs,) = [event for event in events if event["event"] == "copy-differs"]
     assert set(differs["first"]) == {key.decode() for key in (*keys[:2], STRANGER)}
+
+
+async def test_the_command_names_the_keys_that_differ(world: World) -> None:
+    """`rui audit`: exit code 0 while all agree under load, 1 and the keys where they do not."""
+    secret = world.fleet.folder / "operator.password"
+    secret.write_text(f"{world.site.target(MANAGER).password}\n")
+    hosts = world.fleet.folder / "known_hosts"
+    targets = {name: world.site.target(name) for name in world.site.devices}
+    keys = {name: target.host_key for name, target in targets.items()}
+    hosts.write_text(
+        "".join(
+            f"[{targets[name].host}]:{targets[name].port} {key.text}\n"
+            for name, key in keys.items()
+            if isinstance(key, PinnedKey)
+        )
+    )
+    common = ("--within", "0.5", "--password-file", str(secret), "--known-hosts", str(hosts))
+    report = world.fleet.folder / "audit.json"
+
+    async def run(*words: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "rui_cli", "audit", *words, *common, "--json", str(report), stdout=PIPE
+        )
+        said, _ = await process.communicate()
+        return process.returncode or 0, said.decode()
+
+    alone = ("--manager", targets[MANAGER].where)
+    await world.arrivals(50)
+    code, said = await run(*alone)
+    (group,) = json.loads(report.read_text())["groups"]
+    assert (code, group["agrees"], len(group["copies"])) == (0, True, 3), said
+    with closing(world.store()) as store:
+        (key,) = store.execute("SELECT key FROM session WHERE val NOT NULL LIMIT 1").fetchone()
+        store.execute("UPDATE session SET hash = hash + 1 WHERE key = ?", (key,))
+    code, said = await run(*alone, "--router", targets[PRIMARY].where)
+    (group,) = json.loads(report.read_text())["groups"]
+    assert (code, group["reference"]) == (1, PRIMARY), said
+    assert {copy["device"]: copy["keys"] for copy in group["copies"]} == {
+        MANAGER: [key.decode()],
+        PRIMARY: [],
+    }
+    assert key.decode() in said
+    assert (await world.audit())[MANAGER] == ("agrees", 1)
 
 
 async def test_a_copy_is_sent_again_when_asked(world: World) -> None:
