@@ -78,8 +78,8 @@ def decode(data: bytes | memoryview, offset: int = 0) -> Iterator[tuple[Frame, i
     while offset + _FRAME.size <= len(view):
         length, checksum = _FRAME.unpack_from(view, offset)
         end = offset + _FRAME.size + length
-        if length > MAX_FRAME or end > len(view):
-            return
+        if not _HEAD.size <= length <= MAX_FRAME or end > len(view):
+            return  # a length of 0 is a block that was never written: its checksum would be good
         payload = bytes(view[offset + _FRAME.size : end])
         if zlib.crc32(payload) != checksum:
             return

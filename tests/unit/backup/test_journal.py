@@ -61,6 +61,12 @@ def test_a_damaged_octet_ends_the_reading_before_its_frame(place: int, flip: int
     assert (len(frames), end) == (1, len(first))
 
 
+@pytest.mark.parametrize("octets", [8, 100])
+def test_a_block_that_was_never_written_is_the_end_of_the_journal(octets: int) -> None:
+    """The file had its new length when the power went: its end is all zeros."""
+    assert read(encode(FULL) + bytes(octets))[1] == len(encode(FULL))
+
+
 def test_a_frame_of_another_release_is_an_error_and_not_a_crash() -> None:
     payload = b"\x00\x00\x00\x02{}"
     data = len(payload).to_bytes(4, "big") + zlib.crc32(payload).to_bytes(4, "big") + payload
