@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rui.backup.identity import Role
 from rui.backup.journal import Frame
+from rui.backup.lineage import Lineage
 from rui.backup.member import Member
 from rui.backup.messages import Batch, Position
 from rui.backup.table import Table
@@ -54,12 +55,12 @@ class Copy:
         if position.live < was.live:
             raise Violation(6, f"{self.node}'s cursor goes back from {was.live} to {position.live}")
         if position.snapshot is None and position.cursor > was.cursor:
-            self._passed(was.cursor, position.cursor)
+            self._passed(was.cursor, position.cursor, position.lineage)
 
-    def _passed(self, after: Version, upto: Version) -> None:
+    def _passed(self, after: Version, upto: Version, lineage: Lineage) -> None:
         """A cursor may pass a change only where it, or a newer one of its key, is held or was written."""
         truth, newest, table = self.ledger.truth, self.ledger.newest, self.table
-        for key, version, record in truth.between(after, upto):
+        for key, version, record in truth.between(after, upto, lineage):
             held = newest.get(key)
             if held is not None and held >= version:
                 continue
@@ -67,7 +68,7 @@ class Copy:
                 continue
             raise Violation(1, f"{self.node}'s cursor {upto} passes {version} of {key.decode()}, not held")
 
-    def safe(self, upto: Version) -> None:
+    def safe(self, upto: Version, lineage: Lineage) -> None:
         """The primary counts all up to ``upto`` as safe here: it has to be held, or to have ended since."""
         if upto <= max(self.told, self.excused):
             return
@@ -76,7 +77,7 @@ class Copy:
                 1, f"{self.node} counts as safe up to {upto}, durable there is {self.position.live}"
             )
         truth, newest = self.ledger.truth, self.ledger.newest
-        for change in truth.between(self.told, upto):
+        for change in truth.between(self.told, upto, lineage):
             key, version, record = change
             held = newest.get(key)
             if held is not None and held >= version:
@@ -115,16 +116,19 @@ class Checks:
 
     # Routers
 
-    def wrote(self, router: str, role: Role, frames: Iterable[Frame]) -> None:
+    def wrote(self, router: str, frames: Iterable[Frame]) -> None:
         """A router's disk has committed frames."""
-        if role is Role.PRIMARY:
-            for frame in frames:
-                self.truth.wrote(router, frame.changes)
+        for frame in frames:
+            self.truth.wrote(router, frame.changes)
+
+    def role_changed(self, router: Router) -> None:
+        """A router has become primary or secondary."""
+        self.copies[router.name].ledger.writing = router.member.role is Role.PRIMARY
 
     def restarted(self, router: Router, dead: Member | None, *, more: bool) -> None:
         """A router's process begins; ``more`` says that some of its last write has survived."""
         copy, member = self.copies[router.name], router.member
-        if dead is not None and not more and dead.role is Role.SECONDARY:
+        if dead is not None and not more and dead.role is Role.SECONDARY and not dead.waiting_for_disk:
             self._same(router.name, dead, member)
         copy.restart(member.table, member.position)
         copy.ledger.writing = member.role is Role.PRIMARY
@@ -154,15 +158,16 @@ class Checks:
                 3, f"{router.name} goes back from {copy.position.writer} to {member.position.writer}"
             )
         copy.position = member.position
-        self._protected(CLOUD, member.source.protected)
+        lineage = member.position.lineage
+        self._protected(CLOUD, member.source.protected, lineage)
         for name, source in member.locals.items():
-            self._protected(name, source.protected)
+            self._protected(name, source.protected, lineage)
 
-    def _protected(self, replica: str, upto: Version) -> None:
+    def _protected(self, replica: str, upto: Version, lineage: Lineage) -> None:
         """What the primary counts as safe; it may go on counting what a lost store has acknowledged."""
         if upto != self._safe.get(replica):
             self._safe[replica] = upto
-            self.copies[replica].safe(upto)
+            self.copies[replica].safe(upto, lineage)
 
     def _bounds(self, member: Member) -> None:
         table, options = member.table, member.options
@@ -177,7 +182,7 @@ class Checks:
         for source in (member.source, *member.locals.values()):
             if source.in_flight > source.options.window:
                 raise Violation(8, f"{member.device} has {source.in_flight} batches under way")
-        if len(member._incoming) > options.pending_batches or len(member._outputs) > OUTPUTS:
+        if len(member._intake.waiting) > options.pending_batches or len(member._outputs) > OUTPUTS:
             raise Violation(8, f"{member.device}: a queue has no bound")
 
     # The cloud

@@ -98,7 +98,7 @@ class Host:
         self._run(self.life, act)
 
     def _run(self, life: int, act: Act) -> None:
-        if life != self.life:
+        if life != self.life or not self.up:
             return
         if self.frozen:
             self._held.append((life, act))

@@ -41,6 +41,8 @@ class Faults:
             self._clock_jumps,
             self._everything,
         )
+        if world.odds.vrrp_interval:
+            self._kinds += (self._access_down, self._access_down, self._access_splits, self._access_lossy)
 
     def begin(self) -> None:
         """Let the first one happen in its time."""
@@ -58,6 +60,7 @@ class Faults:
             disk.slowness = 1.0
         for wire in world.wires.values():
             wire.mend()
+        world.access.mend()
         for host in world.hosts.values():
             host.thaw()
 
@@ -131,6 +134,25 @@ class Faults:
 
         self._later(end)
         return "isolated"
+
+    # The access network
+
+    def _access_down(self) -> str:
+        name = self._router()
+        self.world.access.detach(name)
+        self._later(partial(self.world.access.attach, name))
+        return "access-down"
+
+    def _access_splits(self) -> str:
+        access = self.world.access
+        access.sides = {name: self.world.chance.randrange(2) for name in access.sides}
+        self._later(access.mend)
+        return "access-split"
+
+    def _access_lossy(self) -> str:
+        self.world.access.loss = 0.5
+        self._later(self.world.access.mend)
+        return "access-loss"
 
     # Processes
 

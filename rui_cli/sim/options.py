@@ -20,6 +20,7 @@ ROUTERS = ("bras-a", "bras-b", "bras-c")
 class Odds:
     """A world. Times are in seconds, chances from 0 to 1.
 
+    With a ``vrrp_interval`` in centiseconds VRRP decides who is primary, without it the configuration does.
     ``old_models`` names the nodes whose model refuses the records that a newer one calls valid. ``faults``
     and ``bursts`` are the mean times from one fault, and from one burst of logins and logoffs, to the next.
     """
@@ -34,6 +35,7 @@ class Odds:
     interval: float = 0.0
     mode: DeliveryMode = DeliveryMode.DIRECT
     initiator: Role = Role.PRIMARY
+    vrrp_interval: int = 0
     link: LinkOptions = field(default_factory=lambda: LinkOptions(timeout=1.0, hold=1.0, window=1.0))
     failover: FailoverOptions = field(default_factory=FailoverOptions)
     old_models: frozenset[str] = frozenset()
@@ -65,6 +67,7 @@ def draw(chance: random.Random) -> Odds:
         interval=chance.choice([0.0, 0.0, 0.5]),
         mode=chance.choice([DeliveryMode.DIRECT, DeliveryMode.DIRECT, DeliveryMode.DOWNLOAD]),
         initiator=chance.choice(list(Role)),
+        vrrp_interval=chance.choice([0, 0, 10, 30, 100]),
         link=LinkOptions(timeout=timeout, hold=hold, window=hold),
         failover=FailoverOptions(
             fault_policy=chance.choice(list(Policy)),

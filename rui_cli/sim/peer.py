@@ -72,6 +72,11 @@ class Peer:
         self.look_at = 0.0
         self.router.run()
 
+    def close(self) -> None:
+        """The role has changed: what was between the two begins anew."""
+        self.router.member.stop_local(self.name)
+        self.line.close("the role has changed")
+
     # Evidence
 
     def own_link(self, state: LinkState) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from rui.backup.identity import IdentityResult, Role
 from rui.backup.links import Link, LinkOptions
 from rui.backup.member import Member
-from rui.backup.member_outputs import CLOUD, Answer, Append, MemberOptions, Notify
+from rui.backup.member_outputs import CLOUD, Answer, Append, MemberOptions, Notify, Superseded
 from rui.backup.messages import Batch, Receipt
 from rui.backup.source import SourceOptions
+from rui_cli.sim.access import Mastership
 from rui_cli.sim.clock import Alarm, Host
 from rui_cli.sim.disk import Disk
 from rui_cli.sim.download import Downloader
@@ -51,6 +52,7 @@ class Router:
         self.link = Link(odds.link, host.clock.now)
         self.peers: dict[str, Peer] = {}
         self.downloader = Downloader(self)
+        self.mastership = Mastership(self, world.access) if odds.vrrp_interval else None
         self._member_alarm = Alarm(host, self._member_timer)
         self._alarm = Alarm(host, self.run)
         self._look_at = 0.0
@@ -71,6 +73,30 @@ class Router:
         """Begin in the configured role."""
         self.peers = {peer.name: peer for peer in self.world.peers_of(self)}
         self.member.start()
+        self.run()
+        if self.mastership is not None:
+            self.mastership.start()
+
+    # Roles
+
+    def promote(self) -> None:
+        """Become primary: VRRP says so."""
+        self.member.promote()
+        self._role_changed()
+
+    def demote(self, reason: str) -> None:
+        """Become secondary."""
+        self.member.demote(reason)
+        self._role_changed()
+
+    def _role_changed(self) -> None:
+        self.world.checks.role_changed(self)
+        for peer in self.peers.values():
+            peer.close()
+        self.peers = {peer.name: peer for peer in self.world.peers_of(self)}
+        self._look_at = 0.0
+        for peer in self.peers.values():
+            peer.own_link(self.link.state)
         self.run()
 
     # The cloud's session
@@ -157,6 +183,8 @@ class Router:
                         self.disk.write(frames, self._stored, self._failed)
                     case Answer(tag, receipt) if callable(tag):
                         tag(receipt)
+                    case Superseded():
+                        self.host.after(RETRY, self._claim_again)
                     case Notify(notification):
                         line.send(OTHER, lambda said=notification: self.world.cloud.identify(self.name, said))  # type: ignore[misc]
             batch = member.next_upload(self.now)
@@ -166,6 +194,12 @@ class Router:
         if member.overdue(CLOUD, self.now):
             line.close("the cloud has not acknowledged an upload in time")
         self._member_alarm.move(member.next_deadline())
+
+    def _claim_again(self) -> None:
+        """Another was primary at the cloud; who is still Master says so once more."""
+        if self.member.role is Role.PRIMARY and self.member.cloud_connected:
+            self.member.cloud_up()
+            self.run()
 
     def _member_timer(self) -> None:
         self.member.handle_timer(self.now)

@@ -9,15 +9,20 @@ from typing import Any, TypeVar
 
 from manager.store import NeedsSnapshot
 from manager.store.interface import Head
+from manager.store.recent import RecentBatches
 from rui.backup.identity import StorageEntry
 from rui.backup.lineage import Lineage
-from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
+from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt, Result, Stream
 from rui.backup.replica import judge
 from rui.backup.table import Page, Slice
-from rui.backup.version import ZERO, Epoch, Version
+from rui.backup.version import Epoch, Version
 from rui_cli.sim.table import WatchedTable
 
 T = TypeVar("T")
+
+
+RECENT = 4000
+"""Octets of batches in memory: some, so that both ways of reading are gone."""
 
 
 class CloudStore:
@@ -28,6 +33,7 @@ class CloudStore:
         self.position = Position()
         self.entries: dict[str, StorageEntry] = {}
         self.quarantined: dict[bytes, Quarantined] = {}
+        self.recent = RecentBatches(RECENT)
         self._tombstones = tombstones
 
     def copy(self) -> CloudStore:
@@ -57,7 +63,7 @@ class CloudStore:
 
     def apply(self, batch: Batch, quarantined: tuple[Quarantined, ...]) -> Receipt:
         """Judge and store a batch."""
-        judgement = judge(self.position, batch)
+        judgement, before = judge(self.position, batch), self.position.live
         if judgement.apply:
             self.position = judgement.position
         if judgement.apply and judgement.result is Result.STORED:
@@ -72,23 +78,28 @@ class CloudStore:
                 for key in [key for key in self.quarantined if key not in self.table]:
                     del self.quarantined[key]
             self.table.trim_tombstones(self._tombstones, self.position.cursor)
-        return Receipt(
-            batch.group, judgement.result, judgement.position, judgement.reason, quarantined=quarantined
-        )
+            if isinstance(batch.part, Stream) and self.position.snapshot is None:
+                self.recent.add(replace(batch, group=""), before)
+            else:
+                self.recent.forget("")
+        return judgement.receipt(batch.group, quarantined)
 
-    def read(self, after: Version, limit: int, known_floor: Version) -> Slice | NeedsSnapshot:
-        """Return changes behind a version; with the last slice go newer ones that came early."""
+    def read(self, after: Version, limit: int) -> Slice | NeedsSnapshot:
+        """Return changes behind a version, from memory where that reaches back; newer ones may go along."""
+        return self.recent.after("", after, limit) or self._rows(after, limit)
+
+    def _rows(self, after: Version, limit: int) -> Slice | NeedsSnapshot:
         table, cursor = self.table, self.position.cursor
-        if self.position.snapshot:
+        if self.position.snapshot is not None or after >= cursor:
             return Slice((), after, False)
-        if after < table.floor and table.floor > known_floor:
+        if after < table.floor:
             return NeedsSnapshot(table.floor)
-        part = table.since(after, limit, cursor)
-        if part.more:
-            return part
-        behind = table.since(cursor, 1 << 30, table.head).changes if table.head > cursor else ()
-        early = tuple(change for change in behind if change not in part.changes)
-        return Slice(part.changes + early, max(after, cursor), False)
+        held = [change for key in table.held_keys() if (change := table.get(key)) is not None]
+        behind = sorted((change for change in held if change.version > after), key=_version)
+        changes = tuple(behind[:limit])
+        if len(behind) <= limit or changes[-1].version >= cursor:
+            return Slice(changes, cursor, False)
+        return Slice(changes, changes[-1].version, True)
 
     def buckets(self, first: int, limit: int) -> Page | None:
         """Return whole buckets."""
@@ -105,15 +116,17 @@ class CloudStore:
         group: str,  # noqa: ARG002
         after: Version,
         limit: int,
-        *,
-        known_floor: Version = ZERO,
     ) -> Slice | NeedsSnapshot:
         """See :meth:`read`."""
-        return self.read(after, limit, known_floor)
+        return self.read(after, limit)
 
     async def page(self, group: str, first: int, limit: int) -> Page | None:  # noqa: ARG002
         """See :meth:`buckets`."""
         return self.buckets(first, limit)
+
+
+def _version(change: Change) -> Version:
+    return change.version
 
 
 def answered(work: Coroutine[Any, Any, T]) -> T:

@@ -12,6 +12,8 @@ from rui_cli.sim.coverage import Coverage
 from rui_cli.sim.faults import Faults
 from rui_cli.sim.options import CLOUD, Odds
 from rui_cli.sim.peer import Peer
+from rui_cli.sim.router import Router
+from rui_cli.sim.truth import record
 from rui_cli.sim.violation import Violation
 from rui_cli.sim.world import NEW_LEAF, World
 
@@ -88,22 +90,34 @@ class Story:
         if world.quiet:
             return
         world.clock.after(chance.expovariate(1 / world.odds.bursts), self._burst)
-        router = world.primary
-        if router is None or not router.host.awake:
+        serving = [router for router in world.routers.values() if router.member.serving and router.host.awake]
+        if not serving:
             return
+        router = chance.choice(serving)
         for _ in range(chance.choice([1, 1, 1, 8])):
-            key = b"02:00:00:00:%02x:%02x/0/0" % divmod(chance.randrange(world.odds.users), 256)
-            self._number += 1
-            if chance.random() < LOGOFFS:
-                router.member.delete(key)
-                continue
-            odd = NEW_LEAF if chance.random() < ODD_RECORDS else b""
-            try:
-                router.member.put(key, b"<user>%d%s</user>" % (self._number, odd))
-            except JournalFullError:
+            if not self._deed(router, contested=len(serving) > 1):
                 break
         router.member.flush()
         router.run()
+
+    def _deed(self, router: Router, *, contested: bool) -> bool:
+        """A user logs in, changes or logs off; False where the router turns it away."""
+        chance, truth = self.world.chance, self.world.checks.truth
+        key = b"02:00:00:00:%02x:%02x/0/0" % divmod(chance.randrange(self.world.odds.users), 256)
+        self._number += 1
+        if contested:
+            truth.contested.add(key)
+        try:
+            if chance.random() < LOGOFFS:
+                version = router.member.delete(key)
+                if version is not None:
+                    truth.logged_off(version, self._number)
+            else:
+                odd = NEW_LEAF if chance.random() < ODD_RECORDS else b""
+                router.member.put(key, record(self._number, odd))
+        except JournalFullError:
+            return False
+        return True
 
     # The end
 
@@ -113,7 +127,9 @@ class Story:
         if len(world.routers) < world.odds.routers or not world.hosts[CLOUD].up:
             return False
         primary = world.primary
-        if primary is None or primary.member.waiting_for_disk or primary.member.position.writer.counter == 0:
+        if primary is None or any(router.member.waiting_for_disk for router in world.routers.values()):
+            return False
+        if primary.member.position.writer != primary.member.epoch:
             return False
         durable = primary.member.durable
         positions = [router.member.position for router in world.routers.values() if router is not primary]
@@ -125,16 +141,17 @@ class Story:
     def _compare(self) -> None:
         """Every copy holds exactly what was written last of each user, and marks what its model refuses."""
         world = self.world
-        live = world.checks.truth.live()
+        truth = world.checks.truth
+        online = {key: content for key, content in truth.online().items() if key not in truth.contested}
         tables = {name: router.member.table for name, router in world.routers.items()}
         tables[CLOUD] = world.store.table
         for name, table in tables.items():
-            held = {change.key: change.version for change in table.live()}
-            if held != live:
-                wrong = {key.decode() for key, _ in held.items() ^ live.items()}
-                raise Violation(2, f"{name} differs from what was written: {sorted(wrong)[:5]}")
+            held = {change.key: change.record for change in table.live() if change.key not in truth.contested}
+            if held != online:
+                wrong = sorted(key.decode() for key, _ in held.items() ^ online.items())
+                raise Violation(2, f"{name} differs from what users did last: {wrong[:5]}")
         if len({tuple(table.buckets) for table in tables.values()}) != 1:
-            raise Violation(2, "the records are equal, the digests are not")
+            raise Violation(2, "the copies differ: digests")
         marks = {name: set(router.member.quarantined) for name, router in world.routers.items()}
         marks[CLOUD] = set(world.store.quarantined)
         for name, marked in marks.items():

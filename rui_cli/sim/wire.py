@@ -77,7 +77,7 @@ class Wire:
 class Session:
     """One connection over a wire: in order in each direction, until it ends.
 
-    Its end 0 is the ``dialler``, one of the wire's ends. ``closed`` is called for each end's process, a little
+    Its end 0 is the ``dialler``, one of the wire's ends. ``closed`` is called for each end's process, a bit
     later, with the end's number and why.
     """
 

@@ -14,6 +14,7 @@ from rui.backup.journal import Frame
 from rui.backup.member import Member
 from rui.backup.messages import Batch, Quarantined
 from rui.backup.source import SourceOptions
+from rui_cli.sim.access import Access
 from rui_cli.sim.checks import Checks
 from rui_cli.sim.clock import Act, Clock, Host
 from rui_cli.sim.cloud import CloudDevice, CloudLine
@@ -59,6 +60,7 @@ class World:
             for name in (*self.odds.names, CLOUD)
         }
         self.routers: dict[str, Router] = {}
+        self.access = Access(self)
         self.disks = {name: self._disk(name) for name in self.odds.names}
         self._dead: dict[str, tuple[Member, bool]] = {}
         self.store = CloudStore(self.odds.tombstones)
@@ -88,8 +90,9 @@ class World:
 
     @property
     def primary(self) -> Router | None:
-        """The router that serves the group, if it runs."""
-        return next((router for router in self.routers.values() if router.member.serving), None)
+        """The router that serves the group, the newest of several, if one runs."""
+        serving = [router for router in self.routers.values() if router.member.serving]
+        return max(serving, key=lambda router: router.member.epoch, default=None)
 
     def _wire(self, one: str, other: str) -> Wire:
         return Wire(self.clock, self.chance, (self.hosts[one], self.hosts[other]), self.odds.delay)
@@ -98,7 +101,7 @@ class World:
         host = self.hosts[name]
 
         def committed(frames: tuple[Frame, ...]) -> None:
-            self.checks.wrote(name, self.role(name), frames)
+            self.checks.wrote(name, frames)
 
         return Disk(
             host,
@@ -112,7 +115,9 @@ class World:
     # Roles
 
     def role(self, name: str) -> Role:
-        """Return the configured role of a router."""
+        """Return the role in which a router's process begins."""
+        if self.odds.vrrp_interval:
+            return Role.SECONDARY
         return Role.PRIMARY if name == self.odds.names[0] else Role.SECONDARY
 
     def peers_of(self, router: Router) -> list[Peer]:
