@@ -3,7 +3,7 @@
 Each module holds ``app``, a typer application. Only the module of the sub-command that was asked for is
 imported: ``rui --help`` and a wrong word answer at once, and ``rui model`` needs nothing of the routers.
 A sub-command without words of its own (``rui router --startup FILE``) is the callback of its ``app``:
-``@app.callback(invoke_without_command=True)``.
+``@app.callback(invoke_without_command=True)``; one with arguments is a function ``command``.
 """
 
 import sys
@@ -28,6 +28,7 @@ class SubCommand:
 SUB_COMMANDS = (
     SubCommand("router", "rui_cli.router", "Run one router from its startup file."),
     SubCommand("manager", "rui_cli.manager", "Run the cloud device from its startup file."),
+    SubCommand("cli", "rui_cli.cli", "The command line of a router, the manager or any NETCONF server."),
     SubCommand("demo", "rui_cli.demo.command", "Two routers, a manager, a crash, and a proof."),
     SubCommand("lab", "rui_cli.lab", "Real DHCP clients and server in network namespaces (root)."),
     SubCommand("bench", "rui_cli.bench", "Measure replication, latency, catch-up, memory and get."),
@@ -52,7 +53,12 @@ def build(words: Sequence[str]) -> typer.Typer:
     asked = next((word for word in words if not word.startswith("-")), None)
     for command in SUB_COMMANDS:
         if command.name == asked:
-            app.add_typer(import_module(command.module).app, name=command.name, help=command.help)
+            module = import_module(command.module)
+            if hasattr(module, "command"):
+                # A typer application of its own would take an argument for the name of a sub-command
+                app.command(command.name, help=command.help)(module.command)
+            else:
+                app.add_typer(module.app, name=command.name, help=command.help)
         else:
             app.command(command.name, help=command.help)(_listed_only)
     return app

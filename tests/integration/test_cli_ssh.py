@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -185,6 +186,24 @@ async def test_the_tutorial_brings_a_leaf_to_the_secondary_without_python(site: 
         assert len(rows) == USERS
         assert all(row.endswith(" 0") for row in rows)
         assert len((await said(site, search, device)).splitlines()) == USERS
+
+
+async def test_rui_cli_is_the_same_over_netconf(site: Site, tmp_path: Path) -> None:
+    target = site.target(PRIMARY)
+    (tmp_path / "password").write_text(f"{target.password}\n")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "rui_cli", "cli", target.host, "show groups; show nonsense"),
+        *("--port", str(target.port), "--user", OPERATOR, "--password-file", str(tmp_path / "password")),
+        *("--known-hosts", str(tmp_path / "known")),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, errors = await asyncio.wait_for(process.communicate(), WITHIN)
+    assert GROUP in out.decode()
+    assert "primary" in out.decode()
+    assert "there is no 'nonsense'" in errors.decode()
+    assert process.returncode == 1
 
 
 # --- on terminals
