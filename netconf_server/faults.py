@@ -83,10 +83,11 @@ def _add_value(error: RpcError, issue: Issue, data: etree._Element) -> None:
 
 def _info(issue: Issue, path: str, namespaces: Mapping[str, str]) -> list[etree._Element]:
     info = []
-    if issue.element and issue.tag in _NAMES_ELEMENT:
-        module = path.rpartition("/")[2].partition(":")[0]
+    module, _, last = re.sub(_PREDICATES, "", path).rpartition("/")[2].partition(":")
+    element = issue.element or last
+    if element and issue.tag in _NAMES_ELEMENT:
         known = namespaces.get(module) if issue.tag is not Tag.UNKNOWN_NAMESPACE else None
-        info.append(qname_info("bad-element", f"{{{known}}}{issue.element}" if known else issue.element))
+        info.append(qname_info("bad-element", f"{{{known}}}{element}" if known else element))
     if issue.namespace is not None and issue.tag is Tag.UNKNOWN_NAMESPACE:
         info.append(_text(names.BASE, "bad-namespace", issue.namespace))
     choice = _CHOICE.search(issue.message)
@@ -102,10 +103,15 @@ def _info(issue: Issue, path: str, namespaces: Mapping[str, str]) -> list[etree.
 
 
 def _node(path: str, schema: Schema) -> Node | None:
-    try:
-        return schema.node(re.sub(r"\[(?:[^\]'\"]|'[^']*'|\"[^\"]*\")*\]", "", path))
-    except UnknownNodeError:
-        return None
+    """The schema's node at a data path, which leaves out the `input` of an operation."""
+    steps = re.sub(r"\[(?:[^\]'\"]|'[^']*'|\"[^\"]*\")*\]", "", path).split("/")[1:]
+    forms = [steps] + [[*steps[:i], "input", *steps[i:]] for i in range(1, len(steps))]
+    for form in forms:
+        try:
+            return schema.node("/" + "/".join(form))
+        except UnknownNodeError:
+            continue
+    return None
 
 
 def to_xpath(path: str, namespaces: Mapping[str, str]) -> tuple[str, dict[str, str]]:

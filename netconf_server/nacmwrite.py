@@ -70,7 +70,10 @@ class _Check:
             node = nodes.get(str(child.tag))
             if node is None or not node.config:
                 continue  # the edit itself says what is wrong with it
-            operation = read_operation(child, inherited)
+            try:
+                operation = read_operation(child, inherited)
+            except RpcError:
+                continue  # as it does of an operation that is none
             trail.append(instance_of(child))
             right = _TELLING.get(operation)
             if right is not None and not _is_nothing(node) and not self.access.permits(node, right, trail):

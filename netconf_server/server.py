@@ -320,7 +320,7 @@ class NetconfServer:
             self.schema.check_rpc(operation)
         except DataError as error:
             raise to_rpc_error(
-                error, self.schema, error_type=ErrorType.PROTOCOL, data=operation.getparent()
+                error, self.schema, error_type=ErrorType.PROTOCOL, data=call.operation.getparent()
             ) from error
 
     def _unknown(self, tag: str) -> RpcError:
