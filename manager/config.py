@@ -78,6 +78,7 @@ class Profile:
 
     options: CloudOptions = field(default_factory=CloudOptions)
     tombstones: int = 100_000
+    history: int = 64
     link_timeout: float = 3.0
 
 
@@ -234,8 +235,12 @@ def _profile(entry: etree._Element) -> Profile:
         receipt_timeout=seconds(timers, "delivery-timeout"),
     )
     options = CloudOptions(mode=DeliveryMode(text(entry, "delivery-mode")), source=source)
+    retention = child(entry, "retention")
     return Profile(
-        options, int(text(child(entry, "retention"), "tombstones")), seconds(timers, "link-timeout")
+        options,
+        tombstones=int(text(retention, "tombstones")),
+        history=int(text(retention, "history")),
+        link_timeout=seconds(timers, "link-timeout"),
     )
 
 

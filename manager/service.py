@@ -13,6 +13,7 @@ from manager.alarms import Alarms
 from manager.config import DeviceConfig, ManagerConfig
 from manager.devices import DeviceLink
 from manager.group import Group
+from manager.history import IdentityHistory
 from manager.inbox import Inbox, MessageError, NotAllowedError
 from manager.store import Store
 from netconf_client import ClientSession, SessionClosed
@@ -65,6 +66,7 @@ class Service:
         self._trace = trace
         self.store = store
         self.groups: dict[str, Group] = {}
+        self.histories: dict[str, IdentityHistory] = {}
         self.links: dict[str, DeviceLink] = {}
         self._rng = rng
         self._tell = tell
@@ -203,6 +205,7 @@ class Service:
 
     async def _load(self, name: str) -> None:
         head = await self.store.head(name)
+        self.histories[name] = IdentityHistory(await self.store.entries(name))
         self._add(
             Cloud(
                 name,
@@ -219,6 +222,10 @@ class Service:
         return group
 
     def _reported(self, group: str, report: Report) -> None:
+        entry = self.groups[group].cloud.entries.get(report.device)
+        if report.event == "identity-accepted" and entry is not None:
+            history = self.histories.setdefault(group, IdentityHistory())
+            history.note(entry, self.config.profile(group).history)
         if self._alarms.report(report.event, report.device, group, report.reason):
             log.debug(report.event, group=group, device=report.device, reason=report.reason)
             return

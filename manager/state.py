@@ -141,16 +141,22 @@ class Identities:
             _leaves(entry, ("group-id", name), ("epoch", str(group.cloud.position.writer)))
             for held in _entries(group):
                 member = _child(entry, "member")
-                _leaves(
-                    member,
-                    ("device-id", held.device),
-                    ("address", held.address),
-                    ("role", held.role.value),
-                    ("epoch", str(held.epoch)),
-                    ("since", _time(held.since)),
-                    ("reason", held.reason),
-                )
+                _leaves(member, ("device-id", held.device), ("address", held.address), *_identity(held))
+            history = self._service.histories.get(name)
+            for recorded in reversed(history.entries if history is not None else ()):
+                past, held = _child(entry, "history"), recorded.entry
+                _leaves(past, ("index", str(recorded.index)), ("device-id", held.device), *_identity(held))
         return top
+
+
+def _identity(held: StorageEntry) -> tuple[tuple[str, str], ...]:
+    return (
+        ("role", held.role.value),
+        ("epoch", str(held.epoch)),
+        ("since", _time(held.since)),
+        ("reason", held.reason),
+        ("step", "S403"),
+    )
 
 
 def lag(head: Version, cursor: Version) -> int:
