@@ -23,7 +23,8 @@ log = structlog.get_logger(__name__)
 class Answers:
     """One group's answers; each raises RpcError where the peer may not ask, or not of this end.
 
-    ``follow`` takes the path that the initiator says, ``perform`` lets the group act on what has changed.
+    ``follow`` takes the path that the initiator says, ``perform`` lets the group act on what has changed,
+    ``overrule`` makes this end the informant where the peer may ask although this end initiates.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Answers:
         *,
         follow: Callable[[Peer, Path], None],
         perform: Callable[[], None],
+        overrule: Callable[[Peer], None],
     ) -> None:
         self._group = group
         self._device = device
@@ -42,6 +44,7 @@ class Answers:
         self._stream = stream
         self._follow = follow
         self._perform = perform
+        self._overrule = overrule
 
     @property
     def _role(self) -> Role:
@@ -100,6 +103,8 @@ class Answers:
         peer = self._peers.get(name)
         if peer is None:
             raise RpcError.access_denied(f"{name} has no RBS channel with {self._device} in this group")
+        if peer.informant is None:
+            self._overrule(peer)
         if peer.informant is None:
             raise RpcError.operation_failed(
                 f"{self._device} is {self._role.value} and initiates local backup itself: "

@@ -18,6 +18,7 @@ from router.rbs.peer import Caller, Dialled, Peer, Tasks
 from router.rbs.requests import Requests
 from router.rbs.stream import LocalStream
 from rui.backup import rbs, wire
+from rui.backup.alarms import AlarmType
 from rui.backup.decision import Links, Path, communication_status
 from rui.backup.failover import (
     Ask,
@@ -62,7 +63,13 @@ class GroupFailover:
         self._stream = LocalStream(self.group, 3 * self.config.link.timeout, self.inspect, self._tasks)
         self._requests = Requests(self.group.member, self._stream, self.now, self.perform)
         self.answers = Answers(
-            self.group, self.device, self.peers, self._stream, follow=self._follow, perform=self.perform
+            self.group,
+            self.device,
+            self.peers,
+            self._stream,
+            follow=self._follow,
+            perform=self.perform,
+            overrule=self._overrule,
         )
         role = self.role
         for name in self.group.config.members:
@@ -131,8 +138,11 @@ class GroupFailover:
     def called(self, name: str, caller: Caller) -> None:
         """The peer has dialled and subscribed."""
         peer = self.peers.get(name)
-        if peer is not None and peer.informant is not None:
-            peer.caller = caller
+        if peer is None:
+            return
+        # Where this end initiates, the session may be another group's; or the ends disagree on who does.
+        peer.caller = caller
+        if peer.informant is not None:
             peer.link.heard(self.now())
             peer.informant.session_opened()
             self.perform()
@@ -142,8 +152,13 @@ class GroupFailover:
         peer = self.peers.get(name)
         if peer is not None and peer.caller is not None and peer.caller.id == session_id:
             peer.caller = None
+            self._mismatch(peer, False)
+            if peer.informant is None:
+                return
             peer.link.cut(self.now())
             self._session_gone(peer)
+            if peer.overruled:
+                self._initiate(peer)
             self.perform()
 
     def probed(self, name: str, probe: rbs.Probe) -> None:
@@ -248,6 +263,36 @@ class GroupFailover:
                 )
                 if peer.decider is not None and peer.decider.local and path.local:
                     self._tasks.spawn(self._requests.tell_path(peer, path))
+
+    # --- who initiates
+
+    def _overrule(self, peer: Peer) -> None:
+        """Take note that both ends initiate: the primary's setting counts."""
+        self._mismatch(peer, True)
+        if self.role is Role.PRIMARY:
+            return
+        peer.decider, peer.overruled = None, True
+        peer.channel.links.remove(peer.link)
+        peer.informant = Informant(self.role)
+        peer.informant.own_link(self.cloud.state)
+        peer.informant.rbs_link(peer.link.state)
+
+    def _initiate(self, peer: Peer) -> None:
+        """Be the initiator again, as configured, once the primary's session is gone."""
+        peer.informant, peer.overruled = None, False
+        peer.decider = Decider(self.role, self.config.options, self.now())
+        peer.decider.own_link(self.cloud.state, self.now())
+        peer.channel.links.append(peer.link)
+
+    def _mismatch(self, peer: Peer, yes: bool) -> None:
+        text = (
+            f"{peer.name} initiates local backup of this group, and so does {self.device}: the primary's "
+            "setting counts; set the same initiator at both ends"
+        )
+        group = self.group.config.id
+        self.group.alarms.set(
+            AlarmType.INITIATOR_MISMATCH, yes, text if yes else "", group=group, peer=peer.name
+        )
 
     # --- small things
 

@@ -58,6 +58,8 @@ class Peer:
     dialled: bool = False
     """Whether the session that this end dials was open when it was looked at last."""
     polled_at: float = 0.0
+    overruled: bool = False
+    """Whether this end, a secondary, was to initiate, but the primary does: the primary's setting counts."""
 
     @property
     def path(self) -> Path:

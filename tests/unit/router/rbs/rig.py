@@ -22,7 +22,8 @@ from router.config import FailoverConfig, GroupConfig
 from router.group import Group
 from router.lag import Lag
 from router.rbs.failover import GroupFailover
-from rui.backup import rbs, wire
+from rui.backup import audit_wire, rbs, wire
+from rui.backup.audit import list_table
 from rui.backup.failover import FailoverOptions
 from rui.backup.identity import IdentityResult, Role
 from rui.backup.links import Link, LinkOptions
@@ -30,6 +31,7 @@ from rui.backup.member import Member
 from rui.backup.member_outputs import CLOUD, Answer, Append
 from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result, Stream
 from rui.backup.record import UserInfo
+from rui.backup.requests import encode_digest
 from rui.backup.version import Version
 from rui.netconf.errors import RpcError
 from rui.netconf.messages import Body
@@ -84,7 +86,8 @@ class FakeGroup:
         self.disk_held = False
         self._site = site
         self._held: list[Append] = []
-        self.audits = Audits(name, Alarms())
+        self.alarms = Alarms()
+        self.audits = Audits(name, self.alarms)
         self._attached: Callable[[], None] | None = None
         self._telling = False
         self.member.start()
@@ -120,7 +123,20 @@ class FakeGroup:
 
     def local_receipt(self, peer: str, receipt: Receipt) -> None:
         self.member.local_receipt(peer, receipt, self._site.now)
+        if receipt.agrees is not None:
+            self.audits.note(peer, receipt.position.cursor, receipt.agrees)
         self.perform()
+
+    def audit(self) -> None:
+        self.member.audit()
+        self.perform()
+
+    def repair(self, replica: str, keys: Sequence[bytes]) -> int:
+        count = self.member.repair(keys)
+        self.audits.repaired(replica, count)
+        self.member.flush()
+        self.audit()
+        return count
 
     async def receive(
         self, batch: Batch, quarantined: tuple[Quarantined, ...], *, via: str = CLOUD
@@ -274,6 +290,15 @@ class FakeChannel:
             receipt = await end.groups[group].receive(wire.decode_batch(element, raw), (), via=self.owner)
             self.receipts.append(receipt)
             return list(wire.receipt_children(receipt))
+        member = end.groups[group].member
+        if element.tag == wire.DIGEST:
+            return encode_digest(member.digest(), member.table.buckets)
+        if element.tag == audit_wire.LIST:
+            wanted = audit_wire.decode_list_request(element)[1]
+            return audit_wire.encode_listing(list_table(member.table, member.durable, wanted))
+        if element.tag == audit_wire.RESULT:
+            result = audit_wire.decode_result(element)
+            return audit_wire.encode_repaired(end.groups[group].repair(result.replica, result.keys))
         raise RpcError.operation_failed(f"the rig knows no {element.tag}")
 
 

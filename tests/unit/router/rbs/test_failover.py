@@ -12,6 +12,8 @@ from structlog.testing import capture_logs
 from netconf_client import ReplyTimeout
 from router.linkstatus import LINK_STATUS, CloudLink, LinkStatusTree
 from router.rbs.switch import Switch
+from rui.backup.alarms import AlarmType
+from rui.backup.audit import Agreement
 from rui.backup.decision import Policy
 from rui.backup.failover import FailoverOptions
 from rui.backup.identity import Role
@@ -25,7 +27,7 @@ OTHER = {"bras-a": "bras-b", "bras-b": "bras-a"}
 
 @pytest.fixture(scope="module")
 def schema() -> Schema:
-    return Schema.load(["rui-failover", "rui-backup", "rui-link-status"])
+    return Schema.load(["rui-failover", "rui-backup", "rui-link-status", "rui-audit"])
 
 
 @asynccontextmanager
@@ -212,19 +214,53 @@ def test_without_a_channel_everything_is_held_and_sent_when_it_returns(
     virtually(story())
 
 
-@pytest.mark.parametrize(("primary", "secondary"), [(Role.PRIMARY, Role.SECONDARY)])
-def test_ends_that_both_initiate_say_what_to_set(schema: Schema, primary: Role, secondary: Role) -> None:
+def test_where_both_initiate_the_primary_s_setting_counts(schema: Schema) -> None:
+    """Each end is told by an alarm, for as long as they disagree and know it."""
+
+    def raised(running: Site, name: str) -> bool:
+        alarms = running.ends[name].groups["g1"].alarms
+        return alarms.book.raised(AlarmType.INITIATOR_MISMATCH, "g1", OTHER[name])
+
     async def story() -> None:
-        async with site(schema, primary, secondary_initiator=secondary) as running:
+        async with site(schema, Role.PRIMARY, secondary_initiator=Role.SECONDARY) as running:
             await settled(running)
+            assert not raised(running, "bras-a")
             running.cloud.update({"bras-a": False, "bras-b": False})
-            for name in running.ends:
-                decider = running.failover(name).peers[OTHER[name]].decider
-                assert decider is not None
-                await running.until(
-                    "refused",
-                    lambda decider=decider: "set the same initiator" in decider.reason,  # type: ignore[misc]
-                )
+            running.ends["bras-a"].groups["g1"].login(*range(20))
+            await running.until("the secondary has it", running.equal)
+            await running.until("both know", lambda: all(raised(running, name) for name in OTHER))
+            assert running.failover("bras-b").peers["bras-a"].informant is not None
+            assert running.path("bras-a") == running.path("bras-b") == "local"
+            running.ends["bras-a"].channel.hang_up()
+            assert not raised(running, "bras-b")
+            await running.until("it initiates again, then not", lambda: raised(running, "bras-b"))
+
+    virtually(story())
+
+
+@pytest.mark.parametrize("initiator", Role)
+def test_a_copy_that_is_backed_up_directly_is_compared_and_mended(schema: Schema, initiator: Role) -> None:
+    decider = DECIDER[initiator]
+
+    async def story() -> None:
+        async with site(schema, initiator) as running:
+            await backed_up_locally(running, decider)
+            primary, secondary = (end.groups["g1"] for end in running.ends.values())
+            primary.login(*range(20))
+            await running.until("the secondary has it", running.equal)
+            stranger = primary.member.table.get(primary.member.table.live_keys()[0])
+            assert stranger is not None
+            secondary.member.table.apply(stranger._replace(key=b"02:ff:ff:00:00:01/0/0"))
+            primary.audit()
+            await running.until("it is found", lambda: primary.audits.of("bras-b") is not None)
+            await running.until("it is mended", running.equal)
+            audits = primary.audits
+            await running.until("it agrees", lambda: "agrees" in str(audits.of("bras-b")))
+            known = primary.audits.of("bras-b")
+            assert known is not None
+            assert (known.agreement, known.repaired) == (Agreement.AGREES, 1)
+            history = [change.raised for change in primary.alarms.book.history]
+            assert history == [True, False]
 
     virtually(story())
 
