@@ -47,21 +47,30 @@ class Kernel:
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        self._netlink = AsyncIPRoute()
+        self._socket: AsyncIPRoute | None = None
         self._former: dict[Path, str] = {}
+
+    @property
+    def _netlink(self) -> AsyncIPRoute:
+        if self._socket is None:
+            raise DataPlaneError("the data plane is closed: open it first")
+        return self._socket
 
     async def open(self) -> None:
         """Open the netlink socket."""
+        self._socket = AsyncIPRoute()
         async with self._asking("for a netlink socket"):
-            await self._netlink.setup_endpoint()
+            await self._socket.setup_endpoint()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Restore the settings that were changed, and close the socket."""
         for path, value in reversed(self._former.items()):
             with contextlib.suppress(OSError):
                 path.write_text(value)
         self._former.clear()
-        self._netlink.close()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     async def clean(self) -> None:
         """Remove this device's interfaces, rules and routes, whoever left them."""

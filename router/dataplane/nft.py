@@ -13,16 +13,15 @@ _LONGEST = 30.0
 
 
 class Nft:
-    """The program `nft`. Raises DataPlaneError where there is none."""
+    """The program `nft`."""
 
     def __init__(self) -> None:
-        program = shutil.which("nft", path=os.pathsep.join((os.environ.get("PATH", ""), *_SBIN)))
-        if program is None:
-            raise DataPlaneError("the data plane needs the program nft: on Debian, apt-get install nftables")
-        self._program = program
+        self._program = shutil.which("nft", path=os.pathsep.join((os.environ.get("PATH", ""), *_SBIN)))
 
     async def run(self, commands: str) -> None:
         """Carry out commands, all or none of them. Raises DataPlaneError with what nft says of the first."""
+        if self._program is None:
+            raise DataPlaneError("the data plane needs the program nft: on Debian, apt-get install nftables")
         process = await asyncio.create_subprocess_exec(
             self._program,
             "-f",

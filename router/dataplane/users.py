@@ -12,7 +12,7 @@ from itertools import islice
 
 from router.dataplane.values import DataPlaneConfig, Names, Subscriber
 
-KEYS_A_TRANSACTION = 4000
+KEYS_A_TRANSACTION = 10_000
 """The kernel takes one transaction at a time; a longer one would keep the gate from being refreshed."""
 
 _Place = tuple[str, str]
@@ -37,27 +37,33 @@ class Users:
         """Elements that the kernel does not hold as wanted yet."""
         return len(self._changed)
 
-    def keys(self, group: str) -> set[bytes]:
-        """Return the keys of a group's users."""
-        return set(self._users[group])
+    def keys(self, group: str) -> list[bytes]:
+        """Return the keys of a group's users, as they are now."""
+        return list(self._users[group])
 
-    def put(self, group: str, key: bytes, user: Subscriber) -> None:
-        """Add a user or change it."""
+    def get(self, group: str, key: bytes) -> Subscriber | None:
+        """Return a user; None where there is none."""
+        return self._users[group].get(key)
+
+    def put(self, group: str, key: bytes, user: Subscriber) -> Subscriber | None:
+        """Add a user or change it; return what it was."""
         users = self._users[group]
         old = users.get(key)
         if old == user:
-            return
+            return old
         users[key] = user
         for place, data in self._elements(group, user):
             self._hold(place, data)
         if old is not None:
             self._release_all(group, old)
+        return old
 
-    def delete(self, group: str, key: bytes) -> None:
-        """Remove a user; one that is not there is no error."""
+    def delete(self, group: str, key: bytes) -> Subscriber | None:
+        """Remove a user and return it; one that is not there is no error."""
         old = self._users[group].pop(key, None)
         if old is not None:
             self._release_all(group, old)
+        return old
 
     def take(self) -> str:
         """Return the next transaction, empty when the kernel is to hold all; it counts as carried out."""

@@ -30,6 +30,11 @@ class Subscriber(NamedTuple):
     ipv4: str = ""
     ipv6: str = ""
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses that the user has."""
+        return tuple(address for address in (self.ipv4, self.ipv6) if address)
+
     @classmethod
     def from_record(cls, record: bytes) -> Subscriber:
         """Read a user-info record. Raises RecordError."""

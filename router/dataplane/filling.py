@@ -1,0 +1,181 @@
+"""Keeps the kernel's knowledge of the users at what it is to be: nftables sets and neighbours.
+
+One task does it, a transaction at a time, so that what is asked for in a burst goes out together and the gate
+has its turn in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import islice
+
+import structlog
+
+from router.dataplane.neighbours import Neighbours
+from router.dataplane.users import Users
+from router.dataplane.values import DataPlaneConfig, DataPlaneError, Names, Subscriber
+
+log = structlog.get_logger(__name__)
+
+_USERS_A_TURN = 2000
+_NEIGHBOURS_A_MESSAGE = 500
+_TRY_AGAIN = 1.0
+
+Run = Callable[[str], Awaitable[None]]
+"""Carries out a transaction of nft's commands, or raises DataPlaneError."""
+
+
+class Filling:
+    """The users of all groups. ``start`` first and ``close`` last."""
+
+    def __init__(self, config: DataPlaneConfig, names: Names, run: Run, rules: str) -> None:
+        """``rules`` makes our tables anew, empty of users."""
+        self._users = Users(config, names)
+        self._interfaces = {group.id: names.interface(group) for group in config.groups}
+        self._run = run
+        self._rules = rules
+        self._neighbours: Neighbours | None = None
+        self._due: dict[str, dict[str, str]] = {group.id: {} for group in config.groups}
+        self._unmet: dict[str, list[bytes]] = {group.id: [] for group in config.groups}
+        self._kept = {group.id for group in config.groups if not group.virtual_mac}
+        self._reached: set[str] = set()
+        self._loading: dict[str, set[bytes]] = {}
+        self._lost = False
+        self._changed = asyncio.Event()
+        self._level = asyncio.Event()
+        self._level.set()
+        self._worker: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._users)
+
+    def start(self) -> None:
+        """Begin to fill."""
+        self._neighbours = Neighbours()
+        self._worker = asyncio.create_task(self._work(), name="dataplane-users")
+
+    async def close(self) -> None:
+        """Stop; the kernel keeps what it has."""
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+            self._worker = None
+        if self._neighbours is not None:
+            self._neighbours.close()
+            self._neighbours = None
+
+    def put(self, group: str, key: bytes, user: Subscriber) -> None:
+        """Add a user or change it."""
+        if group in self._loading:
+            self._loading[group].add(key)
+        self._meet(group, self._users.put(group, key, user), user)
+
+    def delete(self, group: str, key: bytes) -> None:
+        """Remove a user; one that is not there is no error."""
+        self._meet(group, self._users.delete(group, key), None)
+
+    async def load(self, group: str, users: Iterable[tuple[bytes, Subscriber]]) -> None:
+        """Have exactly these users in a group, and those that are put meanwhile."""
+        if group in self._loading:
+            raise ValueError(f"the users of group {group} are being loaded already")
+        before = self._users.keys(group)
+        seen = self._loading[group] = set()
+        try:
+            for number, (key, user) in enumerate(users, start=1):
+                self.put(group, key, user)
+                if number % _USERS_A_TURN == 0:
+                    await asyncio.sleep(0)
+        finally:
+            del self._loading[group]
+        for number, key in enumerate(set(before) - seen, start=1):
+            self.delete(group, key)
+            if number % _USERS_A_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def flush(self) -> None:
+        """Wait until the kernel holds all that is to be there and nothing else."""
+        await self._level.wait()
+
+    def reach(self, group: str) -> None:
+        """The group's interface is up: its users are neighbours from now on."""
+        self._reached.add(group)
+        self._unmet[group] = self._users.keys(group)
+        self._notice()
+
+    def leave(self, group: str) -> None:
+        """The group's users are neighbours no more; an interface of their own takes them with it."""
+        self._due[group].clear()
+        forgotten = group in self._reached and group in self._kept
+        self._unmet[group] = self._users.keys(group) if forgotten else []
+        self._reached.discard(group)
+        self._notice()
+
+    def rebuild(self) -> None:
+        """Somebody else has changed our tables: make them anew and fill them again."""
+        self._lost = True
+        self._notice()
+
+    def _meet(self, group: str, old: Subscriber | None, new: Subscriber | None) -> None:
+        if group in self._reached:
+            due = self._due[group]
+            if old is not None:
+                due.update(dict.fromkeys(old.addresses, ""))
+            if new is not None:
+                due.update(dict.fromkeys(new.addresses, new.mac))
+        self._notice()
+
+    def _notice(self) -> None:
+        if self._behind:
+            self._level.clear()
+            self._changed.set()
+
+    @property
+    def _behind(self) -> bool:
+        return bool(self._lost or self._users.behind or any(self._due.values()) or any(self._unmet.values()))
+
+    async def _work(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._fill()
+            except DataPlaneError as error:
+                log.error("dataplane-users-refused", reason=str(error), remedy="all are loaded again")
+                await asyncio.sleep(_TRY_AGAIN)
+                self.rebuild()
+            else:
+                self._level.set()
+
+    async def _fill(self) -> None:
+        while self._behind:
+            if self._lost:
+                await self._run(self._rules)
+                self._lost = False
+                self._users.start_over()
+            if commands := self._users.take():
+                await self._run(commands)
+            for group, due in self._due.items():
+                self._meet_some(group, due)
+                chunk = [(address, due.pop(address)) for address in list(islice(due, _NEIGHBOURS_A_MESSAGE))]
+                self._tell_neighbours(group, chunk)
+            await asyncio.sleep(0)
+
+    def _meet_some(self, group: str, due: dict[str, str]) -> None:
+        """Go on with the users of a group whose interface came up, or of one that is left."""
+        unmet = self._unmet[group]
+        for key in unmet[-_NEIGHBOURS_A_MESSAGE:]:
+            user = self._users.get(group, key)
+            if user is not None:
+                mac = user.mac if group in self._reached else ""
+                due.update(dict.fromkeys(user.addresses, mac))
+        del unmet[-_NEIGHBOURS_A_MESSAGE:]
+
+    def _tell_neighbours(self, group: str, entries: list[tuple[str, str]]) -> None:
+        """What fails here costs an ARP request for each user, and no more."""
+        if self._neighbours is None or not entries:
+            return
+        try:
+            self._neighbours.change(self._interfaces[group], entries)
+        except DataPlaneError as error:
+            log.warning("dataplane-neighbours-refused", group=group, reason=str(error))
