@@ -24,6 +24,7 @@ from lxml import etree
 from rui.schema.leaves import children, optional, text
 
 _LOG_COST, _BLOCK, _PARALLEL = 14, 8, 1
+_MIN_RSA_BITS = 2048
 _SALT_BYTES, _HASH_BYTES = 16, 32
 _MAX_MEMORY = 64 * 1024 * 1024
 _FORM = re.compile(r"\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)")
@@ -195,9 +196,23 @@ def _check_hash(account: Account) -> None:
 
 def _public_key(name: str, line: str) -> bytes:
     try:
-        return asyncssh.import_public_key(line).public_data
+        data = asyncssh.import_public_key(line).public_data
     except asyncssh.KeyImportError as error:
         raise AccountError(
             f"account {name!r}: an authorized key cannot be read ({error}); "
             "give lines such as 'ssh-ed25519 AAAA… comment'"
         ) from error
+    if line.startswith("ssh-rsa ") and _last_field_bits(data) < _MIN_RSA_BITS:
+        raise AccountError(
+            f"account {name!r}: an RSA key has less than {_MIN_RSA_BITS} bits; use ssh-ed25519 instead"
+        )
+    return data
+
+
+def _last_field_bits(data: bytes) -> int:
+    """The size of the last number of a public key (RFC 4253 6.6), which is an RSA key's modulus."""
+    last = b""
+    while data:
+        length = int.from_bytes(data[:4], "big")
+        last, data = data[4 : 4 + length], data[4 + length :]
+    return int.from_bytes(last, "big").bit_length()

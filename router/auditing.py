@@ -34,12 +34,12 @@ class AuditOperations:
 
     async def _list(self, call: RpcCall) -> _Elements:
         name, buckets = _read(lambda: audit_wire.decode_list_request(call.operation))
-        member = self._group(name).member
+        member = self._group(name, call.session.user).member
         return audit_wire.encode_listing(list_table(member.table, member.durable, buckets))
 
     async def _result(self, call: RpcCall) -> _Elements:
         result = _read(lambda: audit_wire.decode_result(call.operation))
-        group = self._serving(result.group)
+        group = self._serving(result.group, call.session.user)
         if call.session.user in group.config.members and call.session.user != result.replica:
             raise RpcError.access_denied(f"{call.session.user} may not tell of the copy of {result.replica}")
         if result.agreement is not Agreement.UNKNOWN:
@@ -51,30 +51,33 @@ class AuditOperations:
 
     async def _audit(self, call: RpcCall) -> _Elements:
         name, within = _read(lambda: audit_wire.decode_audit(call.operation))
-        group = self._serving(name)
+        group = self._serving(name, call.session.user)
         copies = [CLOUD, *group.config.members]
         group.audit()
         return audit_wire.encode_compared(await group.audits.settled(copies, within))
 
     async def _resync(self, call: RpcCall) -> None:
         name, replica = _read(lambda: audit_wire.decode_resync(call.operation))
-        if not self._serving(name).resync(replica):
+        if not self._serving(name, call.session.user).resync(replica):
             raise RpcError.operation_failed(
                 f"nothing is sent to {replica} from here: ask the cloud where that delivers to it; without a "
                 "session there is nothing to do"
             )
 
-    def _serving(self, name: str) -> Group:
-        group = self._group(name)
+    def _serving(self, name: str, user: str) -> Group:
+        group = self._group(name, user)
         if not group.member.serving:
             raise RpcError.operation_failed(f"this router is secondary of group {name}: ask the primary")
         return group
 
-    def _group(self, name: str) -> Group:
+    def _group(self, name: str, user: str) -> Group:
         group = self._groups.get(name)
         if group is None:
             known = ", ".join(self._groups) or "none"
             raise RpcError.invalid_value(f"there is no group {name!r} here; the groups are: {known}")
+        routers = {member for other in self._groups.values() for member in other.config.members}
+        if user in routers and user not in group.config.members:
+            raise RpcError.access_denied(f"{user} has no part in group {name}")
         return group
 
 

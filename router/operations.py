@@ -138,6 +138,7 @@ class Operations:
 
     async def _digest(self, call: RpcCall) -> Sequence[etree._Element]:
         request = _read(lambda: decode_digest_request(call.operation))
+        self._local(request.group, call.session.user)
         member = self._group(request.group).member
         return encode_digest(member.digest(), member.table.buckets if request.buckets else None)
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import stat
+import threading
 from pathlib import Path
 
 import asyncssh
@@ -113,3 +115,36 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HostKeyError, match="host key"):
         load_or_create_host_key(tmp_path / "file" / "host_key")
+
+
+def test_a_short_rsa_key_is_no_key() -> None:
+    short, long = (
+        asyncssh.generate_private_key("ssh-rsa", key_size=size).export_public_key().decode()
+        for size in (1024, 2048)
+    )
+    Accounts([Account("a", None, (long,))])
+    with pytest.raises(AccountError, match="less than 2048 bits"):
+        Accounts([Account("a", None, (short,))])
+
+
+async def test_a_check_that_is_broken_off_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    running, started, go = 0, threading.Semaphore(0), threading.Event()
+
+    def verify(_password: str, _hash: str) -> bool:
+        nonlocal running
+        running += 1
+        started.release()
+        return go.wait(10)
+
+    monkeypatch.setattr("netconf_server.accounts.verify_password", verify)
+    accounts = Accounts([Account("a", hash_password("x"))])
+    checks = [asyncio.ensure_future(accounts.check_password("a", "x")) for _ in range(2)]
+    for _ in checks:
+        await asyncio.to_thread(started.acquire)
+    for check in checks:
+        check.cancel()
+    further = asyncio.ensure_future(accounts.check_password("a", "x"))
+    await asyncio.wait(checks)
+    assert running == 2
+    go.set()
+    assert await further
