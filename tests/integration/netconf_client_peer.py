@@ -42,8 +42,10 @@ def require(*programs: str) -> list[str]:
     return [str(path) for path in found.values()]
 
 
-def start(folder: Path, stack: contextlib.ExitStack) -> Peer:
-    """Start both programs; `stack` ends them. yuma123 wants netconfd's --port to be sshd's."""
+def start(folder: Path, stack: contextlib.ExitStack, *more: str) -> Peer:
+    """Start both programs, netconfd with `more` arguments; `stack` ends them. yuma123 wants its --port to be
+    sshd's.
+    """
     netconfd, subsystem, sshd = require("netconfd", "netconf-subsystem", "sshd")
     host_key = _key(folder, "host")
     _key(folder, "user").write_public_key(folder / "authorized")
@@ -66,7 +68,7 @@ Subsystem netconf "{subsystem} --ncxserver-sockname={port}@{ncx}"
         Path("/run/sshd").mkdir(exist_ok=True)  # where sshd as root separates privileges
     user = getpass.getuser()
     arguments = ["--no-startup", "--target=candidate", "--module=toaster", f"--superuser={user}"]
-    arguments += [f"--port={port}", f"--ncxserver-sockname={ncx}"]
+    arguments += [f"--port={port}", f"--ncxserver-sockname={ncx}", *more]
     server = _run(stack, folder, [netconfd, *arguments])
     _await(ncx.exists, server, folder)
     daemon = _run(stack, folder, [sshd, "-D", "-e", "-f", str(folder / "sshd_config")])
