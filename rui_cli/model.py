@@ -7,8 +7,9 @@ from rui_cli.modeldiff import diff
 from rui_cli.modelnew import new_augment
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-for command in (check, diff, new_augment):
-    app.command()(command)
+app.command()(check)
+app.command()(diff)
+app.command()(new_augment)
 
 
 @app.callback()
