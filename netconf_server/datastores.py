@@ -12,9 +12,10 @@ import copy
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from inspect import isawaitable
 from pathlib import Path
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 import structlog
 from lxml import etree
@@ -36,6 +37,10 @@ CANDIDATE = "candidate"
 STARTUP = "startup"
 
 T = TypeVar("T")
+
+# Elements of an edit above which it is worked out beside the event loop.
+_LARGE: Final = 5_000
+_COUNT: Final = etree.XPath("count(.//*)")
 
 
 @dataclass(frozen=True)
@@ -179,13 +184,8 @@ class Datastores:
         """
         async with self._turn:
             self.locks.check_write(target, session)
-            if self.guard is not None:
-                self.guard.check_edit(session, config, default)
-            tree = copy.deepcopy(self.tree(target))
-            errors = apply_edit(
-                self.schema.tree.data, tree, config, default, continue_on_error=continue_on_error
-            )
-            self._allow(target, tree, session)
+            work = partial(self._edited_tree, target, config, default, continue_on_error, session)
+            tree, errors = await asyncio.to_thread(work) if _is_large(config) else work()
             if target != CANDIDATE or validate or test_only:
                 self.validate(tree)
             else:
@@ -320,6 +320,22 @@ class Datastores:
 
     # --- inside
 
+    def _edited_tree(
+        self,
+        target: str,
+        config: etree._Element,
+        default: Operation,
+        continue_on_error: bool,
+        session: int | None,
+    ) -> tuple[etree._Element, list[RpcError]]:
+        """What a datastore becomes by an edit, and what was left out. Changes nothing that is shared."""
+        if self.guard is not None:
+            self.guard.check_edit(session, config, default)
+        tree = copy.deepcopy(self.tree(target))
+        errors = apply_edit(self.schema.tree.data, tree, config, default, continue_on_error=continue_on_error)
+        self._allow(target, tree, session)
+        return tree, errors
+
     def _allow(self, target: str, tree: etree._Element, session: int | None) -> None:
         """Raise RpcError where the session has no right to make this the content of a datastore."""
         if self.guard is not None:
@@ -425,6 +441,11 @@ class Datastores:
         except asyncio.CancelledError:
             await asyncio.wait([task])
             raise
+
+
+def _is_large(config: etree._Element) -> bool:
+    """Whether an edit takes so long that others should go on meanwhile."""
+    return float(str(_COUNT(config))) > _LARGE
 
 
 async def _settle(result: Awaitable[None] | None) -> None:

@@ -21,6 +21,7 @@ from netconf_server.editops import (
     read_default_operation,
     read_operation,
 )
+from netconf_server.editplain import add_plain
 from netconf_server.editshape import check_attributes, check_no_text, check_single
 from netconf_server.listindex import ListIndex, key_of
 from netconf_server.place import Place
@@ -148,6 +149,8 @@ class _Edit:
     def _entry(
         self, source: etree._Element, target: etree._Element, node: Node, operation: Operation, above: Place
     ) -> None:
+        if operation in SETTING and add_plain(source, target, node, self.index):
+            return
         leafs = _read_keys(source, node, above)
         place = above.entry(node, leafs)
         key = key_of(leafs, node)

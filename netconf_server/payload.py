@@ -8,11 +8,15 @@ from netconf_server.edit import REMOVING, Operation, read_operation
 from netconf_server.persist import empty_config
 from netconf_server.xmltree import scope
 
+_HAS_ATTRIBUTES = etree.XPath("boolean(.//@*)")
+
 
 def payload_of(config: etree._Element, default: Operation) -> etree._Element:
-    """Copy the content of `config` without edit attributes and without what it deletes or removes. Raises
-    RpcError.
+    """The content of `config` without edit attributes and without what it deletes or removes: itself where it
+    has no attributes, else a copy. Raises RpcError.
     """
+    if not _HAS_ATTRIBUTES(config):
+        return config
     payload = empty_config()
     for child in config.iterchildren(etree.Element):
         _add(payload, child, default)

@@ -329,3 +329,32 @@ async def test_the_end_of_a_session_gives_back_its_locks_and_drops_its_edits() -
     assert not both.candidate_changed
     both.lock(CANDIDATE, 2)
     both.lock(RUNNING, 2)
+
+
+async def test_a_large_edit_lets_others_go_on() -> None:
+    both = stores()
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    users = "".join(f"<user><name>u{i}</name><uid>{i}</uid></user>" for i in range(3000))
+    counting = asyncio.create_task(count())
+    await both.edit(CANDIDATE, config(users))
+    counting.cancel()
+    assert turns > 1
+    assert len(both.candidate[0]) == 3001
+
+
+async def test_a_large_edit_is_refused_as_a_small_one() -> None:
+    users = "".join(f"<user><name>u{i}</name></user>" for i in range(3000))
+    for wrong, tag in (
+        ("<user><name>x</name><colour/></user>", "unknown-element"),
+        ("<user/>", "missing-element"),
+    ):
+        with pytest.raises(RpcError) as refused:
+            await stores().edit(CANDIDATE, config(users + wrong))
+        assert refused.value.tag == tag
