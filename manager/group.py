@@ -165,7 +165,7 @@ class Group:
                 self._perform(output)
         self._rearm()
 
-    def _perform(self, output: Output) -> None:
+    def _perform(self, output: Output) -> None:  # noqa: PLR0912 - one branch for each kind of output
         match output:
             case Apply():
                 self._spawn(self._apply(output))
@@ -228,7 +228,7 @@ class Group:
 
     async def _join(self, output: Join) -> None:
         try:
-            await self._store.join(self.name, output.writer, output.lineage)
+            await self._store.join(self.name, output)
         except StoreError as error:
             # The primary's next batch shows the difference again, and the offer is repeated.
             log.warning("store-failed", group=self.name, reason=str(error))
@@ -251,9 +251,7 @@ class Group:
             if isinstance(want, WantPage):
                 found = await self._store.page(self.name, want.first, want.limit)
             else:
-                found = await self._store.since(
-                    self.name, want.after, want.limit, known_floor=output.known_floor
-                )
+                found = await self._store.since(self.name, want.after, want.limit)
         except StoreError as error:
             self.cloud.read_failed(output.device, output.ticket, str(error), self._now())
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rui.backup.messages import Batch, Position, Receipt
+from rui.backup.messages import Batch, Position, Receipt, Result
 from rui.backup.replica import judge
 from rui.backup.table import Table
 
@@ -19,10 +19,12 @@ class Replica:
     def apply(self, batch: Batch) -> Receipt:
         """Take a batch; return the receipt."""
         judgement = judge(self.position, batch)
-        if judgement.apply:
+        if judgement.apply and judgement.result is not Result.STORED:
+            self.position = judgement.position
+        elif judgement.apply:
             for change in batch.changes:
                 self.table.apply(change)
             if judgement.clear:
                 self.table.clear(judgement.clear, {change.key for change in batch.changes})
             self.position = judgement.position
-        return Receipt(batch.group, judgement.result, judgement.position, judgement.reason)
+        return judgement.receipt(batch.group)

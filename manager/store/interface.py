@@ -13,9 +13,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from rui.backup.audit import Listing
+from rui.backup.cloud_outputs import Join
 from rui.backup.digest import Digest
 from rui.backup.identity import StorageEntry
-from rui.backup.lineage import Lineage
 from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt
 from rui.backup.table import Page, Slice
 from rui.backup.version import ZERO, Epoch, Version
@@ -24,7 +24,7 @@ from rui.backup.version import ZERO, Epoch, Version
 class Head(NamedTuple):
     """Where a group stands in the store: its durable position, and how far back deletes are remembered.
 
-    A replica whose cursor lies below ``floor``, and is not zero, needs a snapshot.
+    A replica whose cursor lies below ``floor`` needs a snapshot, an empty one too: it passes it on.
     """
 
     position: Position = Position()
@@ -80,24 +80,19 @@ class Store(Protocol):
         failing: the receipt says FAILED and why, nothing of the batch is held, and the store goes on.
         """
 
-    async def join(self, group: str, writer: Epoch, lineage: Lineage) -> bool:
-        """Count what is held as the history of ``writer``, once that has taken over all that it lacked.
+    async def join(self, group: str, join: Join) -> bool:
+        """Follow the writer's history, once it has taken over all that it lacked of what is held.
 
-        False where another writer is known by now.
+        The cursor goes back to where both are the same. False where another writer is known by now.
         """
 
-    async def since(
-        self, group: str, after: Version, limit: int, *, known_floor: Version = ZERO
-    ) -> Slice | NeedsSnapshot:
+    async def since(self, group: str, after: Version, limit: int) -> Slice | NeedsSnapshot:
         """Return at most ``limit`` changes behind ``after`` in version order, tombstones too.
 
         With the slice that reaches the cursor go those of still newer version that came early. A slice with
         ``more`` may lack a key whose change in it was superseded by one in a later slice: who takes it
         holds something for every change once it has reached the cursor. While the store itself is in the
         middle of a snapshot the slice is empty. What is in memory (:meth:`recent`) is not read from the disk.
-
-        A replica that was empty when its stream began (``after`` was ZERO) needs no deletes of before: give
-        the floor of that moment as ``known_floor``.
         """
 
     def recent(self, group: str, after: Version, limit: int) -> Slice | None:

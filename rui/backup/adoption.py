@@ -9,13 +9,15 @@ counts.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from rui.backup.messages import Batch, Change, Offer, Position, SnapshotPage
+from rui.backup.member_outputs import Answer
+from rui.backup.messages import Batch, Change, Offer, Position, Quarantined, Receipt, Result, SnapshotPage
 from rui.backup.replica import Judgement, judge, supersedes
 from rui.backup.table import Table
-from rui.backup.version import Version
+from rui.backup.version import ZERO, Version
 
 Write = Callable[[bytes, bytes | None], Version]
 """Writes a change of a key under the primary's own epoch; None deletes."""
@@ -27,7 +29,11 @@ class Adoption:
     Nothing of it outlasts the epoch: an offer can be repeated.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, group: str) -> None:
+        self._group = group
+        # Receipts that wait until what was written for them is durable, in that order.
+        self._waiting: deque[tuple[Version, Answer]] = deque()
+        self._newest = ZERO
         self._positions: dict[str, tuple[Version, Position]] = {}
         # Of what was written anew: the version under which it was offered.
         self._origins: dict[bytes, Version] = {}
@@ -37,17 +43,50 @@ class Adoption:
         known = self._positions.get(offer.by)
         return known[1] if known is not None and known[0] == offer.shared else Position(offer.shared)
 
-    def judge(self, batch: Batch, offer: Offer) -> Judgement:
-        """Judge a batch of an offer as any replica judges a batch."""
-        return judge(self.position(offer), replace(batch, lineage=()))
+    def receive(
+        self,
+        batch: Batch,
+        offer: Offer,
+        quarantined: tuple[Quarantined, ...],
+        tag: object,
+        *,
+        table: Table,
+        write: Write,
+    ) -> Mapping[bytes, Version]:
+        """Take over a batch of an offer, judged as any replica judges one.
+
+        Return what was written anew, by key; :meth:`durable` then hands out the receipt for ``tag``.
+        """
+        judgement = judge(self.position(offer), replace(batch, lineage=()))
+        written = self._take_over(batch, offer, judgement, table, write) if judgement.apply else {}
+        self._newest = max([self._newest, *written.values()])
+        receipt = Receipt(self._group, judgement.result, judgement.position, judgement.reason, quarantined)
+        self._waiting.append((self._newest, Answer(tag, receipt)))
+        return written
+
+    def durable(self, upto: Version) -> list[Answer]:
+        """Return the receipts for all that is durable up to a version."""
+        found = []
+        while self._waiting and self._waiting[0][0] <= upto:
+            found.append(self._waiting.popleft()[1])
+        return found
+
+    def give_up(self, reason: str) -> list[Answer]:
+        """Return the answers to all that waits: this device is primary no longer."""
+        found = [answer for _, answer in self._waiting]
+        self._waiting.clear()
+        return [
+            replace(answer, receipt=replace(answer.receipt, result=Result.REFUSED, reason=reason))
+            for answer in found
+        ]
 
     def changed(self, key: bytes) -> None:
         """The user of ``key`` logged in or off: what is offered of before is older."""
         self._origins.pop(key, None)
 
-    def take_over(
+    def _take_over(
         self, batch: Batch, offer: Offer, judgement: Judgement, table: Table, write: Write
-    ) -> Mapping[bytes, Version]:
+    ) -> dict[bytes, Version]:
         """Write anew what is newer than what ``table`` holds; return the new versions by key."""
         written: dict[bytes, Version] = {}
         for change in batch.changes:
@@ -57,11 +96,7 @@ class Adoption:
         if judgement.clear is not None:
             for key in _deleted_there(judgement.clear, offer, batch, table):
                 written[key] = write(key, None)
-        position = judgement.position
-        if position.snapshot is None and position.cursor >= offer.until:
-            for change in _unknown_there(offer, table):
-                written[change.key] = write(change.key, change.record)
-        self._positions[offer.by] = (offer.shared, position)
+        self._positions[offer.by] = (offer.shared, judgement.position)
         return written
 
     def _wants(self, change: Change, held: Change | None) -> bool:
@@ -79,13 +114,3 @@ def _deleted_there(page: SnapshotPage, offer: Offer, batch: Batch, table: Table)
         for held in table.held_in(page.first, page.last)
         if held.record is not None and held.version <= offer.shared and held.key not in present
     ]
-
-
-def _unknown_there(offer: Offer, table: Table) -> list[Change]:
-    """Return what was written beside the offered history, below where the replica now is.
-
-    The stream to it goes on behind ``offer.until`` and so would leave these out.
-    """
-    held = (change for key in table.held_keys() if (change := table.get(key)) is not None)
-    beside = [change for change in held if offer.shared < change.version <= offer.until]
-    return sorted(beside, key=lambda change: change.version)

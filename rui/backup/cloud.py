@@ -24,7 +24,7 @@ from rui.backup.delivery import (
     new_delivery,
 )
 from rui.backup.identity import IdentityNotification, Role, StorageEntry, may_upload
-from rui.backup.lineage import Lineage, shared
+from rui.backup.lineage import Lineage
 from rui.backup.member_outputs import CLOUD
 from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result
 from rui.backup.registrar import Registrar
@@ -185,7 +185,7 @@ class Cloud:
             case Result.GAP:
                 self.counters.gaps += 1
             case Result.DIVERGED:
-                self._diverged(device, ticket)
+                self._diverged(device, ticket, receipt.shared)
             case _:
                 self.counters.failed += 1
                 self._failing.add("")
@@ -312,16 +312,18 @@ class Cloud:
     def _all_deliveries(self) -> list[Delivery]:
         return [*self.deliveries.values(), *([self.offer] if self.offer is not None else [])]
 
-    def _diverged(self, device: str, ticket: int) -> None:
+    def _diverged(self, device: str, ticket: int, common: Version | None) -> None:
         """Offer the primary what its history lacks of what is held here, unless that is under way."""
         lineage = next(
             (upload.lineage for upload in self._uploads.get(device, ()) if upload.ticket == ticket), ()
         )
         position = self.position
-        common = shared(lineage, position.lineage, position.cursor)
-        if self.offer is not None or common == position.cursor or position.writer.device != device:
+        if common is None or self.offer is not None or position.writer.device != device:
             return
-        self._joins = Join(position.writer, lineage)
+        self._joins = Join(position.writer, lineage, common)
+        if common == position.live:
+            self._outputs.append(self._joins)
+            return
         offer = Offer(CLOUD, common, position.cursor)
         self.offer = DirectDelivery(self.group, device, self.options.source, offer=offer)
         self.offer.connect(Position(common), self.outlook)

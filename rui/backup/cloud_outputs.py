@@ -63,15 +63,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Please read what ``want`` asks for and hand it to ``Cloud.read`` with the ticket.
-
-    ``known_floor`` goes to the store with it: the replica needs none of the deletes up to there.
-    """
+    """Please read what ``want`` asks for and hand it to ``Cloud.read`` with the ticket."""
 
     device: str
     ticket: int
     want: WantStream | WantPage
-    known_floor: Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +91,14 @@ class Relay:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Please count what is held as the history of ``writer``; then ``Cloud.moved``."""
+    """Please follow the history of ``writer`` from ``shared`` on, unless there is a newer writer.
+
+    Then ``Cloud.moved``.
+    """
 
     writer: Epoch
     lineage: Lineage
+    shared: Version
 
 
 @dataclass(frozen=True, slots=True)

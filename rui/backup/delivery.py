@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from rui.backup.cloud_outputs import Deliver, Delivered, GiveUp, Instruct, Read
-from rui.backup.lineage import Lineage
+from rui.backup.lineage import Lineage, written_by
 from rui.backup.messages import Batch, Offer, Position, Receipt, Result
 from rui.backup.source import Source, SourceOptions, SourceState
 from rui.backup.table import Page, Slice
@@ -76,6 +76,7 @@ class DirectDelivery:
         self._idle = False
         self._news = False
         self._retry_at: float | None = None
+        self._held: Position | None = None
         self._mark: tuple[Version, str] | None = None
 
     @property
@@ -101,11 +102,13 @@ class DirectDelivery:
         """The session is gone; receipts and reads that are under way mean nothing any more."""
         self.source.disconnect(reason)
         self._forget_pending()
-        self._retry_at = None
+        self._retry_at = self._held = None
 
     def writer_changed(self, outlook: Outlook) -> None:
         """Go on under the claim of a new primary, or with a history that it has changed."""
-        if self.source.state is not SourceState.DISCONNECTED:
+        if self._held is not None:
+            self._begin(self._held, outlook, outlook.floor)
+        elif self.source.state is not SourceState.DISCONNECTED:
             self._begin(self.source.position, outlook, outlook.floor)
 
     def mark(self, version: Version, digest: str) -> None:
@@ -124,13 +127,16 @@ class DirectDelivery:
 
     def step(self, outlook: Outlook, now: float) -> list[DeliveryOutput]:
         """Ask for what may go out now, and return all that is to be done."""
-        if not self._reading and not self._idle and self._retry_at is None:
-            want = self.source.want(outlook.head, outlook.floor, now)
+        # A store that has gone over to another history is not whole until its cursor is past its deletes; an
+        # offer takes what there is.
+        whole = outlook.head >= outlook.floor or self.offer is not None
+        if whole and not self._reading and not self._idle and self._retry_at is None:
+            want = self.source.want(outlook.head, min(outlook.floor, outlook.head), now)
             if want is not None:
                 self._ticket += 1
                 self._reading = self._ticket
                 self._news = False
-                self._outputs.append(Read(self.device, self._ticket, want, self.source.known_floor))
+                self._outputs.append(Read(self.device, self._ticket, want))
         if not self._reading:
             self._send(self._marked(None, outlook, now))
         drained = list(self._outputs)
@@ -167,6 +173,10 @@ class DirectDelivery:
     def delivered(self, ticket: int, receipt: Receipt, outlook: Outlook, now: float) -> None:
         """Take the secondary's receipt."""
         if ticket != self._session:
+            connected = self.source.state is not SourceState.DISCONNECTED
+            if connected and receipt.position.snapshot is not None and not self.source.snapshot_under_way:
+                # A page that was under way has begun a snapshot at the secondary after all: it has to end.
+                self._begin(receipt.position, outlook, outlook.floor)
             return
         before, turns, state = self.source.position.live, self.source.resent, self.source.state
         self.source.receive(receipt, outlook.head, outlook.floor, outlook.head, now)
@@ -225,7 +235,11 @@ class DirectDelivery:
         self._retry_at = None
         lineage = () if self.offer else outlook.lineage
         # Receipts that are under way belong to the ticket before, and never come here
-        self.source.disconnect("begins again")
+        self.source.disconnect("the new primary has not told its history yet")
+        if not written_by(lineage, outlook.writer):
+            self._held = position
+            return
+        self._held = None
         self.source.connect(position, outlook.writer, outlook.head, floor, lineage)
 
     def _forget_pending(self) -> None:

@@ -44,6 +44,10 @@ Lineage = tuple[Fork, ...]
 """Oldest first."""
 
 
+NO_ONE_HISTORY: Lineage = (Fork(Epoch(1, "part-of-a-snapshot"), ZERO),)
+"""Of a replica that gave a snapshot up half-way: it shares nothing with anybody."""
+
+
 def extend(lineage: Lineage, epoch: Epoch, after: Version) -> Lineage:
     """Return the lineage of a history that ``epoch`` continues behind ``after``.
 
@@ -70,6 +74,14 @@ def shared(source: Lineage, replica: Lineage, cursor: Version) -> Version:
             return end if other is None else min(end, other)
         end = min(end, fork.after)
     return ZERO
+
+
+def written_by(lineage: Lineage, writer: Epoch) -> bool:
+    """Say whether a history is the writer's: not so between its claim and its first batch at a replica.
+
+    A history of which nothing is known passes.
+    """
+    return not lineage or lineage[-1].epoch == writer
 
 
 def parse(texts: Iterable[str]) -> Lineage:

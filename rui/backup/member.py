@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rui.backup.adoption import Adoption
 from rui.backup.digest import Digest, combine
 from rui.backup.identity import IdentityNotification, IdentityResult, Role
+from rui.backup.intake import Incoming, Intake, apply
 from rui.backup.journal import Frame
-from rui.backup.lineage import Lineage, extend
 from rui.backup.member_outputs import (
     CLOUD,
     Adopted,
@@ -29,35 +29,15 @@ from rui.backup.member_outputs import (
     Output,
     Superseded,
 )
-from rui.backup.messages import Batch, Change, Offer, Position, Quarantined, Receipt, Result, Stream
+from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result, Stream
 from rui.backup.offering import Offering, refusal
 from rui.backup.replica import Judgement, judge
 from rui.backup.source import Source, SourceOptions, SourceState, WantPage
 from rui.backup.table import Table
-from rui.backup.version import NO_EPOCH, Epoch, Version
+from rui.backup.version import Epoch, Version
+from rui.backup.writer import Writer
 
 STORE_ID = "store-id"
-
-
-@dataclass(frozen=True, slots=True)
-class _Incoming:
-    batch: Batch
-    quarantined: tuple[Quarantined, ...]
-    tag: object
-    via: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """What the writer does under one epoch; without changes it is the claim itself."""
-
-    epoch: Epoch
-    lineage: Lineage
-    changes: list[Change]
-
-    def after(self, position: Position) -> Position:
-        cursor = self.changes[-1].version if self.changes else position.cursor
-        return Position(cursor, None, self.epoch, self.lineage)
 
 
 class Member:
@@ -84,7 +64,6 @@ class Member:
         self.position = position or Position()
         self.facts = dict(facts or {})
         self.options = options or MemberOptions()
-        self.epoch = NO_EPOCH
         self.durable = self.position.live
         self.quarantined: dict[bytes, Quarantined] = {}
         self.source = Source(group, cloud or SourceOptions())
@@ -95,26 +74,24 @@ class Member:
         self.cloud_connected = False
         self.failure = ""
         self._outputs: deque[Output] = deque()
-        self._seq = 0
-        self._lineage = self.position.lineage
-        # The newest version of this history: where the next epoch begins.
-        self._newest = self.position.cursor
+        self._writer = Writer(device, self.position)
         self._promoting = False
-        self._adoption = Adoption()
-        self._adopted: deque[tuple[Version, Answer]] = deque()
-        self._steps: deque[_Step] = deque()
+        self._adoption = Adoption(group)
         self._facts_changed = False
-        self._pending_bytes = 0
-        self._incoming: deque[_Incoming] = deque()
+        self._intake = Intake()
         self._writing: tuple[Frame, ...] = ()
-        self._judged: list[tuple[_Incoming, Judgement]] = []
         self._retry_at: float | None = None
         self._claims = 0
+
+    @property
+    def epoch(self) -> Epoch:
+        """The newest epoch that this device has claimed in this life."""
+        return self._writer.epoch
 
     def start(self) -> None:
         """Begin in the configured role; a primary takes a new epoch at every start."""
         if self.role is Role.PRIMARY:
-            self._claim(self.position.writer)
+            self._take_office()
 
     def promote(self) -> None:
         """Become primary under a new epoch; a batch that is being written is finished first [0139]."""
@@ -123,7 +100,7 @@ class Member:
         self.role = Role.PRIMARY
         self.offering = None
         self.uploads = self.obtains = True
-        self._promoting = bool(self._judged)
+        self._promoting = bool(self._intake.judged)
         if not self._promoting:
             self._take_office()
 
@@ -135,11 +112,7 @@ class Member:
         self._promoting = False
         self.source.disconnect(reason)
         self.locals.clear()
-        while self._adopted:
-            answer = self._adopted.popleft()[1]
-            self._outputs.append(
-                replace(answer, receipt=replace(answer.receipt, result=Result.REFUSED, reason=reason))
-            )
+        self._outputs.extend(self._adoption.give_up(reason))
         self._write()
         if self.cloud_connected:
             self._notify()
@@ -181,10 +154,10 @@ class Member:
         if via == CLOUD and not self.obtains:
             self._answer(tag, Result.DISCARDED, "local backup is active: the cloud is told when it ends")
             return
-        if len(self._incoming) >= self.options.pending_batches:
+        if len(self._intake.waiting) >= self.options.pending_batches:
             self._answer(tag, Result.FAILED, "too many batches wait for the disk")
             return
-        self._incoming.append(_Incoming(batch, quarantined, tag, via))
+        self._intake.waiting.append(Incoming(batch, quarantined, tag, via))
         self._write()
 
     # The cloud side
@@ -219,13 +192,13 @@ class Member:
             return
         position = replace(result.position, writer=result.highest)
         if position.live > self.durable and position.live.epoch >= self.epoch:
-            # This journal was lost, or an old one was put back: the epoch was used before, and versions taken
-            # under it again would be ignored as known. They are no part of the history that the cloud has of it.
-            self._newest = self._lineage[-1].after
-            self._lineage = self._lineage[:-1]
+            # This journal was lost, or an old one was put back: the epoch was used before, and versions
+            # taken under it again would be ignored as known.
+            self._writer.forget_epoch()
             self._claim(max(result.highest, position.live.epoch))
             return
-        self.source.connect(position, self.epoch, self.durable, self.table.floor, self._lineage)
+        self.source.connect(position, self.epoch, self.durable, self.table.floor, self._writer.lineage)
+        self.source.stated(position, self.table.complete_from)
 
     def acknowledge(self, receipt: Receipt, now: float) -> None:
         """Take the cloud's receipt for an upload (S503), or for what a secondary offers."""
@@ -289,7 +262,7 @@ class Member:
         if position.writer > self.epoch:
             # The secondary has been primary meanwhile, or has followed another one.
             self._claim(position.writer)
-        source.connect(position, self.epoch, self.durable, self.table.floor, self._lineage)
+        source.connect(position, self.epoch, self.durable, self.table.floor, self._writer.lineage)
 
     def stop_local(self, peer: str) -> None:
         """Local backup to a secondary has ended, or its channel is gone."""
@@ -329,10 +302,14 @@ class Member:
             self.offering = None
         elif offering.done:
             self.offering = None
-            writer = max(self.position.writer, offering.writer)
-            self.position = replace(self.position, writer=writer, lineage=offering.lineage)
-            self._facts_changed = True
-            self._write()
+            if offering.writer == self.position.writer:
+                self._join(offering.joined(self.position))
+
+    def _join(self, position: Position) -> None:
+        """Follow the primary's history, from where both are the same."""
+        self.position, self.durable = position, position.live
+        self._facts_changed = True
+        self._write()
 
     def end_offer(self, via: str) -> None:
         """The way is gone; the next batch that shows another history begins the offer again."""
@@ -378,23 +355,20 @@ class Member:
     def stored(self) -> None:
         """The append is durable."""
         self.failure = ""
-        writing, judged = self._writing, self._judged
-        self._writing, self._judged = (), []
-        if judged:
-            for incoming, judgement in judged:
-                self._finish(incoming, judgement)
+        writing, self._writing = self._writing, ()
+        if self._intake.judged:
+            self._finish_all()
         elif writing:
             claimed = self.position.writer != writing[-1].position.writer
             self.position = writing[-1].position
-            self.durable = self.position.live
-            self._pending_bytes -= sum(
+            self.durable = max(self.durable, self.position.live)
+            self._writer.pending_bytes -= sum(
                 len(change.record or b"") for frame in writing for change in frame.changes
             )
             self.table.trim_tombstones(self.options.tombstones, self.durable)
             if claimed and self.cloud_connected:
                 self._notify()
-            while self._adopted and self._adopted[0][0] <= self.durable:
-                self._outputs.append(self._adopted.popleft()[1])
+            self._outputs.extend(self._adoption.durable(self.durable))
         if self._promoting:
             self._take_office()
         self._write()
@@ -402,10 +376,10 @@ class Member:
     def failed(self, reason: str, now: float) -> None:
         """The append failed, nothing of it is durable: a primary tries again, a replica tells the sender."""
         self.failure = reason
-        if self._judged:
-            for incoming, _ in self._judged:
+        if self._intake.judged:
+            for incoming, _ in self._intake.drain():
                 self._answer(incoming.tag, Result.FAILED, reason)
-            self._writing, self._judged = (), []
+            self._writing = ()
             if self._promoting:
                 self._take_office()
             self._write()
@@ -432,124 +406,87 @@ class Member:
 
     def digest(self) -> Digest:
         """Return the digest of what this device holds now."""
-        return Digest(self.position.live, len(self.table), len(self.quarantined), combine(self.table.buckets))
+        table = self.table
+        return Digest(self.position.live, len(table), len(self.quarantined), combine(table.buckets))
 
     @property
     def waiting_for_disk(self) -> int:
         """How many changes are not durable yet."""
-        queued = sum(len(step.changes) for step in self._steps)
-        return queued + sum(len(frame.changes) for frame in self._writing)
+        return self._writer.waiting + sum(len(frame.changes) for frame in self._writing)
 
     def _check_serving(self) -> None:
         if not self.serving:
             raise NotPrimaryError(f"{self.device} is {self.role.value} of group {self.group}")
         if self._full:
             raise JournalFullError(
-                f"{self._pending_bytes} octets of group {self.group} wait for the journal"
+                f"{self._writer.pending_bytes} octets of group {self.group} wait for the journal"
                 f"{' (' + self.failure + ')' if self.failure else ''}: free disk space, then log in again"
             )
 
     @property
     def _full(self) -> bool:
-        return self._pending_bytes > self.options.pending_bytes
+        return self._writer.pending_bytes > self.options.pending_bytes
 
     def _change(self, key: bytes, record: bytes | None) -> Version:
-        self._seq += 1
-        self._newest = version = Version(self.epoch, self._seq)
-        change = Change(key, version, record)
+        change = self._writer.change(key, record)
         self.table.apply(change)
         self.quarantined.pop(key, None)
-        if not self._steps:
-            self._steps.append(_Step(self.epoch, self._lineage, []))
-        self._steps[-1].changes.append(change)
-        self._pending_bytes += len(record or b"")
-        return version
+        return change.version
 
     def _claim(self, above: Epoch) -> None:
         """Take an epoch above all that are known; the cloud is told of it once it is durable."""
-        counter = max(above.counter, self.epoch.counter, self.position.writer.counter) + 1
-        self.epoch, self._seq = Epoch(counter, self.device), 0
-        self._lineage = extend(self._lineage, self.epoch, self._newest)
-        self._adoption = Adoption()
+        self._writer.claim(above, self.position.writer)
+        self._adoption = Adoption(self.group)
         for source in self.locals.values():
-            source.connect(source.position, self.epoch, self.durable, self.table.floor, self._lineage)
-        self._steps.append(_Step(self.epoch, self._lineage, []))
+            source.connect(source.position, self.epoch, self.durable, self.table.floor, self._writer.lineage)
         self._write()
 
     def _take_office(self) -> None:
-        """Continue the history that this replica holds whole: a snapshot in progress does not count."""
         self._promoting = False
-        self._lineage, self._newest = self.position.lineage, self.position.cursor
+        self._writer.continue_from(self.position)
+        # A replica may hold more than its cursor says, and all that it holds is durable.
+        self.durable = max(self.position.cursor, self.table.head)
         self._claim(self.position.writer)
 
     def _adopt(self, batch: Batch, offer: Offer, quarantined: tuple[Quarantined, ...], tag: object) -> None:
         """Take over what a replica alone holds; the receipt goes out once that is durable."""
         if not self.serving or batch.writer != self.epoch:
-            reason = (
-                f"{self.device} is {self.role.value} under {self.epoch or 'no epoch'}, not {batch.writer}"
-            )
+            reason = f"{self.device} is {self.role.value}, its epoch {self.epoch}, not {batch.writer}"
             self._outputs.append(Answer(tag, refusal(batch, reason)))
             return
-        judgement = self._adoption.judge(batch, offer)
-        if judgement.apply and self._full:
+        if self._full:
             held = self._adoption.position(offer)
-            self._outputs.append(
-                Answer(tag, Receipt(self.group, Result.FAILED, held, "the journal is behind"))
-            )
-            return
-        receipt = Receipt(self.group, judgement.result, judgement.position, judgement.reason, quarantined)
-        if judgement.apply:
-            written = self._adoption.take_over(batch, offer, judgement, self.table, self._change)
-            for bad in quarantined:
-                if bad.key in written:
-                    self.quarantined[bad.key] = bad._replace(version=written[bad.key])
-            if written:
-                self._outputs.append(Adopted(offer.by, len(written)))
-        if self._seq and self._newest > self.durable:
-            self._adopted.append((self._newest, Answer(tag, receipt)))
-            self._write()
-        else:
+            receipt = Receipt(self.group, Result.FAILED, held, "too much waits for the journal")
             self._outputs.append(Answer(tag, receipt))
+            return
+        written = self._adoption.receive(batch, offer, quarantined, tag, table=self.table, write=self._change)
+        for bad in quarantined:
+            if bad.key in written:
+                self.quarantined[bad.key] = bad._replace(version=written[bad.key])
+        if written:
+            self._outputs.append(Adopted(offer.by, len(written)))
+            self._write()
+        self._outputs.extend(self._adoption.durable(self.durable))
 
     def _write(self) -> None:
         """Start one append with all that waits, unless one is under way."""
         if self._writing:
             return
-        position, frames = self.position, []
-        while self._steps:
-            step = self._steps.popleft()
-            position = step.after(position)
-            frames.append(Frame(position, step.changes))
+        frames = self._writer.frames(self.position)
         if self._facts_changed:
             self._facts_changed = False
-            frames.append(Frame(position, facts=dict(self.facts)))
+            frames.append(Frame(frames[-1].position if frames else self.position, facts=dict(self.facts)))
         if frames:
             self._append(tuple(frames))
-        elif self._incoming:
+        elif self._intake.waiting:
             self._judge_all()
 
     def _judge_all(self) -> None:
-        position, frames = self.position, []
-        judged: list[tuple[_Incoming, Judgement]] = []
-        while self._incoming:
-            incoming = self._incoming.popleft()
-            judgement = self._judge(position, incoming.batch)
-            judged.append((incoming, judgement))
-            if judgement.apply:
-                position = judgement.position
-                if judgement.result is not Result.STORED:
-                    frames.append(Frame(position))
-                    continue
-                quarantined = {bad.key.decode(): bad.reason for bad in incoming.quarantined}
-                frames.append(
-                    Frame(position, incoming.batch.changes, judgement.clear, quarantined=quarantined)
-                )
+        frames = self._intake.judge(self.position, self._judge)
         if frames:
-            self._judged = judged
             self._append(tuple(frames))
         else:
-            for incoming, judgement in judged:
-                self._finish(incoming, judgement)
+            self._finish_all()
 
     def _judge(self, position: Position, batch: Batch) -> Judgement:
         if self.role is Role.PRIMARY:
@@ -558,30 +495,31 @@ class Member:
             return Judgement(Result.REFUSED, position, reason=f"{self.device} is primary under {self.epoch}")
         return judge(position, batch)
 
-    def _finish(self, incoming: _Incoming, judgement: Judgement) -> None:
-        if judgement.result is Result.DIVERGED:
-            self._diverged(incoming, judgement)
-        elif judgement.apply:
-            self._apply(incoming, judgement)
-        receipt = Receipt(
-            self.group,
-            judgement.result,
-            judgement.position,
-            judgement.reason,
-            incoming.quarantined,
-            agrees=self._agrees(incoming.batch, judgement),
-        )
-        self._outputs.append(Answer(incoming.tag, receipt))
+    def _finish_all(self) -> None:
+        for incoming, judgement in self._intake.drain():
+            if judgement.result is Result.DIVERGED:
+                self._diverged(incoming, judgement)
+            elif judgement.apply:
+                apply(incoming, judgement, self.table, self.quarantined)
+                if judgement.position.lineage != self.position.lineage:
+                    self.offering = None  # It was for another history
+                self.position = judgement.position
+                self.durable = self.position.live
+                self.table.trim_tombstones(self.options.tombstones, self.durable)
+            receipt = replace(incoming.receipt(judgement), agrees=self._agrees(incoming.batch, judgement))
+            self._outputs.append(Answer(incoming.tag, receipt))
 
-    def _diverged(self, incoming: _Incoming, judgement: Judgement) -> None:
+    def _diverged(self, incoming: Incoming, judgement: Judgement) -> None:
         """Begin to offer what the sender's history lacks, unless that is under way."""
         batch, common = incoming.batch, judgement.shared
         self.position = judgement.position
         under_way = self.offering is not None and self.offering.writer >= batch.writer
-        if common is not None and not under_way:
+        if common == self.position.live:
+            self._join(Position(common, None, batch.writer, batch.lineage))
+        elif common is not None and not under_way:
             self.offering = Offering(
                 self.group,
-                Offer(self.device, common, self.position.live),
+                Offer(self.device, common, max(self.position.live, self.table.head)),
                 writer=batch.writer,
                 lineage=batch.lineage,
                 via=incoming.via,
@@ -596,22 +534,6 @@ class Member:
         if self.position.snapshot is not None or self.position.cursor != batch.part.last:
             return None
         return combine(self.table.buckets) == batch.digest
-
-    def _apply(self, incoming: _Incoming, judgement: Judgement) -> None:
-        changes = incoming.batch.changes
-        bad = {entry.key: entry for entry in incoming.quarantined}
-        for change in changes:
-            if self.table.apply(change):
-                self.quarantined.pop(change.key, None)
-                if change.key in bad:
-                    self.quarantined[change.key] = bad[change.key]
-        if judgement.clear:
-            self.table.clear(judgement.clear, {change.key for change in changes})
-            for key in [key for key in self.quarantined if key not in self.table]:
-                del self.quarantined[key]
-        self.position = judgement.position
-        self.durable = self.position.live
-        self.table.trim_tombstones(self.options.tombstones, self.durable)
 
     def _append(self, frames: tuple[Frame, ...]) -> None:
         self._writing = frames

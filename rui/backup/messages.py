@@ -145,3 +145,5 @@ class Receipt:
     quarantined: tuple[Quarantined, ...] = ()
     agrees: bool | None = field(default=None, kw_only=True)
     """Whether the replica comes to the batch's digest; None where there was none to come to."""
+    shared: Version | None = field(default=None, kw_only=True)
+    """Of a diverged batch: up to where both histories are the same. For the replica itself, never sent."""

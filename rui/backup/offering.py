@@ -1,8 +1,8 @@
 """A replica's offer to the primary: the sending end of :mod:`rui.backup.adoption`.
 
 It begins when a batch of the primary shows that the histories differ, goes the way that the batch came, and
-ends when the primary has durably taken over everything up to ``until``; then the replica's history
-counts as the primary's.
+ends when the primary has durably taken over everything up to ``until``. Then the replica follows the
+primary's history, from where both are the same.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class Offering:
         self.lineage = lineage
         self.via = via
         self.source = Source(group, options)
-        self.source.connect(Position(offer.shared), writer, offer.until, floor)
+        self.source.connect(Position(offer.shared), writer, offer.until, self._floor(floor))
 
     def next(self, table: Table, now: float) -> Batch | None:
         """Return the next batch for the primary, None if nothing may go out now."""
-        want = self.source.want(self.offer.until, table.floor, now)
+        want = self.source.want(self.offer.until, self._floor(table.floor), now)
         if want is None:
             return None
         if isinstance(want, WantPage):
@@ -50,17 +50,26 @@ class Offering:
 
     def receive(self, receipt: Receipt, table: Table, now: float) -> None:
         """Take the primary's receipt."""
-        self.source.receive(receipt, self.offer.until, table.floor, table.complete_from, now)
+        floor = self._floor(table.floor)
+        self.source.receive(receipt, self.offer.until, floor, table.complete_from, now)
 
     def handle_timer(self, table: Table, now: float) -> None:
         """Try again what the primary could not take."""
-        self.source.handle_timer(self.offer.until, table.floor, now)
+        self.source.handle_timer(self.offer.until, self._floor(table.floor), now)
+
+    def _floor(self, floor: Version) -> Version:
+        """Deletes that are forgotten beyond the offer's end cannot be offered, and no snapshot would tell."""
+        return min(floor, self.offer.until)
 
     @property
     def done(self) -> bool:
         """Whether the primary has durably taken over all of it."""
         position = self.source.position
         return position.snapshot is None and position.cursor >= self.offer.until
+
+    def joined(self, position: Position) -> Position:
+        """Return the position of a replica that goes over to the primary's history."""
+        return Position(self.offer.shared, None, position.writer, self.lineage)
 
     @property
     def refused(self) -> bool:

@@ -9,9 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from rui.backup.lineage import shared
-from rui.backup.messages import LAST_BUCKET, Batch, Position, Result, SnapshotPage, SnapshotProgress, Stream
-from rui.backup.version import Version
+from rui.backup.lineage import NO_ONE_HISTORY, shared
+from rui.backup.messages import (
+    LAST_BUCKET,
+    Batch,
+    Position,
+    Quarantined,
+    Receipt,
+    Result,
+    SnapshotPage,
+    SnapshotProgress,
+    Stream,
+)
+from rui.backup.version import ZERO, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,10 @@ class Judgement:
     shared: Version | None = None
     """Of a diverged batch: up to where both histories are the same."""
 
+    def receipt(self, group: str, quarantined: tuple[Quarantined, ...] = ()) -> Receipt:
+        """Return the receipt that it calls for."""
+        return Receipt(group, self.result, self.position, self.reason, quarantined, shared=self.shared)
+
 
 def judge(position: Position, batch: Batch) -> Judgement:
     """Judge a batch at a replica that durably holds ``position``.
@@ -45,12 +59,14 @@ def judge(position: Position, batch: Batch) -> Judgement:
         reason = f"writer {batch.writer} is superseded by {position.writer}: claim a higher epoch first"
         return Judgement(Result.REFUSED, position, reason=reason)
     claimed = replace(position, writer=batch.writer, lineage=batch.lineage or position.lineage)
-    # A snapshot in progress holds nothing that anybody was told is safe.
-    if batch.lineage and position.snapshot is None:
-        common = shared(batch.lineage, position.lineage, position.cursor)
-        if common < position.cursor:
-            reason = f"this replica's history up to {position.cursor} leaves the sender's behind {common}"
+    if batch.lineage:
+        common = shared(batch.lineage, position.lineage, position.live)
+        if common < position.live:
+            reason = f"this replica's history up to {position.live} leaves the sender's behind {common}"
             known = replace(position, writer=batch.writer)
+            if position.snapshot:
+                # Half of it is no history: it is given up, and all that is held is offered
+                common, known = ZERO, replace(known, snapshot=None, lineage=NO_ONE_HISTORY)
             return Judgement(Result.DIVERGED, known, known != position, reason=reason, shared=common)
     if isinstance(batch.part, Stream):
         return _judge_stream(position, claimed, batch.part)

@@ -123,7 +123,6 @@ class Source:
         self.reason = "no session yet"
         self.position = Position()
         self.protected = ZERO
-        self.known_floor = ZERO
         self.receipts = 0
         self.resent = 0
         self.audit_due = False
@@ -133,8 +132,8 @@ class Source:
         self._writer = Position().writer
         self._lineage: Lineage = ()
         self._stated: Lineage = ()
-        # Whether the replica's history is known to be this one. One of which it is not known is told soon, with
-        # or without news: it may have something to offer, and who has not followed cannot take over.
+        # Whether the replica's history is known to be this one. One of which it is not known is told soon,
+        # with or without news: it may have something to offer, and who has not followed cannot take over.
         self._same_history = True
         self._tell = False
         # When each batch left, and which snapshot it ends, if any.
@@ -145,6 +144,8 @@ class Source:
         self._sent = ZERO
         self._snapshot: Version | None = None
         self._next_bucket = 0
+        # The replica has part of a snapshot that is newer than all that is held here: it waits for that.
+        self._owed = False
         self._page_next = True
         self._not_before = 0.0
         self._wake: float | None = None
@@ -166,6 +167,11 @@ class Source:
         self._not_before = 0.0
         self._begin(position, head, floor, _E.CONNECTED, _E.CONNECTED_BEHIND)
 
+    def stated(self, position: Position, complete_from: Version) -> None:
+        """Count what the replica states of this history as a receipt would: where all is there, none comes."""
+        if self._same_history:
+            self._learn(position, complete_from)
+
     def disconnect(self, reason: str) -> None:
         """The session is gone; what is under way may or may not have arrived."""
         self._in_flight.clear()
@@ -185,10 +191,12 @@ class Source:
         if self._marked and self._in_flight:
             # The replica digests what it holds behind that batch, before it gets anything more.
             return None
-        if self._sent < floor and floor > self.known_floor:
-            self._snapshot = self._sent = head
-            self._next_bucket, self._page_next = 0, True
-            self._change(_E.FELL_BEHIND, f"deletes up to {floor} are forgotten, the replica has none of them")
+        if self._owed and head < self.position.live:
+            return WantStream(self._sent, self.options.batch_records) if self._tell else None
+        if self._owed:
+            self._start_over(head, "what the replica has of another snapshot is not continued")
+        elif self._sent < floor:
+            self._start_over(head, f"deletes up to {floor} are forgotten, the replica has none of them")
         stream_due = head > self._sent and self._stream_due(head, now)
         if (
             self._snapshot is not None
@@ -245,9 +253,7 @@ class Source:
         """Send everything again; False where there is no stream to the replica."""
         if self.state not in (_S.STREAMING, _S.SNAPSHOT):
             return False
-        self._snapshot = self._sent = max(head, self.position.cursor)
-        self._next_bucket, self._page_next = 0, True
-        self._change(_E.FELL_BEHIND, reason)
+        self._start_over(max(head, self.position.cursor), reason)
         return True
 
     def receive(
@@ -259,6 +265,10 @@ class Source:
             # It answers a batch that was under way when the stream was turned back.
             self._stale -= 1
             self._learn(receipt.position, complete_from)
+            if not self._stale and receipt.position.snapshot is not None and self._snapshot is None:
+                # A page that was under way has begun a snapshot at the replica after all: it has to end.
+                self._turn_back()
+                self._begin(receipt.position, head, floor, _E.CONNECTED, _E.CONNECTED_BEHIND)
             return
         ends = self._in_flight.popleft()[1] if self._in_flight else None
         match receipt.result:
@@ -325,14 +335,14 @@ class Source:
 
     def _begin(self, position: Position, head: Version, floor: Version, near: Event, behind: Event) -> None:
         self.position = position
-        self._tell = not self._same_history and position.live != ZERO
+        self._tell = not self._same_history
         common = shared(self._lineage, self._stated, position.live)
         self._page_next = True
-        # An empty replica has nothing that a forgotten delete could have left behind.
-        self.known_floor = floor if position.live == ZERO else ZERO
         progress = position.snapshot
         # What a snapshot of another history has brought must not stay beside this one's.
-        resumable = progress is not None and progress.version >= floor and common == position.live
+        resumable = progress is not None and floor <= progress.version <= head and common == position.live
+        # Buckets of a sender that holds less than the replica would delete what it lacks itself.
+        self._owed = progress is not None and not resumable and head < position.live
         if resumable and progress is not None:
             self._snapshot, self._next_bucket, self._sent = (
                 progress.version,
@@ -340,11 +350,14 @@ class Source:
                 progress.upper,
             )
             self._change(behind, f"snapshot continues at bucket {progress.next_bucket}")
-        elif progress is not None or ZERO < position.cursor < floor:
+        elif self._owed:
+            self._snapshot, self._sent = None, position.live
+            self._change(near, f"has part of a snapshot up to {position.live}, more than is held here")
+        elif progress is not None or position.cursor < floor:
             self._snapshot, self._next_bucket, self._sent = (
-                max(head, position.cursor),
+                max(head, floor, position.cursor),
                 0,
-                max(head, position.cursor),
+                max(head, floor, position.cursor),
             )
             self._change(
                 behind, f"cursor {position.cursor} is behind {floor}, where deletes are still remembered"
@@ -352,6 +365,12 @@ class Source:
         else:
             self._snapshot, self._sent = None, position.cursor
             self._change(near, f"continues behind {str(position.cursor) or 'nothing'}")
+
+    def _start_over(self, head: Version, reason: str) -> None:
+        self._owed = False
+        self._snapshot = self._sent = head
+        self._next_bucket, self._page_next = 0, True
+        self._change(_E.FELL_BEHIND, reason)
 
     def _turn_back(self) -> None:
         self.resent += 1

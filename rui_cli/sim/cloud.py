@@ -178,8 +178,8 @@ class CloudDevice:
                 )
             case Read():
                 self._read(output)
-            case Join(writer, lineage):
-                self._write(lambda: self.store.join(GROUP, writer, lineage), lambda _: None)
+            case Join() as join:
+                self._write(lambda: self.store.join(GROUP, join), lambda _: None)
             case Relay():
                 self._relay(output)
             case Identify(device, result):

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from manager.store import NeedsSnapshot
 from manager.store.interface import Head
 from manager.store.recent import RecentBatches
+from rui.backup.cloud_outputs import Join
 from rui.backup.identity import StorageEntry
-from rui.backup.lineage import Lineage
 from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt, Result, Stream
 from rui.backup.replica import judge
 from rui.backup.table import Page, Slice
@@ -55,10 +55,11 @@ class CloudStore:
         self.entries[entry.device] = entry
         return Receipt(entry.group, Result.STORED, self.position)
 
-    def join(self, group: str, writer: Epoch, lineage: Lineage) -> Receipt:
-        """Count what is held as the history of a writer, unless a newer one is known."""
-        if writer == self.position.writer:
-            self.position = replace(self.position, lineage=lineage)
+    def join(self, group: str, join: Join) -> Receipt:
+        """Follow a writer's history from where both are the same, unless a newer writer is known."""
+        if join.writer == self.position.writer:
+            self.position = Position(join.shared, None, join.writer, join.lineage)
+            self.recent.forget("")
         return Receipt(group, Result.STORED, self.position)
 
     def apply(self, batch: Batch, quarantined: tuple[Quarantined, ...]) -> Receipt:

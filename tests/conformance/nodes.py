@@ -173,7 +173,7 @@ class CloudNode:
         self._kept = [output.entry for output in outputs if isinstance(output, cloud_outputs.Keep)]
         return [self._write(output) for output in outputs]
 
-    def _write(self, output: cloud_outputs.Output) -> etree._Element:
+    def _write(self, output: cloud_outputs.Output) -> etree._Element:  # noqa: PLR0912 - one branch an output
         match output:
             case cloud_outputs.Claim(epoch):
                 return make_element("claim", {"epoch": str(epoch)})
@@ -195,9 +195,10 @@ class CloudNode:
             case cloud_outputs.Relay(device, ticket, primary, batch):
                 what = {"device": device, "ticket": str(ticket), "primary": primary}
                 return make_element("relay", what, [batch_element(batch, wire.DELIVER)])
-            case cloud_outputs.Join(writer, lineage):
-                return make_element("join", {"writer": str(writer), "lineage": ", ".join(map(str, lineage))})
-            case cloud_outputs.Read(device, ticket, want, _):
+            case cloud_outputs.Join(writer, lineage, shared):
+                forks = ", ".join(map(str, lineage))
+                return make_element("join", {"writer": str(writer), "lineage": forks, "shared": str(shared)})
+            case cloud_outputs.Read(device, ticket, want):
                 where = (
                     {"first-bucket": str(want.first)}
                     if isinstance(want, WantPage)

@@ -18,11 +18,11 @@ from manager.store.sqlite.reader import Readers
 from manager.store.sqlite.transaction import HEAD_COLUMNS, GroupState, read_head
 from manager.store.sqlite.writer import Job, Writer
 from rui.backup.audit import Listing
+from rui.backup.cloud_outputs import Join
 from rui.backup.identity import Role, StorageEntry
-from rui.backup.lineage import Lineage
 from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt, Result, Stream
 from rui.backup.table import Page, Slice
-from rui.backup.version import ZERO, Epoch, Version
+from rui.backup.version import Epoch, Version
 
 _NO_GROUP = 0
 """A number that no group has: nothing is found of it."""
@@ -107,18 +107,18 @@ class SqliteStore:
                 return Receipt(batch.group, Result.FAILED, position, str(error))
         return applied.receipt
 
-    async def join(self, group: str, writer: Epoch, lineage: Lineage) -> bool:
-        """Count what is held as the writer's history; see the interface. Raises StoreError."""
-        return await self._writer.submit(JoinJob(group, writer, lineage))
+    async def join(self, group: str, join: Join) -> bool:
+        """Follow the writer's history; see the interface. Raises StoreError."""
+        joined = await self._writer.submit(JoinJob(group, join))
+        self._recent.forget(group)
+        return joined
 
-    async def since(
-        self, group: str, after: Version, limit: int, *, known_floor: Version = ZERO
-    ) -> Slice | NeedsSnapshot:
+    async def since(self, group: str, after: Version, limit: int) -> Slice | NeedsSnapshot:
         """Return changes behind ``after`` in version order; see the interface. Raises StoreError."""
         recent = self.recent(group, after, limit)
         if recent is not None:
             return recent
-        return await self._readers.since(self._number(group), after, limit, known_floor)
+        return await self._readers.since(self._number(group), after, limit)
 
     def recent(self, group: str, after: Version, limit: int) -> Slice | None:
         """Return what :meth:`since` would, where memory reaches back that far."""

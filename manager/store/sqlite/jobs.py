@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from manager.store.sqlite.codec import Value, row_values
 from manager.store.sqlite.transaction import Transaction
+from rui.backup.cloud_outputs import Join
 from rui.backup.identity import StorageEntry
-from rui.backup.lineage import Lineage
-from rui.backup.messages import Batch, Quarantined, Receipt, Result
+from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
 from rui.backup.replica import judge
-from rui.backup.version import Epoch, Version
+from rui.backup.version import Version
 
 
 class Applied(NamedTuple):
@@ -52,9 +52,7 @@ class ApplyJob:
             transaction.store(batch, self.rows, self.deletes, self.quarantined, judgement)
         elif judgement.apply:
             transaction.move(batch.group, judgement.position)
-        receipt = Receipt(
-            batch.group, judgement.result, judgement.position, judgement.reason, self.quarantined
-        )
+        receipt = judgement.receipt(batch.group, self.quarantined)
         return Applied(receipt, batch, before.live if stored else None)
 
 
@@ -76,11 +74,10 @@ class EntryJob:
 
 @dataclass(frozen=True, slots=True)
 class JoinJob:
-    """Count what is held as the history of ``writer``, which has taken over all that its own lacked."""
+    """Follow the history of a writer that has taken over all that it lacked of what is held."""
 
     group: str
-    writer: Epoch
-    lineage: Lineage
+    join: Join
 
     @property
     def records(self) -> int:
@@ -89,10 +86,10 @@ class JoinJob:
 
     def run(self, transaction: Transaction) -> bool:
         """Write it, unless a newer writer is known; say whether it was written."""
-        position = transaction.group(self.group).position
-        if self.writer != position.writer:
+        writer = self.join.writer
+        if writer != transaction.group(self.group).position.writer:
             return False
-        transaction.move(self.group, replace(position, lineage=self.lineage))
+        transaction.move(self.group, Position(self.join.shared, None, writer, self.join.lineage))
         return True
 
 

@@ -55,13 +55,9 @@ class Readers:
         self._threads = ThreadPoolExecutor(count, "store-reader")
         self._closed = False
 
-    async def since(
-        self, number: int, after: Version, limit: int, known_floor: Version
-    ) -> Slice | NeedsSnapshot:
+    async def since(self, number: int, after: Version, limit: int) -> Slice | NeedsSnapshot:
         """See :meth:`manager.store.interface.Store.since`."""
-        return await self._in_thread(
-            lambda connection: self._since(connection, number, after, limit, known_floor)
-        )
+        return await self._in_thread(lambda connection: self._since(connection, number, after, limit))
 
     async def page(self, number: int, first: int, limit: int) -> Page | None:
         """See :meth:`manager.store.interface.Store.page`."""
@@ -124,12 +120,12 @@ class Readers:
             raise explain(self._file.path, error) from error
 
     def _since(
-        self, connection: sqlite3.Connection, number: int, after: Version, limit: int, known_floor: Version
+        self, connection: sqlite3.Connection, number: int, after: Version, limit: int
     ) -> Slice | NeedsSnapshot:
         position, floor = _head(connection, number)
         if position.snapshot is not None or after >= position.cursor:
             return Slice((), after, False)
-        if ZERO < after < floor and known_floor < floor:
+        if after < floor:
             return NeedsSnapshot(floor)
         changes = self._packed(
             connection,

@@ -411,7 +411,7 @@ def test_nothing_is_delivered_while_a_snapshot_comes_in() -> None:
     cloud.moved(Position(ZERO, SnapshotProgress(version(5), 10, version(7)), A), ZERO)
     assert cloud.outputs(0.0) == []
     cloud.moved(Position(version(7), None, A), version(5))
-    assert one(Read, cloud.outputs(0.0)).known_floor == ZERO
+    assert one(Read, cloud.outputs(0.0)).want == WantPage(0, 10)
 
 
 def test_who_becomes_primary_is_delivered_to_no_more() -> None:

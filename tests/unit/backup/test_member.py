@@ -56,6 +56,8 @@ def write(member: Member) -> list[Frame]:
 
 
 def accept(member: Member, position: Position = Position()) -> None:  # noqa: B008 - frozen
+    """Answer for a cloud that knows the member's history."""
+    position = replace(position, lineage=member.position.lineage)
     member.identity_result(
         IdentityResult(GROUP, member.device, True, "primary", member.epoch, "store-1", position)
     )

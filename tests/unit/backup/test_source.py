@@ -178,12 +178,42 @@ def test_a_cursor_below_the_floor_gets_a_snapshot_with_live_changes_between() ->
     assert second.part == Stream(version(4), version(5))
 
 
-def test_an_empty_replica_needs_no_snapshot() -> None:
+def test_an_empty_replica_gets_a_snapshot_too_for_it_will_pass_on_what_it_holds() -> None:
+    """Streamed, it would take itself for one that remembers all deletes, and tell others nothing of them."""
     sender = Sender(forgetful())
     sender.connect(Position())
     batch = sender.send()
     assert batch is not None
-    assert isinstance(batch.part, Stream)
+    assert isinstance(batch.part, SnapshotPage)
+
+
+def test_a_page_that_arrives_after_the_stream_began_anew_has_its_snapshot_ended() -> None:
+    sender = Sender(forgetful(), SourceOptions(batch_records=1))
+    sender.connect(Position(version(2)))
+    page = sender.send()
+    assert page is not None
+    assert isinstance(page.part, SnapshotPage)
+    sender.connect(Position(version(4)))
+    assert sender.send() is None
+    progress = SnapshotProgress(version(4), page.part.last + 1, version(4))
+    sender.receive(Result.STORED, Position(version(4), progress))
+    rest = sender.send()
+    assert rest is not None
+    assert isinstance(rest.part, SnapshotPage)
+    assert rest.part.first == page.part.last + 1
+
+
+def test_a_snapshot_is_not_resumed_by_a_sender_that_holds_less() -> None:
+    """Its buckets would delete what it lacks itself; nothing goes out until it holds as much."""
+    table = applied([put(1, 1), put(2, 2)])
+    sender = Sender(table)
+    sender.connect(Position(version(1), SnapshotProgress(version(4), 700, version(5))))
+    assert parts(sender) == []
+    table.apply(put(3, 5))
+    batch = sender.send()
+    assert batch is not None
+    assert isinstance(batch.part, SnapshotPage)
+    assert (batch.part.version, batch.part.first) == (version(5), 0)
 
 
 def test_a_snapshot_is_over_when_its_last_page_is_stored() -> None:

@@ -85,7 +85,8 @@ class Session:
 
 
 def accept(group: Group, session: Session, position: Position = Position()) -> bool:  # noqa: B008 - frozen
-    """Answer a primary's identity: the cloud holds up to ``position``."""
+    """Answer a primary's identity: the cloud holds up to ``position`` of the same history."""
+    position = replace(position, lineage=group.member.position.lineage)
     result = IdentityResult(GROUP, "bras-a", True, "", group.member.epoch, "s1", position)
     return group.identity_result(session.id, result)
 
