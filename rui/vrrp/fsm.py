@@ -162,10 +162,8 @@ class VirtualRouter:
         self._handle(states.MasterSilent("the Master is dead by BFD"), now)
 
     def advertised_priority(self, now: float) -> int:
-        """Return the priority that counts now, grant and yielding included."""
-        if self.priority != YIELDING and now < self.granted_until:
-            return GRANTED
-        return self.priority
+        """Return the priority that counts now, a grant included; one that yields has none."""
+        return GRANTED if now < self.granted_until else self.priority
 
     @property
     def skew(self) -> float:

@@ -120,6 +120,12 @@ class TestMaster:
         router.receive(heard(50), PEER, 10.05)
         assert sent(router.outputs()) == [100]
 
+    def test_an_answer_that_was_put_off_comes_soon(self) -> None:
+        router = master()
+        router.receive(heard(50), PEER, 10.001)
+        assert router.outputs() == []
+        assert deadline(router) == pytest.approx(10.01)
+
     def test_two_that_disagree_do_not_flood_the_link(self) -> None:
         router = master()
         for tick in range(100):
