@@ -69,7 +69,9 @@ class Requests:
             reply = await peer.channel.rpc(rbs.encode_start(start))
             position = rbs.decode_started(reply)
         except FAULTS as error:
-            log.warning("local-backup-refused", group=member.group, peer=peer.name, reason=str(error))
+            if str(error) != decider.reason:
+                # Tried again every second for as long as it lasts
+                log.warning("local-backup-refused", group=member.group, peer=peer.name, reason=str(error))
             decider.start_failed(str(error), self._now())
         else:
             decider.started(self._now())

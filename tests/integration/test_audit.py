@@ -1,4 +1,4 @@
-"""Copies that have gone wrong are found by their digest and mended, under load and at rest."""
+"""What an operator has: copies that went wrong are found and mended, faults are alarms, paths are told."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from contextlib import AsyncExitStack, closing
 
 import pytest
 import pytest_asyncio
+from lxml import etree
 
 from netconf_client import ClientSession, PinnedKey, connect
 from rui.backup.alarms_wire import NAMESPACE as ALARMS
 from rui.backup.audit_wire import encode_audit, encode_resync
 from rui.backup.messages import bucket_of
 from rui.backup.wire import AUDIT
+from rui.netconf.events import NotificationReceived
+from rui_cli.audit import Device, compare
 from rui_cli.launch import Fleet
 from rui_cli.site import MANAGER, Group, Site
 from rui_cli.tables import Holding, ask_holding
@@ -28,6 +31,7 @@ GROUP = "g1"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PRIMARY, SECONDARY = "bras-a", "bras-b"
 WITHIN = 60.0
+ROLES = {MANAGER: "", PRIMARY: "primary", SECONDARY: "secondary"}
 STRANGER = b"02:ff:00:00:00:ff/1/0"
 LINKS = "urn:rui-cloud:yang:link-status"
 
@@ -72,6 +76,15 @@ class World:
         ]
         return entries[::-1]
 
+    async def alarms(self, name: str) -> set[tuple[str, str]]:
+        """What is raised at a device: type and peer."""
+        tree = await operational(await self.session(name), ALARMS, "alarms")
+        return {
+            (alarm.findtext(f"{{{ALARMS}}}alarm-type-id") or "", alarm.findtext(f"{{{ALARMS}}}peer") or "")
+            for alarm in tree.iterfind(f"{{{ALARMS}}}alarm")
+            if alarm.findtext(f"{{{ALARMS}}}is-cleared") == "false"
+        }
+
     async def level(self) -> None:
         """Wait until all three hold the same."""
 
@@ -104,7 +117,14 @@ async def until(what: str, holds: Callable[[], Awaitable[bool]]) -> None:
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     tmp_path = tmp_path_factory.mktemp("audit")
     simulated = {"arrivals": "100", "initial-population": "500", "max-population": "100000"}
-    group = Group(GROUP, PRIMARY, (SECONDARY,), simulated=simulated)
+    group = Group(
+        GROUP,
+        PRIMARY,
+        (SECONDARY,),
+        simulated=simulated,
+        router_leaves={"timers": {"link-timeout": "1000", "hold-time": "1000"}},
+        cloud_leaves={"timers": {"link-timeout": "1000"}},
+    )
     site = Site(tmp_path / "site", [group])
     site.write()
     async with AsyncExitStack() as stack:
@@ -152,7 +172,7 @@ async def test_a_store_that_lost_added_and_changed_records_is_mended_under_load(
 
 
 async def test_the_command_names_the_keys_that_differ(world: World) -> None:
-    """`rui audit`: exit code 0 while all agree under load, 1 and the keys where they do not."""
+    """`rui audit` under load: given the manager's address alone it finds the routers, and what differs."""
     secret = world.fleet.folder / "operator.password"
     secret.write_text(f"{world.site.target(MANAGER).password}\n")
     hosts = world.fleet.folder / "known_hosts"
@@ -168,27 +188,24 @@ async def test_the_command_names_the_keys_that_differ(world: World) -> None:
     common = ("--within", "0.5", "--password-file", str(secret), "--known-hosts", str(hosts))
     report = world.fleet.folder / "audit.json"
 
-    async def run(*words: str) -> tuple[int, str]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "rui_cli", "audit", *words, *common, "--json", str(report), stdout=PIPE
-        )
-        said, _ = await process.communicate()
-        return process.returncode or 0, said.decode()
-
-    alone = ("--manager", targets[MANAGER].where)
     await world.arrivals(50)
-    code, said = await run(*alone)
-    (group,) = json.loads(report.read_text())["groups"]
-    assert (code, group["agrees"], len(group["copies"])) == (0, True, 3), said
+    devices = [Device(name, await world.session(name), {GROUP: role}) for name, role in ROLES.items()]
+    verdict = await compare(GROUP, devices, 0.5)
+    assert (verdict.reference, verdict.agrees, len(verdict.copies)) == (PRIMARY, True, 3)
     with closing(world.store()) as store:
         (key,) = store.execute("SELECT key FROM session WHERE val NOT NULL LIMIT 1").fetchone()
         store.execute("UPDATE session SET hash = hash + 1 WHERE key = ?", (key,))
-    code, said = await run(*alone, "--router", targets[PRIMARY].where)
+    words = ("--manager", targets[MANAGER].where, *common, "--json", str(report))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "rui_cli", "audit", *words, stdout=PIPE
+    )
+    said, code = (await process.communicate())[0].decode(), process.returncode
     (group,) = json.loads(report.read_text())["groups"]
     assert (code, group["reference"]) == (1, PRIMARY), said
     assert {copy["device"]: copy["keys"] for copy in group["copies"]} == {
         MANAGER: [key.decode()],
         PRIMARY: [],
+        SECONDARY: [],
     }
     assert key.decode() in said
     assert (await world.audit())[MANAGER] == ("agrees", 1)
@@ -202,3 +219,50 @@ async def test_a_copy_is_sent_again_when_asked(world: World) -> None:
     assert {result for result, _ in (await world.audit()).values()} == {"agrees"}
     assert "an operator has asked" in (world.fleet.folder / f"{PRIMARY}.log").read_text()
     await world.level()
+
+
+async def test_a_cloud_that_goes_away_is_an_alarm_until_it_is_back(world: World) -> None:
+    watcher = await connect(world.site.target(PRIMARY), timeout=WITHIN)
+    heard: list[tuple[str, str]] = []
+
+    def hear(notification: NotificationReceived) -> None:
+        content = notification.content
+        if etree.QName(content).namespace == ALARMS:
+            type_ = content.findtext(f"{{{ALARMS}}}alarm-type-id") or ""
+            heard.append((etree.QName(content).localname, type_))
+
+    watcher.on_notification(hear)
+    await watcher.create_subscription("NETCONF")
+    await world.arrivals(20)
+    cloud = world.fleet.members[MANAGER]
+    await cloud.kill()
+    away = {("cloud-unreachable", "cloud"), ("local-backup-active", SECONDARY)}
+    at_secondary = {("cloud-unreachable", "cloud"), ("local-backup-active", PRIMARY)}
+
+    async def raised() -> bool:
+        return away <= await world.alarms(PRIMARY) and at_secondary <= await world.alarms(SECONDARY)
+
+    await until("the alarms are raised", raised)
+    tree = await operational(await world.session(PRIMARY), LINKS, "link-status")
+    assert texts(tree, "group/replica/name") == ["cloud", SECONDARY]
+    assert texts(tree, "group/path/in-use") == ["local"]
+    assert texts(tree, "group/history/in-use")[0] == "local"
+    assert texts(tree, "group/history/step")[0] in ("S603a", "S603b")
+    assert texts(tree, "group/path/since") == texts(tree, "group/history/time")[:1]
+    await world.arrivals(0)
+    await cloud.start()
+
+    async def cleared() -> bool:
+        return not (away & await world.alarms(PRIMARY)) and not (at_secondary & await world.alarms(SECONDARY))
+
+    await until("the alarms are cleared", cleared)
+    await world.level()
+    for type_ in ("cloud-unreachable", "local-backup-active"):
+        assert [what for what, name in heard if name == type_] == ["alarm-raised", "alarm-cleared"]
+    await world.fleet.members[SECONDARY].kill()
+
+    async def missed() -> bool:
+        return ("device-unreachable", SECONDARY) in await world.alarms(MANAGER)
+
+    await until("the manager misses the router", missed)
+    await watcher.close()
