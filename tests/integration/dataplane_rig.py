@@ -20,7 +20,7 @@ USERS = {
     "alice": ("02:00:00:00:00:0a", "10.1.0.10", "2001:db8:1::10"),
     "bob": ("02:00:00:00:00:0b", "10.1.0.11", "2001:db8:1::11"),
 }
-GATE = 0.6
+GATE = 1.5
 """Seconds; long enough that a busy machine refreshes it in time."""
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +80,50 @@ def test_only_online_users_are_forwarded_for(town: Town, routers: Pair) -> None:
     # An address alone is not enough: bob's, at another MAC
     ra.ask("put", "g1", "bob", "02:00:00:00:00:99", *USERS["bob"][1:])
     assert town.misses("bob")
+
+
+def test_tables_that_somebody_removes_come_back(town: Town, routers: Pair) -> None:
+    ra, _ = routers
+    put(ra, "alice")
+    ra.ask("primary", "g1")
+    town.run("ra", "nft", "flush", "ruleset")
+    until(lambda: "rui_ra" in town.run("ra", "nft", "list", "tables"))
+    assert town.reaches("alice")
+    assert town.misses("bob")
+
+
+def test_nobody_is_asked_for_a_mac_that_is_known(town: Town, routers: Pair) -> None:
+    ra, _ = routers
+    put(ra, "alice")
+    ra.ask("primary", "g1")
+    put(ra, "bob")
+    permanent = ("ip", "neigh", "show", "nud", "permanent")
+    until(lambda: all(USERS[user][0] in town.run("ra", *permanent) for user in USERS))
+    ra.ask("delete", "g1", "bob")
+    until(lambda: USERS["bob"][0] not in town.run("ra", *permanent))
+    assert USERS["alice"][0] in town.run("ra", *permanent)
+
+
+@pytest.mark.peer
+@pytest.mark.skipif(find("bird") is None and "CI" not in os.environ, reason="needs bird")
+def test_a_routing_daemon_finds_the_pool_to_advertise(town: Town, routers: Pair, tmp_path: Path) -> None:
+    ra, _ = routers
+    control = tmp_path / "bird.ctl"
+    tmp_path.joinpath("bird.conf").write_text(
+        "router id 10.9.0.1;\nprotocol device {}\nprotocol kernel {\nlearn;\n"
+        "ipv4 { import where krt_source = 217; export none; };\n}\n"
+    )
+    files = ("-c", str(tmp_path / "bird.conf"), "-s", str(control), "-P", str(tmp_path / "bird.pid"))
+    bird = town.namespaces.start("ra", ["bird", "-f", *files], tmp_path / "bird.log")
+    try:
+        until(control.exists)
+        ask = ("birdc", "-r", "-s", str(control), "show", "route")
+        ra.ask("primary", "g1")
+        until(lambda: POOL in town.run("ra", *ask))
+        ra.ask("secondary", "g1")
+        until(lambda: POOL not in town.run("ra", *ask))
+    finally:
+        town.namespaces.stop(bird)
 
 
 def test_many_users_are_loaded_and_replaced(town: Town, routers: Pair) -> None:
