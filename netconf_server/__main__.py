@@ -54,16 +54,25 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m netconf_server", description="A NETCONF server for any YANG model."
     )
-    parser.add_argument(
-        "--yang", type=Path, action="append", default=[], metavar="DIR", help="folder of modules"
-    )
-    parser.add_argument("--module", action="append", default=[], metavar="NAME", help="module to implement")
-    parser.add_argument(
-        "--feature", action="append", default=[], metavar="MODULE:FEATURE", help="feature to enable"
-    )
+    for option, kind, name, what in (
+        ("--yang", Path, "DIR", "folders of modules"),
+        ("--module", str, "NAME", "modules to implement"),
+        ("--feature", str, "MODULE:FEATURE", "features to enable"),
+    ):
+        parser.add_argument(
+            option, type=kind, action="extend", nargs="+", default=[], metavar=name, help=what
+        )
     parser.add_argument("--startup", type=Path, metavar="FILE", help="configuration to start with")
     parser.add_argument(
         "--running", type=Path, metavar="FILE", help="where running is kept (default: --startup)"
+    )
+    parser.add_argument(
+        "--startup-datastore",
+        action="store_true",
+        help="have a datastore startup, and keep it instead of running (:startup)",
+    )
+    parser.add_argument(
+        "--url-folder", type=Path, metavar="DIR", help="folder of configurations that urls may name (:url)"
     )
     parser.add_argument("--listen", default="127.0.0.1:830", metavar="HOST:PORT", help="default %(default)s")
     parser.add_argument("--user", default=os.environ.get("USER", "admin"), metavar="NAME")
@@ -84,11 +93,16 @@ def _parser() -> argparse.ArgumentParser:
 async def _serve(options: argparse.Namespace) -> None:
     if not options.module:
         raise UsageError("no --module: name at least one module to serve")
-    schema = load_schema(options.module, options.yang, features=_features(options.feature))
+    schema = load_schema(options.module, options.yang, features=_features(options))
     datastores = Datastores.load(schema, options.startup, file=options.running or options.startup)
     accounts = Accounts([_account(options.user, options.password_file, options.authorized_keys)])
     server = NetconfServer(
-        schema, datastores, accounts, host_key_file=options.host_key, events=options.events
+        schema,
+        datastores,
+        accounts,
+        host_key_file=options.host_key,
+        events=options.events,
+        url_folder=options.url_folder,
     )
     host, port = _endpoint(options.listen)
     stop = asyncio.Event()
@@ -100,9 +114,10 @@ async def _serve(options: argparse.Namespace) -> None:
     await server.close()
 
 
-def _features(texts: list[str]) -> dict[str, list[str]]:
-    features: dict[str, list[str]] = {}
-    for text in texts:
+def _features(options: argparse.Namespace) -> dict[str, list[str]]:
+    own = [("startup", options.startup_datastore), ("url", options.url_folder is not None)]
+    features = {"ietf-netconf": [name for name, wanted in own if wanted]}
+    for text in options.feature:
         module, _, feature = text.partition(":")
         if not feature:
             raise UsageError(f"--feature {text}: give MODULE:FEATURE")

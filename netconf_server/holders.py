@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from lxml import etree
 
 from netconf_server.datastores import RUNNING
+from netconf_server.xmltree import reparsed
 from rui.netconf import names
 from rui.netconf.errors import RpcError
 
@@ -52,7 +53,11 @@ def content(operation: etree._Element) -> etree._Element | Url:
     """What an edit brings: its `config` or `url`, in the operation's namespace. Raises RpcError."""
     namespace, name = names.split(str(operation.tag))
     config = operation.find(f"{{{namespace}}}config")
+    if config is not None and namespace == names.BASE:
+        return config
     if config is not None:
+        config = reparsed(config)
+        config.tag = names.base("config")
         return config
     url = operation.findtext(f"{{{namespace}}}url")
     if url is None:

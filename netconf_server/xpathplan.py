@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from netconf_server.subtree import FilterNode, SubtreeFilter
-from netconf_server.xpathtokens import Kind, Token, reaches_out
+from netconf_server.xpathtokens import Kind, Token, is_bare, reaches_out
 
 _Namespaces: TypeAlias = Mapping[str, str]
 
@@ -43,7 +43,7 @@ def _path(alternative: Sequence[Token], namespaces: _Namespaces) -> FilterNode |
     rest = list(alternative)
     if rest and rest[0].kind is Kind.ROOT and rest[0].text == "/":
         rest.pop(0)
-    steps: list[tuple[str, str, tuple[FilterNode, ...]]] = []
+    steps: list[tuple[str | None, str, tuple[FilterNode, ...]]] = []
     while rest:
         name = _name(rest[0], namespaces)
         if name is None:
@@ -67,7 +67,10 @@ def _joins(token: Token) -> bool:
     return token.depth == 0 and token.kind is Kind.OPERATOR and token.text not in ("/", "//")
 
 
-def _name(token: Token, namespaces: _Namespaces) -> tuple[str, str] | None:
+def _name(token: Token, namespaces: _Namespaces) -> tuple[str | None, str] | None:
+    """Namespace (None for any) and name of a name test; None where the token is none."""
+    if is_bare(token):
+        return None, token.text
     prefix, _, local = token.text.rpartition(":")
     if token.kind is not Kind.NAME or local == "*" or prefix not in namespaces:
         return None

@@ -102,12 +102,27 @@ def under_one_root(found: Sequence[Token]) -> str:
     """
     parts: list[str] = []
     for i, token in enumerate(found):
-        if token.kind is not Kind.ROOT:
+        if token.kind is Kind.ROOT:
+            following = found[i + 1] if i + 1 < len(found) else None
+            parts.append("/*" + (token.text if token.text == "//" or _begins_step(following) else ""))
+        elif is_bare(token) and not _is_attribute(found, i):
+            parts.append(f"*[local-name()='{token.text}']")
+        else:
             parts.append(token.text)
-            continue
-        following = found[i + 1] if i + 1 < len(found) else None
-        parts.append("/*" + (token.text if token.text == "//" or _begins_step(following) else ""))
     return " ".join(parts)
+
+
+def is_bare(token: Token) -> bool:
+    """Whether a token is a name without prefix. No data is without namespace, so what would find nothing is
+    taken for that name in any namespace, as people write it.
+    """
+    return token.kind is Kind.NAME and ":" not in token.text and token.text != "*"
+
+
+def _is_attribute(found: Sequence[Token], i: int) -> bool:
+    return i > 0 and (
+        found[i - 1].text == "@" or [token.text for token in found[i - 2 : i]] == ["attribute", "::"]
+    )
 
 
 def _begins_step(token: Token | None) -> bool:

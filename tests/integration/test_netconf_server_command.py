@@ -112,7 +112,7 @@ async def test_netconf_console_by_password(tmp_path: Path) -> None:
         status, text = await server.console("--hello")
         assert (status, "candidate:1.0" in text) == (0, True)
         status, text = await server.console("--get-config", "-x", "/boxes/box[id='1']")
-        assert "xpath" in text
+        assert (status, "<label>first</label>" in text) == (0, True)
         status, text = await server.console("--get-config")
         assert (status, "<label>first</label>" in text) == (0, True)
         change = tmp_path / "edit.xml"
