@@ -265,7 +265,7 @@ class Group:
     def audit(self) -> None:
         """Have every copy compared with this primary's, now and after each repair that follows from it."""
         self._audits_left = _AUDITS_IN_A_ROW
-        self.member.audit()
+        self._compare()
         self._perform()
 
     def repair(self, replica: str, keys: Sequence[bytes]) -> int:
@@ -276,23 +276,31 @@ class Group:
         if self.alarms.book.raised(AlarmType.JOURNAL_BEHIND_CLOUD, self.config.id, CLOUD):
             # What only the cloud holds may be what this journal has lost.
             keys = [key for key in keys if key in self.member.table]
-        count = self.member.repair(keys)
         for key in keys:
+            self.member.rewrite(key)
             self.uplink.changed(key)
-        if count:
-            log.warning("copy-repaired", group=self.config.id, replica=replica, keys=count)
-            self.audits.repaired(replica, count)
+        if keys:
+            log.warning("copy-repaired", group=self.config.id, replica=replica, keys=len(keys))
+            self.audits.repaired(replica, len(keys))
             if self._audits_left:
                 self._audits_left -= 1
-                self.member.audit()
+                self._compare()
             self._schedule()
-        return count
+        return len(keys)
 
     def resync(self, replica: str) -> bool:
         """Send a copy everything again; False where it is not served from here."""
-        done = self.member.serving and self.member.resync(replica, "an operator has asked for it")
+        member = self.member
+        source = member.source if replica == CLOUD else member.locals.get(replica)
+        if not member.serving or source is None:
+            return False
+        done = source.resync(member.durable, "an operator has asked for everything again")
         self._perform()
         return done
+
+    def _compare(self) -> None:
+        for source in (self.member.source, *self.member.locals.values()):
+            source.audit_due = True
 
     def _arm_audit(self) -> None:
         if self.config.digest_interval:

@@ -9,10 +9,11 @@ together.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from rui.backup.adoption import Adoption
+from rui.backup.copies import comes_to, next_compared
 from rui.backup.digest import Digest, combine
 from rui.backup.identity import IdentityNotification, IdentityResult, Role
 from rui.backup.intake import Incoming, Intake, apply
@@ -29,10 +30,10 @@ from rui.backup.member_outputs import (
     Output,
     Superseded,
 )
-from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result, Stream
+from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result
 from rui.backup.offering import Offering, refusal
 from rui.backup.replica import Judgement, judge
-from rui.backup.source import Source, SourceOptions, SourceState, WantPage
+from rui.backup.source import Source, SourceOptions, SourceState
 from rui.backup.table import Table
 from rui.backup.version import Epoch, Version
 from rui.backup.writer import Writer
@@ -138,6 +139,12 @@ class Member:
         self._adoption.changed(key)
         return self._change(key, None)
 
+    def rewrite(self, key: bytes) -> Version:
+        """Journal a key again as it is held, as a delete where nothing is; raises as :meth:`put`."""
+        self._check_serving()
+        held = self.table.get(key)
+        return self._change(key, None if held is None else held.record)
+
     # The replica side
 
     def receive(
@@ -216,43 +223,7 @@ class Member:
     def _next(self, source: Source, now: float) -> Batch | None:
         if self.position.writer != self.epoch:
             return None  # The claim is not durable yet
-        batch = self._taken(source, now)
-        if source.audit_due and self.table.head <= self.durable:
-            return source.mark(batch, self.durable, lambda: combine(self.table.buckets), now)
-        return batch
-
-    def _taken(self, source: Source, now: float) -> Batch | None:
-        want = source.want(self.durable, self.table.floor, now)
-        if want is None:
-            return None
-        if isinstance(want, WantPage):
-            return source.take(self.table.page(want.first, want.limit, self.durable), now)
-        return source.take(self.table.since(want.after, want.limit, self.durable), now)
-
-    # Audits
-
-    def audit(self) -> None:
-        """Have every copy that is served from here compared with this one, as soon as it can be."""
-        for source in (self.source, *self.locals.values()):
-            source.audit_due = True
-
-    def repair(self, keys: Iterable[bytes]) -> int:
-        """Journal keys again as they are held here, as deletes where nothing is; return how many.
-
-        Raises NotPrimaryError or JournalFullError.
-        """
-        count = 0
-        for key in keys:
-            self._check_serving()
-            held = self.table.get(key)
-            self._change(key, None if held is None else held.record)
-            count += 1
-        return count
-
-    def resync(self, replica: str, reason: str) -> bool:
-        """Send a copy everything again; False where it is not served from here."""
-        source = self.source if replica == CLOUD else self.locals.get(replica)
-        return source is not None and source.resync(self.durable, reason)
+        return next_compared(source, self.table, self.durable, now)
 
     # Local backup over the RBS channel
 
@@ -406,8 +377,8 @@ class Member:
 
     def digest(self) -> Digest:
         """Return the digest of what this device holds now."""
-        table = self.table
-        return Digest(self.position.live, len(table), len(self.quarantined), combine(table.buckets))
+        held, aside = len(self.table), len(self.quarantined)
+        return Digest(self.position.live, held, aside, combine(self.table.buckets))
 
     @property
     def waiting_for_disk(self) -> int:
@@ -418,10 +389,9 @@ class Member:
         if not self.serving:
             raise NotPrimaryError(f"{self.device} is {self.role.value} of group {self.group}")
         if self._full:
-            raise JournalFullError(
-                f"{self._writer.pending_bytes} octets of group {self.group} wait for the journal"
-                f"{' (' + self.failure + ')' if self.failure else ''}: free disk space, then log in again"
-            )
+            what = f"{self._writer.pending_bytes} octets of group {self.group} wait for the journal"
+            why = f" ({self.failure})" if self.failure else ""
+            raise JournalFullError(f"{what}{why}: free disk space, then log in again")
 
     @property
     def _full(self) -> bool:
@@ -476,13 +446,7 @@ class Member:
         if self._facts_changed:
             self._facts_changed = False
             frames.append(Frame(frames[-1].position if frames else self.position, facts=dict(self.facts)))
-        if frames:
-            self._append(tuple(frames))
-        elif self._intake.waiting:
-            self._judge_all()
-
-    def _judge_all(self) -> None:
-        frames = self._intake.judge(self.position, self._judge)
+        frames = frames or self._intake.judge(self.position, self._judge)
         if frames:
             self._append(tuple(frames))
         else:
@@ -506,8 +470,8 @@ class Member:
                 self.position = judgement.position
                 self.durable = self.position.live
                 self.table.trim_tombstones(self.options.tombstones, self.durable)
-            receipt = replace(incoming.receipt(judgement), agrees=self._agrees(incoming.batch, judgement))
-            self._outputs.append(Answer(incoming.tag, receipt))
+            agrees = comes_to(incoming.batch, judgement.result, self.position, self.table)
+            self._outputs.append(Answer(incoming.tag, replace(incoming.receipt(judgement), agrees=agrees)))
 
     def _diverged(self, incoming: Incoming, judgement: Judgement) -> None:
         """Begin to offer what the sender's history lacks, unless that is under way."""
@@ -517,23 +481,9 @@ class Member:
         if common == self.position.live:
             self._join(Position(common, None, batch.writer, batch.lineage))
         elif common is not None and not under_way:
-            self.offering = Offering(
-                self.group,
-                Offer(self.device, common, max(self.position.live, self.table.head)),
-                writer=batch.writer,
-                lineage=batch.lineage,
-                via=incoming.via,
-                floor=self.table.floor,
-                options=self.source.options,
-            )
-
-    def _agrees(self, batch: Batch, judgement: Judgement) -> bool | None:
-        """Compare what is held now with the digest that came, where the batch is the newest that is held."""
-        if not batch.digest or judgement.result is not Result.STORED or not isinstance(batch.part, Stream):
-            return None
-        if self.position.snapshot is not None or self.position.cursor != batch.part.last:
-            return None
-        return combine(self.table.buckets) == batch.digest
+            offer = Offer(self.device, common, max(self.position.live, self.table.head))
+            options, floor = self.source.options, self.table.floor
+            self.offering = Offering(batch, offer, via=incoming.via, floor=floor, options=options)
 
     def _append(self, frames: tuple[Frame, ...]) -> None:
         self._writing = frames
@@ -543,11 +493,8 @@ class Member:
         if self.role is Role.PRIMARY and self.position.writer != self.epoch:
             return
         epoch = self.epoch if self.role is Role.PRIMARY else self.position.writer
-        self._outputs.append(
-            Notify(
-                IdentityNotification(self.group, self.device, self.address, self.role, epoch, self.position)
-            )
-        )
+        facts = (self.group, self.device, self.address, self.role, epoch, self.position)
+        self._outputs.append(Notify(IdentityNotification(*facts)))
 
     def _answer(self, tag: object, result: Result, reason: str) -> None:
         self._outputs.append(Answer(tag, Receipt(self.group, result, self.position, reason)))

@@ -9,43 +9,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rui.backup.lineage import Lineage
+from rui.backup.copies import next_batch
 from rui.backup.messages import Batch, Offer, Position, Receipt, Result
-from rui.backup.source import Source, SourceOptions, SourceState, WantPage
+from rui.backup.source import Source, SourceOptions, SourceState
 from rui.backup.table import Table
-from rui.backup.version import Epoch, Version
+from rui.backup.version import Version
 
 
 class Offering:
     """One offer. ``via`` names the way to the primary: the cloud, or the primary itself."""
 
     def __init__(
-        self,
-        group: str,
-        offer: Offer,
-        *,
-        writer: Epoch,
-        lineage: Lineage,
-        via: str,
-        floor: Version,
-        options: SourceOptions,
+        self, batch: Batch, offer: Offer, *, via: str, floor: Version, options: SourceOptions
     ) -> None:
+        """``batch`` is the one that has shown the other history; ``floor`` is the table's."""
         self.offer = offer
-        self.writer = writer
-        self.lineage = lineage
+        self.writer = batch.writer
+        self.lineage = batch.lineage
         self.via = via
-        self.source = Source(group, options)
-        self.source.connect(Position(offer.shared), writer, offer.until, self._floor(floor))
+        self.source = Source(batch.group, options)
+        self.source.connect(Position(offer.shared), batch.writer, offer.until, self._floor(floor))
 
     def next(self, table: Table, now: float) -> Batch | None:
         """Return the next batch for the primary, None if nothing may go out now."""
-        want = self.source.want(self.offer.until, self._floor(table.floor), now)
-        if want is None:
-            return None
-        if isinstance(want, WantPage):
-            batch = self.source.take(table.page(want.first, want.limit, self.offer.until), now)
-        else:
-            batch = self.source.take(table.since(want.after, want.limit, self.offer.until), now)
+        batch = next_batch(self.source, table, self.offer.until, self._floor(table.floor), now)
         return None if batch is None else replace(batch, offer=self.offer)
 
     def receive(self, receipt: Receipt, table: Table, now: float) -> None:

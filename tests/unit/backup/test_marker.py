@@ -58,7 +58,7 @@ def given(member: Member, batch: Batch) -> Receipt:
 
 def test_it_goes_with_the_batch_that_reaches_the_end() -> None:
     member, replica = primary(1, 2, 3), secondary()
-    member.audit()
+    member.source.audit_due = True
     batch = upload(member)
     assert isinstance(batch.part, Stream)
     assert (batch.part.last, batch.digest) == (member.durable, combine(member.table.buckets))
@@ -72,7 +72,7 @@ def test_it_goes_with_nothing_where_there_is_nothing_to_send() -> None:
     member, replica = primary(1), secondary()
     member.acknowledge(given(replica, upload(member)), 0.0)
     assert member.next_upload(0.0) is None
-    member.audit()
+    member.source.audit_due = True
     batch = upload(member)
     assert (batch.part, batch.changes) == (Stream(member.durable, member.durable), ())
     assert given(replica, batch).agrees is True
@@ -80,7 +80,7 @@ def test_it_goes_with_nothing_where_there_is_nothing_to_send() -> None:
 
 def test_it_waits_while_something_waits_for_the_disk() -> None:
     member = primary(1)
-    member.audit()
+    member.source.audit_due = True
     member.put(key(2), b"<user/>")
     assert upload(member).digest == ""
     member.flush()
@@ -90,7 +90,7 @@ def test_it_waits_while_something_waits_for_the_disk() -> None:
 
 def test_nothing_follows_it_before_its_receipt() -> None:
     member, replica = primary(1), secondary()
-    member.audit()
+    member.source.audit_due = True
     marked = upload(member)
     member.put(key(2), b"<user/>")
     member.flush()
@@ -104,7 +104,7 @@ def test_nothing_follows_it_before_its_receipt() -> None:
 
 def test_a_new_session_needs_no_receipt_of_the_old_one() -> None:
     member = primary(1)
-    member.audit()
+    member.source.audit_due = True
     assert upload(member).digest
     member.cloud_down("gone")
     member.identity_result(IdentityResult(GROUP, "bras-a", True, "", member.epoch, "s1", Position()))
@@ -117,14 +117,15 @@ def test_a_copy_that_differs_says_so_and_is_mended() -> None:
     # What went wrong: one record is another, one is too many
     for change in (put(9, 1), put(1, 2)):
         replica.table.apply(change._replace(version=member.durable))
-    member.audit()
+    member.source.audit_due = True
     receipt = given(replica, upload(member))
     assert (receipt.result, receipt.agrees) == (Result.STORED, False)
     member.acknowledge(receipt, 0.0)
-    assert member.repair([key(1), key(9)]) == 2
+    for number in (1, 9):
+        member.rewrite(key(number))
     member.flush()
     stored(member)
-    member.audit()
+    member.source.audit_due = True
     receipt = given(replica, upload(member))
     assert receipt.agrees is True
     assert key(9) not in replica.table
@@ -133,7 +134,7 @@ def test_a_copy_that_differs_says_so_and_is_mended() -> None:
 
 def test_quarantined_records_count() -> None:
     member, replica = primary(1), secondary()
-    member.audit()
+    member.source.audit_due = True
     batch = upload(member)
     bad = Quarantined(key(1), batch.changes[0].version, "no such leaf")
     replica.receive(batch, (bad,), "tag")
@@ -155,8 +156,7 @@ def test_a_digest_of_what_is_not_the_newest_here_is_not_answered() -> None:
 def test_everything_is_sent_again_when_asked() -> None:
     member, replica = primary(1, 2), secondary()
     member.acknowledge(given(replica, upload(member)), 0.0)
-    assert not member.resync("bras-b", "asked")
-    assert member.resync("cloud", "asked")
+    assert member.source.resync(member.durable, "asked")
     assert member.source.snapshot_under_way
     page = upload(member)
     assert len(page.changes) == 2

@@ -128,15 +128,17 @@ class FakeGroup:
         self.perform()
 
     def audit(self) -> None:
-        self.member.audit()
+        for source in (self.member.source, *self.member.locals.values()):
+            source.audit_due = True
         self.perform()
 
     def repair(self, replica: str, keys: Sequence[bytes]) -> int:
-        count = self.member.repair(keys)
-        self.audits.repaired(replica, count)
+        for key in keys:
+            self.member.rewrite(key)
+        self.audits.repaired(replica, len(keys))
         self.member.flush()
         self.audit()
-        return count
+        return len(keys)
 
     async def receive(
         self, batch: Batch, quarantined: tuple[Quarantined, ...], *, via: str = CLOUD
