@@ -18,7 +18,7 @@ from router.dataplane.values import DataPlaneConfig, DataPlaneError, Names, Subs
 
 log = structlog.get_logger(__name__)
 
-_USERS_A_TURN = 2000
+_USERS_A_TURN = 500
 _NEIGHBOURS_A_MESSAGE = 500
 _TRY_AGAIN = 1.0
 

@@ -10,14 +10,12 @@ import os
 import socket
 import struct
 from collections.abc import Iterable
-from ipaddress import ip_address
 
 from router.dataplane.netlink import CREATE, REPLACE, Netlink, attribute, message
 from router.dataplane.values import DataPlaneError
 
 _NEW, _DELETE = 28, 29
 _PERMANENT = 0x80
-_FAMILIES = {4: socket.AF_INET, 16: socket.AF_INET6}
 _DESTINATION, _LINK_LAYER = 1, 2
 _NEIGHBOUR = struct.Struct("=BxxxiHBB")
 # What the kernel says where nothing was left to do: the entry is gone, or the interface with all of them
@@ -49,8 +47,9 @@ class Neighbours:
 
 
 def _entry(index: int, address: str, mac: str) -> bytes:
-    packed = ip_address(address).packed
-    body = _NEIGHBOUR.pack(_FAMILIES[len(packed)], index, _PERMANENT, 0, 0) + attribute(_DESTINATION, packed)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    body = _NEIGHBOUR.pack(family, index, _PERMANENT, 0, 0)
+    body += attribute(_DESTINATION, socket.inet_pton(family, address))
     if not mac:
         return message(_DELETE, 0, body)
     body += attribute(_LINK_LAYER, bytes.fromhex(mac.replace(":", "")))

@@ -12,7 +12,7 @@ from itertools import islice
 
 from router.dataplane.values import DataPlaneConfig, Names, Subscriber
 
-KEYS_A_TRANSACTION = 10_000
+KEYS_A_TRANSACTION = 8000
 """The kernel takes one transaction at a time; a longer one would keep the gate from being refreshed."""
 
 _Place = tuple[str, str]
