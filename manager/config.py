@@ -36,6 +36,7 @@ MODULES = (
     "rui-link-status",
     "rui-alarms",
     "rui-audit",
+    "rui-config-sync",
 )
 """The modules that the cloud device implements, besides those of its NETCONF server."""
 

@@ -21,6 +21,7 @@ from manager.follow import Follower, Homes, check_homes
 from manager.northbound import Northbound
 from manager.service import Service
 from manager.store import SqliteOptions, Store, StoreError, open_sqlite
+from manager.sync.service import ConfigSync
 from netconf_cli import serve_cli
 from netconf_server import (
     AccountError,
@@ -101,6 +102,8 @@ async def _start(
     alarms.attach(server.stream("NETCONF"))
     server.register_tree("/rui-alarms:alarms", alarms)
     Northbound(service).register(server)
+    sync = ConfigSync(service, datastores, data / "config-sync", server.stream("NETCONF"), yang)
+    sync.register(server)
     serve_cli(server, CLI_NAME, data / "rollback", VIEWS)
     stack.push_async_callback(server.close)
     facts: dict[str, object] = {}
@@ -110,6 +113,8 @@ async def _start(
     stack.push_async_callback(homes.close)
     await service.start()
     stack.push_async_callback(service.close)
+    sync.start()
+    stack.push_async_callback(sync.close)
     watch = AlarmWatch(alarms, service)
     watch.start()
     stack.push_async_callback(watch.close)

@@ -185,6 +185,16 @@ VIEWS = (
         ),
     ),
     View(
+        ("config-sync",),
+        "How the members' configurations compare with the intended one",
+        (
+            Table(
+                "/rui-config-sync:config-sync-state/member",
+                _columns("group=group-id", "device=device-id", "state", "differences", "checked", "reason"),
+            ),
+        ),
+    ),
+    View(
         ("sessions",),
         "NETCONF and command line sessions of this device",
         (

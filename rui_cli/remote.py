@@ -76,6 +76,8 @@ async def read_schema(session: ClientSession, folder: Path) -> Schema:
             text = await session.get_schema(module.name, module.revision or None)
         except RpcError:
             continue  # pyang's own copy may stand in for it
+        if not text.strip():
+            continue
         (folder / f"{module.name}.yang").write_text(text, encoding="utf-8")
     wanted = {module.name: module.features for module in modules if module.implemented}
     while True:

@@ -54,13 +54,23 @@ def path_text(path: Iterable[Crumb]) -> str:
     return "/" + "/".join(parts)
 
 
-def differences(old: etree._Element, new: etree._Element, top: Mapping[str, Node]) -> Iterator[Difference]:
-    """Yield the differences between two `config` (or `data`) elements; `top` are the top-level nodes."""
-    yield from _compare(old, new, top, ())
+def differences(
+    old: etree._Element, new: etree._Element, top: Mapping[str, Node], *, defaults: bool = False
+) -> Iterator[Difference]:
+    """Yield the differences between two `config` (or `data`) elements; `top` are the top-level nodes.
+
+    With `defaults` a leaf that has its default value is the same as none: servers may leave it out or not
+    (RFC 6243 section 2).
+    """
+    yield from _compare(old, new, top, (), defaults)
 
 
 def _compare(
-    old: etree._Element, new: etree._Element, level: Mapping[str, Node], path: tuple[Crumb, ...]
+    old: etree._Element,
+    new: etree._Element,
+    level: Mapping[str, Node],
+    path: tuple[Crumb, ...],
+    defaults: bool,
 ) -> Iterator[Difference]:
     before, after = _named(old, level), _named(new, level)
     for name in dict.fromkeys((*before, *after)):
@@ -69,12 +79,12 @@ def _compare(
         if element is None:
             continue
         node = level.get(str(element.tag))
-        here = (*path, Crumb(str(element.tag), node, _keys(element, node)))
+        here = (*path, Crumb(str(element.tag), node, keys_of(element, node)))
         if was is None or now is None:
-            if not _void(element, node):
+            if not _void(element, node, defaults):
                 yield Difference(here, was, now)
         elif node is not None and node.kind in (Kind.CONTAINER, Kind.LIST):
-            yield from _compare(was, now, node.children, here)
+            yield from _compare(was, now, node.children, here, defaults)
         elif _content(was) != _content(now):
             yield Difference(here, was, now)
     yield from _moved(before, after, level, path)
@@ -100,7 +110,7 @@ def _named(parent: etree._Element, level: Mapping[str, Node]) -> dict[_Name, etr
     for child in parent.iterchildren(etree.Element):
         tag = str(child.tag)
         node = level.get(tag)
-        name: _Name = (tag, *_keys(child, node))
+        name: _Name = (tag, *keys_of(child, node))
         if node is None:
             # Of data that the schema does not know, several may have one name
             while name in named:
@@ -109,15 +119,22 @@ def _named(parent: etree._Element, level: Mapping[str, Node]) -> dict[_Name, etr
     return named
 
 
-def _void(element: etree._Element, node: Node | None) -> bool:
-    """Whether an element says nothing: a container without presence that holds nothing (RFC 7950 7.5.1)."""
-    if node is None or node.kind is not Kind.CONTAINER or node.presence:
+def _void(element: etree._Element, node: Node | None, defaults: bool) -> bool:
+    """Whether an element says nothing: a container without presence that holds nothing (RFC 7950 7.5.1),
+    and with `defaults` a leaf with its default value.
+    """
+    if node is None:
+        return False
+    if node.kind is Kind.LEAF:
+        return defaults and node.defaults == ((element.text or "").strip(),)
+    if node.kind is not Kind.CONTAINER or node.presence:
         return False
     children = element.iterchildren(etree.Element)
-    return all(_void(child, node.children.get(str(child.tag))) for child in children)
+    return all(_void(child, node.children.get(str(child.tag)), defaults) for child in children)
 
 
-def _keys(element: etree._Element, node: Node | None) -> tuple[str, ...]:
+def keys_of(element: etree._Element, node: Node | None) -> tuple[str, ...]:
+    """What tells an element from its like: the keys of an entry, the value of a leaf-list, else nothing."""
     if node is not None and node.kind is Kind.LIST:
         return tuple((element.findtext(f"{{{node.namespace}}}{key}") or "").strip() for key in node.keys)
     if node is not None and node.kind is Kind.LEAF_LIST:

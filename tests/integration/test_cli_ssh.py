@@ -78,13 +78,13 @@ async def said(site: Site, command: str, device: str = PRIMARY) -> str:
     return str(done.stdout)
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], what: str) -> None:
+async def eventually(holds: Callable[[], Awaitable[bool]], what: Callable[[], str]) -> None:
     try:
         async with asyncio.timeout(WITHIN):
             while not await holds():  # noqa: ASYNC110 - nobody announces it
                 await asyncio.sleep(0.05)
     except TimeoutError:
-        pytest.fail(f"{what}: not within {WITHIN:g} s")
+        pytest.fail(f"{what()}: not within {WITHIN:g} s")
 
 
 # --- by script
@@ -179,7 +179,7 @@ async def test_the_tutorial_brings_a_leaf_to_the_secondary_without_python(site: 
     async def arrived() -> bool:
         return f"Count: {USERS} lines" in await said(site, "show users | count", SECONDARY)
 
-    await eventually(arrived, "the users at the secondary")
+    await eventually(arrived, lambda: "the users at the secondary")
     for device in (SECONDARY, MANAGER):
         titles, *rows = (await said(site, table, device)).splitlines()
         assert titles.endswith("pppoe session id")
@@ -331,11 +331,7 @@ class Screen:
             shown = await self._tmux("capture-pane", "-p")
             return text in shown
 
-        try:
-            await eventually(there, text)
-        except BaseException:
-            print(shown)
-            raise
+        await eventually(there, lambda: f"{text!r} on the screen\n{shown}\n")
 
     async def resize(self, width: int, height: int) -> None:
         await self._tmux("resize-window", "-x", str(width), "-y", str(height))
