@@ -13,7 +13,7 @@ import errno
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import structlog
 from pyroute2 import AsyncIPRoute
@@ -50,6 +50,35 @@ class _NotThereError(Exception):
     """An address that is to go is gone already."""
 
 
+class _AccessSettings:
+    """The settings of one access interface while any virtual router is on it."""
+
+    _held: ClassVar[dict[str, _AccessSettings]] = {}
+
+    def __init__(self, interface: str) -> None:
+        self._interface = interface
+        self._former = _set(_OF_ACCESS, interface)
+        self._users = 0
+
+    @classmethod
+    def acquire(cls, interface: str) -> _AccessSettings:
+        """Set them, unless they are set already."""
+        settings = cls._held.get(interface) or cls(interface)
+        cls._held[interface] = settings
+        settings._users += 1
+        return settings
+
+    def release(self) -> None:
+        """Restore them behind the last user."""
+        self._users -= 1
+        if self._users:
+            return
+        self._held.pop(self._interface, None)
+        for path, value in self._former.items():
+            with contextlib.suppress(OSError):
+                path.write_text(value)
+
+
 class VirtualInterface:
     """Where the virtual addresses are. ``open`` first; every method raises TransportError.
 
@@ -66,7 +95,7 @@ class VirtualInterface:
         self._addresses = tuple(addresses)
         self._holder = 0
         self._held = False
-        self._former: dict[Path, str] = {}
+        self._settings: _AccessSettings | None = None
         self._netlink: AsyncIPRoute | None = None
         self._events: AsyncIPRoute | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -95,6 +124,7 @@ class VirtualInterface:
                 self.index = self._holder = found[0]
                 (link,) = await self._netlink.link("get", index=self.index)
                 self.sending_mac = bytes.fromhex(link.get_attr("IFLA_ADDRESS").replace(":", ""))
+            await self._look_for_own()
             if self.mac is not None:
                 await self._make_macvlan(self.mac)
             await self._clear()
@@ -107,14 +137,8 @@ class VirtualInterface:
 
     async def primary_address(self, family: int) -> IPAddress:
         """Return the access interface's own address: the first for IPv4, the link-local one for IPv6."""
-        with self._errors(f"read the addresses of {self.access}"):
-            dump = await self._required().addr(
-                "dump", index=self.index, family=_INET if family == 4 else _INET6
-            )
-            own = [ip_address(message.get_attr("IFA_ADDRESS")) async for message in dump]
-        virtual = set(self._addresses)
-        for address in own:
-            if address not in virtual and (family == 4 or address.is_link_local):
+        for address in await self._present():
+            if address.version == family and (family == 4 or address.is_link_local):
                 return address
         kind = "IPv4" if family == 4 else "IPv6 link-local"
         raise TransportError(
@@ -157,10 +181,30 @@ class VirtualInterface:
                     await self._netlink.link("del", index=self._holder)
             self._netlink.close()
             self._netlink = None
-        for path, value in self._former.items():
-            with contextlib.suppress(OSError):
-                path.write_text(value)
-        self._former.clear()
+        if self._settings is not None:
+            self._settings.release()
+            self._settings = None
+
+    async def _present(self) -> list[IPAddress]:
+        """Return the access interface's own addresses. What we put there has the longest prefix."""
+        with self._errors(f"read the addresses of {self.access}"):
+            dump = await self._required().addr("dump", index=self.index)
+            found = [
+                (ip_address(message.get_attr("IFA_ADDRESS")), message["prefixlen"]) async for message in dump
+            ]
+        return [
+            address
+            for address, prefix in found
+            if address not in self._addresses or prefix < address.max_prefixlen
+        ]
+
+    async def _look_for_own(self) -> None:
+        """An owner's addresses are on the access interface already, with its MAC, and stay there."""
+        own = set(await self._present()) & set(self._addresses)
+        if own:
+            self._addresses = tuple(address for address in self._addresses if address not in own)
+            self.mac = None
+            log.info("vrrp-addresses-are-own", interface=self.access, addresses=sorted(map(str, own)))
 
     async def _make_macvlan(self, mac: bytes) -> None:
         netlink, name = self._required(), self._wanted_name
@@ -184,7 +228,7 @@ class VirtualInterface:
             self._holder = (await netlink.link_lookup(ifname=name))[0]
         self.sending_mac = mac
         _set(_OF_VIRTUAL, name)
-        self._former |= _set(_OF_ACCESS, self.access)
+        self._settings = _AccessSettings.acquire(self.access)
 
     async def _clear(self) -> None:
         with self._errors(f"take the virtual addresses from {self.name}"):
@@ -201,7 +245,7 @@ class VirtualInterface:
                 command,
                 index=self._holder,
                 address=str(address),
-                prefixlen=64 if _link_local(address) else address.max_prefixlen,
+                prefixlen=self._prefix(address),
                 family=_INET if address.version == 4 else _INET6,
                 **flags,
             )
@@ -210,6 +254,11 @@ class VirtualInterface:
                 raise _NotThereError from error
             if error.code != errno.EEXIST:
                 raise
+
+    def _prefix(self, address: IPAddress) -> int:
+        # Answers from a link-local address leave by its interface, which so needs the prefix's route
+        routed = self.mac is not None and address.version == 6 and address.is_link_local
+        return 64 if routed else address.max_prefixlen
 
     async def _watch_link(self, events: AsyncIPRoute, on_link: Callable[[bool], None], *, up: bool) -> None:
         """Tell when the access interface loses or regains its carrier."""
@@ -235,11 +284,6 @@ class VirtualInterface:
         if self._netlink is None:
             raise TransportError(errno.ENOTCONN, f"{self.name} is closed")
         return self._netlink
-
-
-def _link_local(address: IPAddress) -> bool:
-    """Whether answers leave by the interface that holds the address, which so needs the prefix's route."""
-    return address.version == 6 and address.is_link_local
 
 
 def _is_up(link: nlmsg) -> bool:

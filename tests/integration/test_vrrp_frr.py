@@ -25,8 +25,8 @@ from tests.integration.vrrp_rig import (
     needs,
     program,
     site,
-    until,
 )
+from tests.unit.router.vrrp.links import until
 
 pytestmark = [pytest.mark.root, pytest.mark.peer, needs("vrrpd", "zebra", "vtysh")]
 

@@ -29,8 +29,8 @@ from tests.integration.vrrp_rig import (
     mastery,
     needs,
     site,
-    until,
 )
+from tests.unit.router.vrrp.links import until
 
 pytestmark = [pytest.mark.root]
 
@@ -142,6 +142,37 @@ async def test_without_a_virtual_mac_the_addresses_are_on_the_interface_itself(l
         assert "vrrp4-" not in shown("link")
         assert HELD in shown("addr", "show", "eth0")
     assert HELD not in shown("addr", "show", "eth0")
+
+
+@needs()
+async def test_an_owner_s_addresses_stay_where_they_are(link: Site) -> None:
+    own = f"{VIRTUAL}/24"
+    link.namespaces.ip("ours", "addr", "add", own, "dev", "eth0")
+    try:
+        async with elected(OWNER) as ours:
+            await mastery(ours)
+            assert await link.ping(VIRTUAL)
+            assert "vrrp4-" not in shown("link")
+            ours.suspend("test", "maintenance")
+            assert own in shown("addr", "show", "eth0")
+        assert own in shown("addr", "show", "eth0")
+    finally:
+        link.namespaces.ip("ours", "addr", "del", own, "dev", "eth0")
+
+
+@needs()
+async def test_two_virtual_routers_on_one_interface(link: Site) -> None:
+    before = settings()
+    other = replace(OPTIONS, vrid=52, addresses=(IPv4Address("192.0.2.253"),))
+    async with elected() as second:
+        async with elected(other) as first:
+            await mastery(first)
+            await mastery(second)
+            assert await link.ping(IPv4Address("192.0.2.253"))
+            assert first.state().counters.faults == {}
+        assert settings() == ["1\n", "2\n"]
+        assert await link.ping(VIRTUAL)
+    assert settings() == before
 
 
 @needs()

@@ -25,8 +25,8 @@ from tests.integration.vrrp_rig import (
     mastery,
     needs,
     site,
-    until,
 )
+from tests.unit.router.vrrp.links import until
 
 pytestmark = [pytest.mark.root, pytest.mark.peer, needs("keepalived")]
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
@@ -24,6 +24,7 @@ from rui.vrrp.packet import IPAddress
 from rui.vrrp.states import State
 from rui.vrrp.values import VrrpOptions
 from rui_cli.lab.namespaces import Link, Namespaces
+from tests.unit.router.vrrp.links import until
 
 OURS, PEER, HOST = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2"), IPv4Address("192.0.2.9")
 VIRTUAL, VIRTUAL6 = IPv4Address("192.0.2.254"), IPv6Address("fe80::254")
@@ -31,7 +32,6 @@ MAC, MAC6 = "00:00:5e:00:01:33", "00:00:5e:00:02:33"
 OPTIONS = VrrpOptions(51, (VIRTUAL,), interval=10)
 OPTIONS6 = VrrpOptions(51, (VIRTUAL6,), interval=10)
 _SBIN = "/usr/sbin:/sbin:/usr/lib/frr"
-_LONGEST = 20.0
 
 
 def program(name: str) -> str | None:
@@ -154,15 +154,6 @@ class Capture:
         wanted = {name.replace("__", "."): value for name, value in where.items()}
         rows = (dict(zip(self.FIELDS, row, strict=True)) for row in self.rows)
         return [row[field] for row in rows if all(row[name] == value for name, value in wanted.items())]
-
-
-async def until(condition: Callable[[], object], explain: Callable[[], object] = lambda: "") -> None:
-    """Wait for what nobody tells of."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + _LONGEST
-    while not condition():
-        assert loop.time() < end, explain()
-        await asyncio.sleep(0.01)
 
 
 @contextmanager

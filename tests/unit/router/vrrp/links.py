@@ -12,7 +12,9 @@ from rui.vrrp.packet import Advertisement
 from rui.vrrp.values import Source, VrrpOptions
 
 VIRTUAL = (IPv4Address("192.0.2.254"),)
-FAST = VrrpOptions(51, VIRTUAL, interval=1)
+FAST = VrrpOptions(51, VIRTUAL, interval=10)
+OWNER = VrrpOptions(51, VIRTUAL, priority=255, interval=10)
+"""Master from the start, so that a test need not wait."""
 
 
 class Segment:
@@ -92,8 +94,10 @@ def election(link: MemoryLink, options: VrrpOptions, told: Told) -> Election:
     return Election("g1", options, link, on_master=told.on_master, on_backup=told.on_backup)
 
 
-async def until(condition: Callable[[], object]) -> None:
+async def until(condition: Callable[[], object], explain: Callable[[], object] = lambda: "") -> None:
     """Wait for what nobody tells of."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + 20
+    while not condition():
+        assert loop.time() < end, explain()
+        await asyncio.sleep(0.005)

@@ -12,7 +12,7 @@ from router.vrrp import VrrpConfig, read_vrrp
 from router.vrrp.interface import InterfaceConfig, InterfaceTransport
 from router.vrrp.unicast import UnicastConfig, UnicastTransport
 from rui.netconf import names
-from rui.schema import DataError, Schema, router_schema
+from rui.schema import DataError, Schema
 from rui.schema.leaves import ConfigError
 from rui.vrrp.values import Source
 
@@ -29,11 +29,6 @@ WHOLE = """
 <carried-address>fe80::1</carried-address><interface>eth1</interface>
 """
 Read = Callable[[str], VrrpConfig | None]
-
-
-@pytest.fixture(scope="module")
-def schema() -> Schema:
-    return router_schema()
 
 
 @pytest.fixture

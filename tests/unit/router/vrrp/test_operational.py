@@ -12,17 +12,12 @@ from lxml import etree
 
 from router.vrrp.election import Election
 from router.vrrp.operational import _EVENTS, _FAULTS, VrrpTree
-from rui.schema import Schema, router_schema
+from rui.schema import Schema
 from rui.vrrp.packet import Fault
 from rui.vrrp.states import TRANSITIONS, Event
 from tests.unit.router.vrrp.links import FAST, MemoryLink, Segment, Told, election
 
 NS = "{urn:rui-cloud:yang:vrrp}"
-
-
-@pytest.fixture(scope="module")
-def schema() -> Schema:
-    return router_schema()
 
 
 @pytest.fixture
@@ -62,8 +57,8 @@ async def test_a_master(schema: Schema, node: tuple[Election, MemoryLink, Told])
         "last-event": "vrrp-event-master-timeout",
         "new-master-reason": "no-response",
         "reason": "no Master is heard",
-        "master-down-interval": "4",
-        "skew-time": "6094",
+        "master-down-interval": "36",
+        "skew-time": "60938",
         "master-transitions": "1",
         "ip-ttl-errors": "1",
         "checksum-errors": "0",
