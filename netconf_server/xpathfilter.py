@@ -56,7 +56,13 @@ class XPathFilter:
                 f"the expression would take too long on {count} nodes; begin with a path whose lists have"
                 " their keys as predicates, and leave out //, .. and paths from the root in predicates"
             )
-        result = self._compiled(tree)
+        try:
+            result = self._compiled(tree)
+        except etree.XPathError as error:
+            # what stands in a predicate is looked at only where there is something to test
+            raise RpcError.invalid_value(
+                f"the expression {self.expression[:80]!r} cannot be evaluated: {error}"
+            ) from None
         if not isinstance(result, list):
             raise RpcError.invalid_value(
                 f"the expression {self.expression[:80]!r} gives no nodes; give a path such as /m:top/m:list"

@@ -58,12 +58,17 @@ class MessageParser:
         bulk = self._bulk.cut(text) if self._bulk is not None else None
         if bulk is not None:
             text = bulk.envelope
+        parser = self._choose(len(text))
         try:
-            root = etree.fromstring(text, self._choose(len(text)))
+            root = etree.fromstring(text, parser)
         except etree.XMLSyntaxError as error:
             raise MessageError(f"not well-formed XML in UTF-8: {error.msg}") from None
         except ValueError as error:
             raise MessageError(f"not well-formed XML in UTF-8: {error}") from None
+        # lxml refuses an undeclared prefix only where no warning, as of a relative namespace, follows it
+        undeclared = parser.error_log and parser.error_log.filter_from_errors()
+        if undeclared:
+            raise MessageError(f"not well-formed XML: {undeclared[0].message}")
         if root.getroottree().docinfo.internalDTD is not None:
             raise MessageError("a document type declaration is not allowed (RFC 6241 3)")
         if len(text) >= _HUGE_FROM and _TOO_DEEP(root):

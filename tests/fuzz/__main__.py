@@ -1,7 +1,7 @@
 """`python -m tests.fuzz [--runs N | --seconds N] [TARGET...]`: coverage-guided fuzzing by atheris.
 
 Each target has a process of its own. What makes one fail is written to `--artifacts`; put it into the
-target's corpus once the fault is mended. With `--keep` new inputs that reach new code are added to the corpus.
+target's corpus once the fault is mended. With `--keep` inputs that reach new code are added to the corpus.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=0, help="inputs for each target")
     parser.add_argument("--seconds", type=int, default=60, help="for each target, where --runs is not given")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--artifacts", type=Path, default=Path("fuzz-artifacts"), metavar="DIR")
+    parser.add_argument("--artifacts", type=Path, default=Path("out/fuzz"), metavar="DIR")
     parser.add_argument("--keep", action="store_true", help="add inputs that reach new code to the corpus")
     options = parser.parse_args()
     unknown = set(options.targets) - TARGETS.keys()
