@@ -11,7 +11,7 @@ from lxml import etree
 from netconf_server.call import Reply, RpcCall, SessionInfo
 from netconf_server.datastores import Datastores
 from netconf_server.faults import to_rpc_error
-from netconf_server.place import Place
+from netconf_server.place import Place, read_keys
 from netconf_server.providers import Keys
 from netconf_server.query import Query, SeenBy
 from netconf_server.readout import Readout
@@ -157,12 +157,6 @@ def _below(place: Place, element: etree._Element, node: Node, keys: dict[str, di
         raise here.at(RpcError.unknown_element(str(element.tag), f"{here.text} is no action and has none"))
     if node.kind is not Kind.LIST:
         return place.child(node)
-    leafs = []
-    for tag in key_tags(node):
-        leaf = element.find(tag)
-        if leaf is None:
-            message = f"an entry of {node.name!r} lacks its key {names.split(tag)[1]!r}; give every key"
-            raise place.child(node).at(RpcError.missing_element(tag, message))
-        leafs.append(leaf)
+    leafs = read_keys(element, node, place)
     keys[node.name] = {names.split(str(leaf.tag))[1]: (leaf.text or "").strip() for leaf in leafs}
     return place.entry(node, leafs)

@@ -24,10 +24,9 @@ from netconf_server.editops import (
 from netconf_server.editplain import add_plain
 from netconf_server.editshape import check_attributes, check_no_text, check_single
 from netconf_server.listindex import ListIndex, key_of
-from netconf_server.place import Place
+from netconf_server.place import Place, read_keys
 from netconf_server.userorder import move, read_position
 from netconf_server.values import key_tags, value_of
-from rui.netconf import names
 from rui.netconf.errors import RpcError
 from rui.netconf.tags import ErrorType
 from rui.schema import Kind, Node
@@ -151,7 +150,7 @@ class _Edit:
     ) -> None:
         if operation in SETTING and add_plain(source, target, node, self.index):
             return
-        leafs = _read_keys(source, node, above)
+        leafs = read_keys(source, node, above)
         place = above.entry(node, leafs)
         key = key_of(leafs, node)
         found = self.index.find(target, node, key)
@@ -219,14 +218,3 @@ def _check_cases(node: Node, chosen: dict[str, str], place: Place) -> None:
                 f"cases {chosen[member.choice]!r} and {member.case!r} exclude each other; give one of them"
             )
             raise place.child(node).at(RpcError.bad_element(node.tag, message))
-
-
-def _read_keys(source: etree._Element, node: Node, above: Place) -> list[etree._Element]:
-    leafs = []
-    for tag in key_tags(node):
-        leaf = source.find(tag)
-        if leaf is None:
-            message = f"an entry of {node.name!r} lacks its key {names.split(tag)[1]!r}; give every key"
-            raise above.child(node).at(RpcError.missing_element(tag, message))
-        leafs.append(leaf)
-    return leafs

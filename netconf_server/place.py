@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
+from netconf_server.values import key_tags
 from rui.netconf import names
 from rui.netconf.errors import RpcError
 from rui.schema import Node
@@ -80,6 +81,20 @@ class Place:
             return self.at(RpcError.unknown_namespace(str(element.tag), namespace or ""))
         advice = f"no module defines {name!r} {where}; see get-schema for what there is"
         return self.at(RpcError.unknown_element(str(element.tag), advice))
+
+
+def read_keys(source: etree._Element, node: Node, above: Place) -> list[etree._Element]:
+    """The key leafs of a list entry in a request, in the order of the list. Raises RpcError `missing-element`
+    where one is missing; `above` is the place of the parent.
+    """
+    leafs = []
+    for tag in key_tags(node):
+        leaf = source.find(tag)
+        if leaf is None:
+            message = f"an entry of {node.name!r} lacks its key {names.split(tag)[1]!r}; give every key"
+            raise above.child(node).at(RpcError.missing_element(tag, message))
+        leafs.append(leaf)
+    return leafs
 
 
 def _literal(value: str) -> str:

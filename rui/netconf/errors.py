@@ -7,7 +7,7 @@ error-info.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final, Self, TypedDict, Unpack
 
 from lxml import etree
 
@@ -19,6 +19,16 @@ __all__ = ["ALLOWED_TYPES", "ErrorTag", "ErrorType", "RpcError", "Severity", "fi
 
 _NOT_XML = re.compile("[^\\t\\n\\r -\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 _XML_LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
+
+
+class _Rest(TypedDict, total=False):
+    """What may be said of an error besides its tag and message; see RpcError."""
+
+    error_type: str
+    app_tag: str | None
+    path: str | None
+    path_namespaces: Mapping[str, str] | None
+    info: Iterable[etree._Element]
 
 
 class RpcError(Exception):
@@ -119,24 +129,9 @@ class RpcError(Exception):
         return cls(ErrorTag.IN_USE, message, error_type=error_type)
 
     @classmethod
-    def invalid_value(
-        cls,
-        message: str,
-        *,
-        error_type: str = ErrorType.PROTOCOL,
-        app_tag: str | None = None,
-        path: str | None = None,
-        path_namespaces: Mapping[str, str] | None = None,
-    ) -> Self:
+    def invalid_value(cls, message: str, **rest: Unpack[_Rest]) -> Self:
         """Build `invalid-value`: a parameter has an unacceptable value."""
-        return cls(
-            ErrorTag.INVALID_VALUE,
-            message,
-            error_type=error_type,
-            app_tag=app_tag,
-            path=path,
-            path_namespaces=path_namespaces,
-        )
+        return cls(ErrorTag.INVALID_VALUE, message, **_at_protocol(rest))
 
     @classmethod
     def too_big(cls, message: str, *, error_type: str = ErrorType.RPC) -> Self:
@@ -163,43 +158,23 @@ class RpcError(Exception):
         return cls._attribute(ErrorTag.UNKNOWN_ATTRIBUTE, (attribute, element), error_type, "is not expected")
 
     @classmethod
-    def missing_element(
-        cls,
-        element: str,
-        message: str | None = None,
-        *,
-        error_type: str = ErrorType.PROTOCOL,
-        path: str | None = None,
-    ) -> Self:
+    def missing_element(cls, element: str, message: str | None = None, **rest: Unpack[_Rest]) -> Self:
         """Build `missing-element`; the name is plain or `{namespace}name`."""
-        text = message or f"element {names.split(element)[1]!r} is missing"
-        return cls._element(ErrorTag.MISSING_ELEMENT, element, text, error_type=error_type, path=path)
+        return cls._element(ErrorTag.MISSING_ELEMENT, element, message or _about(element, "is missing"), rest)
 
     @classmethod
-    def bad_element(
-        cls,
-        element: str,
-        message: str | None = None,
-        *,
-        error_type: str = ErrorType.PROTOCOL,
-        path: str | None = None,
-    ) -> Self:
+    def bad_element(cls, element: str, message: str | None = None, **rest: Unpack[_Rest]) -> Self:
         """Build `bad-element`: wrong value; the name is plain or `{namespace}name`."""
-        text = message or f"element {names.split(element)[1]!r} has a wrong value"
-        return cls._element(ErrorTag.BAD_ELEMENT, element, text, error_type=error_type, path=path)
+        return cls._element(
+            ErrorTag.BAD_ELEMENT, element, message or _about(element, "has a wrong value"), rest
+        )
 
     @classmethod
-    def unknown_element(
-        cls,
-        element: str,
-        message: str | None = None,
-        *,
-        error_type: str = ErrorType.PROTOCOL,
-        path: str | None = None,
-    ) -> Self:
+    def unknown_element(cls, element: str, message: str | None = None, **rest: Unpack[_Rest]) -> Self:
         """Build `unknown-element`; the name is plain or `{namespace}name`."""
-        text = message or f"element {names.split(element)[1]!r} is not expected"
-        return cls._element(ErrorTag.UNKNOWN_ELEMENT, element, text, error_type=error_type, path=path)
+        return cls._element(
+            ErrorTag.UNKNOWN_ELEMENT, element, message or _about(element, "is not expected"), rest
+        )
 
     @classmethod
     def unknown_namespace(
@@ -242,25 +217,14 @@ class RpcError(Exception):
         return cls(ErrorTag.ROLLBACK_FAILED, message, error_type=error_type)
 
     @classmethod
-    def data_exists(
-        cls, message: str, *, path: str | None = None, path_namespaces: Mapping[str, str] | None = None
-    ) -> Self:
+    def data_exists(cls, message: str, **rest: Unpack[_Rest]) -> Self:
         """Build `data-exists`: `create` of what is there already."""
-        return cls(ErrorTag.DATA_EXISTS, message, path=path, path_namespaces=path_namespaces)
+        return cls(ErrorTag.DATA_EXISTS, message, **rest)
 
     @classmethod
-    def data_missing(
-        cls,
-        message: str,
-        *,
-        app_tag: str | None = None,
-        path: str | None = None,
-        path_namespaces: Mapping[str, str] | None = None,
-    ) -> Self:
+    def data_missing(cls, message: str, **rest: Unpack[_Rest]) -> Self:
         """Build `data-missing`: `delete` of what is not there, or a missing instance (RFC 7950 15)."""
-        return cls(
-            ErrorTag.DATA_MISSING, message, app_tag=app_tag, path=path, path_namespaces=path_namespaces
-        )
+        return cls(ErrorTag.DATA_MISSING, message, **rest)
 
     @classmethod
     def operation_not_supported(cls, message: str, *, error_type: str = ErrorType.PROTOCOL) -> Self:
@@ -268,26 +232,9 @@ class RpcError(Exception):
         return cls(ErrorTag.OPERATION_NOT_SUPPORTED, message, error_type=error_type)
 
     @classmethod
-    def operation_failed(
-        cls,
-        message: str,
-        *,
-        error_type: str = ErrorType.APPLICATION,
-        app_tag: str | None = None,
-        path: str | None = None,
-        path_namespaces: Mapping[str, str] | None = None,
-        info: Iterable[etree._Element] = (),
-    ) -> Self:
+    def operation_failed(cls, message: str, **rest: Unpack[_Rest]) -> Self:
         """Build `operation-failed`: failed for a reason that no other tag covers."""
-        return cls(
-            ErrorTag.OPERATION_FAILED,
-            message,
-            error_type=error_type,
-            app_tag=app_tag,
-            path=path,
-            path_namespaces=path_namespaces,
-            info=info,
-        )
+        return cls(ErrorTag.OPERATION_FAILED, message, **rest)
 
     @classmethod
     def partial_operation(
@@ -318,10 +265,19 @@ class RpcError(Exception):
         return cls(tag, text, error_type=error_type, info=info)
 
     @classmethod
-    def _element(
-        cls, tag: ErrorTag, element: str, message: str, *, error_type: str, path: str | None
-    ) -> Self:
-        return cls(tag, message, error_type=error_type, path=path, info=(qname_info("bad-element", element),))
+    def _element(cls, tag: ErrorTag, element: str, message: str, rest: _Rest) -> Self:
+        rest.setdefault("info", (qname_info("bad-element", element),))
+        return cls(tag, message, **_at_protocol(rest))
+
+
+def _at_protocol(rest: _Rest) -> _Rest:
+    """Say that an error is of the protocol layer, where nothing else is said."""
+    rest.setdefault("error_type", ErrorType.PROTOCOL)
+    return rest
+
+
+def _about(element: str, fault: str) -> str:
+    return f"element {names.split(element)[1]!r} {fault}"
 
 
 def first_error(errors: Sequence[RpcError]) -> RpcError | None:
