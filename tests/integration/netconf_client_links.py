@@ -83,8 +83,12 @@ class _Session(asyncssh.SSHServerSession[bytes]):
 
 
 class _Server(asyncssh.SSHServer):
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, connections: list[asyncssh.SSHServerConnection]) -> None:
         self._script = script
+        self._connections = connections
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connections.append(conn)
 
     def begin_auth(self, username: str) -> bool:
         return False
@@ -97,8 +101,13 @@ class _Server(asyncssh.SSHServer):
 async def scripted(script: Script) -> AsyncIterator[Target]:
     """Run an SSH server that lets anybody in and follows `script`; give the target to reach it."""
     key = asyncssh.generate_private_key("ssh-ed25519")
+    connections: list[asyncssh.SSHServerConnection] = []
     listener = await asyncssh.listen(
-        "127.0.0.1", 0, server_factory=lambda: _Server(script), server_host_keys=[key], encoding=None
+        "127.0.0.1",
+        0,
+        server_factory=lambda: _Server(script, connections),
+        server_host_keys=[key],
+        encoding=None,
     )
     pinned = PinnedKey(key.export_public_key().decode())
     try:
@@ -106,6 +115,9 @@ async def scripted(script: Script) -> AsyncIterator[Target]:
     finally:
         listener.close()
         await listener.wait_closed()
+        for connection in connections:
+            connection.abort()
+            await connection.wait_closed()
 
 
 def silent_after_hello(channel: asyncssh.SSHServerChannel[bytes], data: bytes) -> None:
