@@ -54,6 +54,7 @@ class Filling:
         """Begin to fill."""
         self._neighbours = Neighbours()
         self._worker = asyncio.create_task(self._work(), name="dataplane-users")
+        self._worker.add_done_callback(_ended)
 
     async def close(self) -> None:
         """Stop; the kernel keeps what it has."""
@@ -94,8 +95,17 @@ class Filling:
                 await asyncio.sleep(0)
 
     async def flush(self) -> None:
-        """Wait until the kernel holds all that is to be there and nothing else."""
-        await self._level.wait()
+        """Wait until the kernel holds all that is to be there and nothing else.
+
+        Raises DataPlaneError when nothing is being done for it: not started, closed, or failed.
+        """
+        if self._worker is None:
+            raise DataPlaneError("the data plane is closed: open it first")
+        level = asyncio.create_task(self._level.wait())
+        await asyncio.wait({level, self._worker}, return_when=asyncio.FIRST_COMPLETED)
+        if not level.done():
+            level.cancel()
+            raise DataPlaneError("the users cannot be brought to the kernel any more: the log says why")
 
     def reach(self, group: str) -> None:
         """The group's interface is up: its users are neighbours from now on."""
@@ -179,3 +189,9 @@ class Filling:
             self._neighbours.change(self._interfaces[group], entries)
         except DataPlaneError as error:
             log.warning("dataplane-neighbours-refused", group=group, reason=str(error))
+
+
+def _ended(worker: asyncio.Task[None]) -> None:
+    """A worker that ends by itself has a fault; nobody may wait for it in silence."""
+    if not worker.cancelled() and (error := worker.exception()) is not None:
+        log.critical("dataplane-worker-failed", exc_info=error, remedy="restart the router and report this")

@@ -38,6 +38,7 @@ class Nft:
         finally:
             if process.returncode is None:
                 process.kill()
+                await process.wait()
         if process.returncode:
             first = complaint.decode(errors="replace").partition("\n")[0]
             raise DataPlaneError(f"nft refuses the rules: {first}")

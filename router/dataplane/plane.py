@@ -137,7 +137,7 @@ class DataPlane:
         await self._users.load(group, users)
 
     async def flush(self) -> None:
-        """Wait until the kernel holds all that was put and nothing that was deleted."""
+        """Wait until the kernel holds what was put and not what was deleted. Raises DataPlaneError."""
         await self._users.flush()
 
     def refresh_gate(self) -> bool:
