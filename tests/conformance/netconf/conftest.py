@@ -79,4 +79,6 @@ def _start(folder: Path) -> tuple[subprocess.Popen[str], int]:
 def differences(request: pytest.FixtureRequest) -> dict[str, str]:
     """The known differences of the server: why, by the case's id."""
     file = _option(request, "differences")
+    if file is None and _option(request, "server") is None:
+        file = str(MODEL.with_name("ours.toml"))
     return {} if file is None else tomllib.loads(Path(file).read_text(encoding="utf-8"))["differences"]
