@@ -31,6 +31,12 @@ class VrrpConfig:
         except OptionsError as error:
             raise ConfigError(f"{_place(self.group)}/priority: {error}") from error
 
+    @property
+    def virtual_interface(self) -> str:
+        """Name of the interface that has the virtual MAC and addresses; empty where there is none."""
+        link = self.link
+        return link.virtual_name if isinstance(link, InterfaceConfig) and link.virtual_mac else ""
+
     def transport(self) -> Transport:
         """Make the link, not yet open."""
         if isinstance(self.link, UnicastConfig):

@@ -57,6 +57,12 @@ class InterfaceConfig:
         """4 or 6."""
         return self.addresses[0].version
 
+    @property
+    def virtual_name(self) -> str:
+        """Name of the virtual router's own interface, at most 15 octets: one for an interface and an id."""
+        number = zlib.crc32(self.interface.encode()) & 0xFFFF
+        return f"vrrp{self.family}-{self.vrid}-{number:04x}"
+
 
 class InterfaceTransport:
     """The sockets of one virtual router on one interface."""
@@ -65,9 +71,9 @@ class InterfaceTransport:
         self._config = config
         everything = (*config.addresses, *config.carried)
         mac = virtual_mac(config.vrid, config.family) if config.virtual_mac else None
-        self.virtual = VirtualInterface(config.interface, _name(config), mac, everything)
+        self.virtual = VirtualInterface(config.interface, config.virtual_name, mac, everything)
         self._everything = everything
-        self._filter = None if config.accept_mode else AcceptFilter(_name(config), everything)
+        self._filter = None if config.accept_mode else AcceptFilter(config.virtual_name, everything)
         self._source: IPAddress = config.addresses[0]
         self._handlers: Handlers | None = None
         self._receiving: socket.socket | None = None
@@ -185,12 +191,6 @@ class InterfaceTransport:
         if len(data) > 1 and data[1] != self._config.vrid:
             return None, Source(source)
         return decode(data, source, destination), Source(source)
-
-
-def _name(config: InterfaceConfig) -> str:
-    """Return the virtual interface's name, at most 15 octets: one virtual router is one interface and id."""
-    number = zlib.crc32(config.interface.encode()) & 0xFFFF
-    return f"vrrp{config.family}-{config.vrid}-{number:04x}"
 
 
 def _raw_sockets(family: int) -> tuple[socket.socket, socket.socket]:

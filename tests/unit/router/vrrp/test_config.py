@@ -70,6 +70,20 @@ def test_all_that_is_configured_arrives(read: Read) -> None:
         pseudo_header=False,
     )
     assert isinstance(config.transport(), InterfaceTransport)
+    assert config.virtual_interface == ""
+
+
+def test_the_data_plane_can_name_the_virtual_interface(read: Read) -> None:
+    whole = WHOLE.replace("<virtual-mac>false", "<virtual-mac>true")
+    config, other = (
+        read(vrrp(whole)),
+        read(vrrp(whole.replace("eth1", "eth123456789012").replace(">7<", ">255<"))),
+    )
+    assert config is not None
+    assert other is not None
+    assert config.virtual_interface.startswith("vrrp4-7-")
+    assert config.virtual_interface != other.virtual_interface
+    assert len(other.virtual_interface) <= 15
 
 
 def test_the_defaults(read: Read) -> None:
