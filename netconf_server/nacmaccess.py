@@ -42,6 +42,13 @@ class _Verdict:
     conditions: tuple[tuple[RulePath, bool], ...] = ()
 
 
+def _verdict(permit: bool, conditions: list[tuple[RulePath, bool]]) -> _Verdict:
+    # A condition that says what holds anyway after it decides nothing.
+    while conditions and conditions[-1][1] == permit:
+        conditions.pop()
+    return _Verdict(permit, tuple(conditions))
+
+
 class Marks:
     """The nodes that the models mark `nacm:default-deny-write` or `default-deny-all`, with all below them."""
 
@@ -135,16 +142,35 @@ class Access:
             known = self._scopes[node.path, right] = self._measure(node, right)
         return known
 
-    def _measure(self, node: Node, right: Right) -> Scope:
+    def scope_below(self, node: Node, right: Right, trail: Sequence[Instance]) -> Scope:
+        """The same for the instances below one place: what the keys of `trail` decide is decided."""
+        return Scope.ALL if self.unlimited else self._measure(node, right, trail)
+
+    def _measure(self, node: Node, right: Right, trail: Sequence[Instance] = ()) -> Scope:
         verdict = self._verdict(node, right)
-        if not verdict.permit and not verdict.conditions:
+        if trail and verdict.conditions:
+            verdict = self._decided(verdict, trail)
+        if verdict.conditions:
+            return Scope.PART
+        if not verdict.permit:
             return Scope.NONE
-        if verdict.permit and not verdict.conditions:
-            below = (child for child in node.children.values() if child.kind not in _INSIDE)
-            concerned = (child for child in below if right is Right.READ or child.config)
-            if all(self.scope(child, right) is Scope.ALL for child in concerned):
-                return Scope.ALL
-        return Scope.PART
+        below = (child for child in node.children.values() if child.kind not in _INSIDE)
+        concerned = (child for child in below if right is Right.READ or child.config)
+        measure = self.scope if not trail else lambda node, right: self._measure(node, right, trail)
+        whole = all(measure(child, right) is Scope.ALL for child in concerned)
+        return Scope.ALL if whole else Scope.PART
+
+    def _decided(self, verdict: _Verdict, trail: Sequence[Instance]) -> _Verdict:
+        """The verdict without the conditions that the keys of a place decide."""
+        open_: list[tuple[RulePath, bool]] = []
+        permit = verdict.permit
+        for path, says in verdict.conditions:
+            if not path.is_decided(len(trail)):
+                open_.append((path, says))
+            elif path.holds(trail, self.user):
+                permit = says
+                break
+        return _verdict(permit, open_)
 
     def permits(self, node: Node, right: Right, trail: Sequence[Instance]) -> bool:
         """Say whether the user has a right on one instance; `trail` leads from the top to it.
@@ -189,10 +215,7 @@ class Access:
             else:
                 permit = rule.permit
                 break
-        # A condition that says what holds anyway after it decides nothing.
-        while conditions and conditions[-1][1] == permit:
-            conditions.pop()
-        return _Verdict(permit, tuple(conditions))
+        return _verdict(permit, conditions)
 
     def _fitting(self, node: Node, right: Right) -> Iterator[Rule]:
         for rule in self._rules:

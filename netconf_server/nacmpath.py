@@ -59,6 +59,10 @@ class RulePath:
         """Whether it names some instances only."""
         return any(tests for _, tests in self.steps)
 
+    def is_decided(self, depth: int) -> bool:
+        """Say whether the first `depth` steps of an instance are all that `holds` looks at."""
+        return not any(tests for _, tests in self.steps[depth:])
+
     def covers(self, node: Node) -> bool:
         """Say whether some instance of this schema node is at or below the path."""
         if self.target is None:

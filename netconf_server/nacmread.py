@@ -91,10 +91,10 @@ class Readable:
         extents = [self._access.scope(node, Right.READ) for node in nodes]
         if Scope.NONE in extents:
             return iter(())
-        whole = extents[-1] is Scope.ALL
-        if whole and all(self._access.unconditional(node, Right.READ) for node in nodes[:-1]):
+        open_ = all(self._access.unconditional(node, Right.READ) for node in nodes[:-1])
+        if open_ and extents[-1] is Scope.ALL:
             return reads
-        return _checked(_Entries(self._access, nodes, whole=whole), reads)
+        return _checked(_Entries(self._access, nodes), reads)
 
 
 def _checked(entries: _Entries, reads: Iterator[Read]) -> Iterator[Read]:
@@ -105,23 +105,22 @@ def _checked(entries: _Entries, reads: Iterator[Read]) -> Iterator[Read]:
 
 
 class _Entries:
-    def __init__(self, access: Access, nodes: Sequence[Node], *, whole: bool) -> None:
+    def __init__(self, access: Access, nodes: Sequence[Node]) -> None:
         self._access = access
         self._nodes = nodes
-        self._whole = whole
         self._parents: tuple[object, ...] | None = None
         self._trail: list[Instance] = []
-        self._open = False
+        self._extent = Scope.NONE
 
     def check(self, entry: Entry) -> Entry | None:
         """Give the entry as far as it may be seen."""
         if entry.parents != self._parents:
             self._parents = entry.parents
             self._trail = self._way(entry)
-            self._open = self._above()
-        if not self._open:
-            return None
-        return entry if self._whole else self._part(entry)
+            self._extent = self._measure()
+        if self._extent is Scope.PART:
+            return self._part(entry)
+        return entry if self._extent is Scope.ALL else None
 
     def _way(self, entry: Entry) -> list[Instance]:
         keys = iter(entry.parents)
@@ -129,10 +128,14 @@ class _Entries:
             instance_with(node, next(keys, {}) if node.kind is Kind.LIST else {}) for node in self._nodes[:-1]
         ]
 
-    def _above(self) -> bool:
-        return all(
+    def _measure(self) -> Scope:
+        """How much of the entries of these parents may be read."""
+        above = (
             self._access.permits(node, Right.READ, self._trail[: depth + 1])
             for depth, node in enumerate(self._nodes[:-1])
+        )
+        return (
+            self._access.scope_below(self._nodes[-1], Right.READ, self._trail) if all(above) else Scope.NONE
         )
 
     def _part(self, entry: Entry) -> Entry | None:

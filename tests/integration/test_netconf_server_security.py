@@ -121,7 +121,7 @@ async def test_one_source_cannot_take_every_place_at_the_door(tmp_path: Path) ->
 
 @pytest.mark.parametrize("limit", ["max_sessions_per_user", "max_sessions_per_source"])
 async def test_sessions_of_one_user_or_source_are_bounded(tmp_path: Path, limit: str) -> None:
-    limits = Limits(**{limit: 2})  # type: ignore[arg-type]
+    limits = Limits(**{limit: 2})
     async with serving(tmp_path, limits=limits) as rig, AsyncExitStack() as stack:
         for _ in range(2):
             await stack.enter_async_context(rig.raw())

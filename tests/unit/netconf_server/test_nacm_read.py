@@ -122,3 +122,10 @@ def test_an_open_list_costs_an_entry_nothing() -> None:
     given = reads()
     assert view(nacm(permit(), deny(path="/g:house"))).entries(METER, given) is given
     assert view("").entries(METER, given) is given
+
+
+def test_keys_of_an_outer_list_are_decided_for_all_of_its_entries() -> None:
+    given = list(reads())
+    left = view(nacm(deny(path="/g:meters/g:floor[g:level='1']"))).entries(METER, iter(given))
+    # Not read, not copied: the entries themselves.
+    assert [id(entry) for _, entry in left] == [id(entry) for _, entry in given[2:]]
