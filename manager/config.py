@@ -22,6 +22,7 @@ from netconf_server.limits import Limits, read_limits
 from rui.backup import wire
 from rui.backup.cloud import CloudOptions
 from rui.backup.delivery import DeliveryMode
+from rui.backup.lease import LeaseOptions
 from rui.backup.source import SourceOptions
 from rui.schema import Schema
 from rui.schema.leaves import ConfigError, child, children, optional, seconds, text
@@ -37,6 +38,7 @@ MODULES = (
     "rui-alarms",
     "rui-audit",
     "rui-config-sync",
+    "rui-switchover",
 )
 """The modules that the cloud device implements, besides those of its NETCONF server."""
 
@@ -235,13 +237,17 @@ def _profile(entry: etree._Element) -> Profile:
         batch_records=int(text(entry, "max-records")),
         receipt_timeout=seconds(timers, "delivery-timeout"),
     )
-    options = CloudOptions(mode=DeliveryMode(text(entry, "delivery-mode")), source=source)
+    link_timeout = seconds(timers, "link-timeout")
+    lease = LeaseOptions(
+        lease=int(text(timers, "lease-factor")) * link_timeout, grant=seconds(timers, "grant-lapse")
+    )
+    options = CloudOptions(mode=DeliveryMode(text(entry, "delivery-mode")), source=source, lease=lease)
     retention = child(entry, "retention")
     return Profile(
         options,
         tombstones=int(text(retention, "tombstones")),
         history=int(text(retention, "history")),
-        link_timeout=seconds(timers, "link-timeout"),
+        link_timeout=link_timeout,
     )
 
 

@@ -88,6 +88,7 @@ class DeviceLink:
         )
         self._backoff = Backoff(policy, rng)
         self._conversation: Conversation | None = None
+        self._heard_before: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._serving = asyncio.Lock()
 
@@ -128,6 +129,11 @@ class DeviceLink:
         if self._conversation is None:
             raise SessionClosed(self.device, "there is no session with the device")
         return await self._conversation.rpc(operation)
+
+    @property
+    def heard_at(self) -> float | None:
+        """When the device was last heard of, on the loop's clock; None for never."""
+        return self._heard_before if self._conversation is None else self._conversation.heard_at
 
     def give_up(self, reason: str) -> None:
         """End the session; a new one is set up."""
@@ -178,6 +184,7 @@ class DeviceLink:
         except (RpcError, NetconfClientError) as error:
             reason = f"the device refuses the subscription (S401): {error}"
         finally:
+            self._heard_before = conversation.heard_at
             self._conversation = None
             if up:
                 self.last_error = reason

@@ -18,7 +18,7 @@ from lxml import etree
 from manager.audit import GroupAudit
 from manager.store import NeedsSnapshot, Store, StoreError
 from netconf_client import NetconfClientError, SessionClosed
-from rui.backup import requests, wire
+from rui.backup import requests, switchover, wire
 from rui.backup.cloud import Cloud
 from rui.backup.cloud_outputs import (
     Acknowledge,
@@ -38,11 +38,12 @@ from rui.backup.cloud_outputs import (
 )
 from rui.backup.delivery import Forgotten
 from rui.backup.identity import IdentityNotification
+from rui.backup.lease import GrantRequest, Leases
 from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
 from rui.backup.source import WantPage
 from rui.backup.table import Page, Slice
 from rui.backup.trace import Milestone, Trace
-from rui.backup.version import Version
+from rui.backup.version import Epoch, Version
 from rui.netconf.errors import RpcError
 
 log = structlog.get_logger()
@@ -58,6 +59,9 @@ class Links(Protocol):
 
         Raises RpcError or NetconfClientError.
         """
+
+    def heard_at(self, device: str) -> float | None:
+        """Return when the device was last heard of, None for never."""
 
     def give_up(self, device: str, reason: str) -> None:
         """End the device's session; it is set up anew."""
@@ -94,6 +98,7 @@ class Group:
         self._report = report
         self._now = now
         self._wall = wall
+        self._leases = Leases(cloud.options.lease, now())
         self._tasks: set[asyncio.Task[None]] = set()
         self._audit = GroupAudit(cloud, store, links, report, self._spawn)
         self._timer: asyncio.TimerHandle | None = None
@@ -118,6 +123,30 @@ class Group:
         self._links.taken(device, len(batch.changes))
         self.cloud.upload(device, batch, quarantined)
         self._drain()
+
+    def grant_requested(self, device: str, request: GrantRequest) -> None:
+        """A secondary asks to take the primary's place [0245]; it is answered by ``grant-result``."""
+        primary = self.cloud.primary
+        held = None
+        if primary is not None and primary.device != device:
+            held = (primary.device, primary.epoch, self._links.heard_at(primary.device))
+        cursors = {
+            name: delivery.position.live for name, delivery in self.cloud.deliveries.items() if name != device
+        }
+        result = self._leases.ask(request, held, cursors, self._now())
+        if result.granted:
+            self._report(self.name, Report("grant-given", device, result.reason))
+        self._spawn(self._tell(device, switchover.encode_grant_result(result), "grant-result"))
+
+    def lease_released(self, device: str, epoch: Epoch) -> None:
+        """The primary gives up its lease: its own link is poor."""
+        self._leases.release(device, epoch)
+
+    async def switch(self, device: str, *, force: bool) -> None:
+        """Have a device become primary, as an operator wishes. Raises RpcError or NetconfClientError."""
+        await self._links.rpc(
+            device, switchover.encode_switch(switchover.SwitchIdentity(self.name, force=force))
+        )
 
     def device_down(self, device: str, reason: str) -> None:
         """The session with the device is gone: what waits is not answered any more."""
@@ -215,6 +244,8 @@ class Group:
         head = await self._store.head(self.name)
         self.cloud.moved(head.position, head.floor)
         self.cloud.claimed(receipt, self._now())
+        if receipt.result is Result.STORED:
+            self._leases.claimed()
         self._drain()
 
     async def _keep(self, output: Keep) -> None:

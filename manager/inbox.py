@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
 
-from rui.backup import wire
+from rui.backup import switchover, wire
 from rui.backup.identity import IdentityNotification
+from rui.backup.lease import GrantRequest
 from rui.backup.messages import Batch, Quarantined
+from rui.backup.version import Epoch
 from rui.netconf.events import NotificationReceived
 from rui.netconf.messages import MessageError as XmlError
 from rui.netconf.messages import MessageParser
@@ -49,6 +52,12 @@ class Receiver(Protocol):
     def upload(self, device: str, batch: Batch, quarantined: tuple[Quarantined, ...]) -> None:
         """Take a batch (S502)."""
 
+    def grant_requested(self, device: str, request: GrantRequest) -> None:
+        """Take a secondary's wish to be primary."""
+
+    def lease_released(self, device: str, epoch: Epoch) -> None:
+        """Take note that the primary gives up its lease."""
+
 
 class Inbox:
     """Reads notifications of stream ``rui-backup``; ``receiver`` finds the group by its name, ``allows`` says
@@ -80,6 +89,13 @@ class Inbox:
                 self._schema.check_notification(content)
                 identity = wire.decode_identity(content)
                 self._group(device, identity.group).identify(device, identity)
+            elif content.tag == switchover.GRANT_REQUEST:
+                self._schema.check_notification(content)
+                request = switchover.decode_grant_request(content)
+                self._group(device, request.group).grant_requested(device, replace(request, device=device))
+            elif content.tag == switchover.RELEASE:
+                group, epoch = switchover.decode_release(content)
+                self._group(device, group).lease_released(device, epoch)
             else:
                 log.debug("notification-passed-over", device=device, name=str(content.tag))
         except (wire.WireError, DataError) as error:

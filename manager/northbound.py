@@ -9,8 +9,9 @@ from manager.fetch import Fetcher
 from manager.service import Service
 from manager.state import CloudState, Identities
 from manager.store import StoreError
+from netconf_client import NetconfClientError
 from netconf_server import Entry, Keys, NetconfServer, Reply, RpcCall
-from rui.backup import audit_wire, requests, wire
+from rui.backup import audit_wire, requests, switchover, wire
 from rui.backup.identity import Role
 from rui.backup.messages import Stream
 from rui.backup.version import Version
@@ -36,9 +37,27 @@ class Northbound:
         server.register_rpc(wire.DIGEST, self.digest)
         server.register_rpc(audit_wire.LIST, self.held)
         server.register_rpc(audit_wire.RESYNC, self.resync)
+        server.register_rpc(switchover.SWITCH, self.switch)
         server.register_list(USERS, Users(self._service))
         server.register_tree(STATE, self._state)
         server.register_tree(IDENTITIES, Identities(self._service))
+
+    async def switch(self, call: RpcCall) -> None:
+        """Answer ``switch-identity``: pass it on to the router that is to be primary."""
+        try:
+            request = switchover.decode_switch(call.operation)
+        except wire.WireError as error:
+            raise RpcError.invalid_value(str(error)) from error
+        group = self._service.groups.get(request.group)
+        if group is None or request.device not in group.cloud.entries:
+            raise RpcError.invalid_value(
+                f"{request.device or 'no device'} is not known as a member of group {request.group}: "
+                "give its device-id"
+            )
+        try:
+            await group.switch(request.device, force=request.force)
+        except NetconfClientError as error:
+            raise RpcError.operation_failed(f"{request.device} could not be asked: {error}") from error
 
     async def fetch(self, call: RpcCall) -> Reply:
         """Answer ``fetch-user-info`` (S504); only a secondary of the group may ask, for itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -17,12 +18,15 @@ _UNDER_WAY = 16
 _NOT_UNDERSTOOD = 3
 
 
-async def probe_forever(session: ClientSession, interval: float, burden: Burden) -> None:
+async def probe_forever(
+    session: ClientSession, interval: float, burden: Burden, heard: Callable[[], None]
+) -> None:
     """Probe every ``interval`` seconds until cancelled; a device that does not know probes is left alone.
 
+    ``heard`` is called at each answer.
     While the session is burdened a probe is a sign of life and measures nothing.
     """
-    prober = _Prober(session, interval, burden)
+    prober = _Prober(session, interval, burden, heard)
     try:
         await prober.run()
     finally:
@@ -30,7 +34,10 @@ async def probe_forever(session: ClientSession, interval: float, burden: Burden)
 
 
 class _Prober:
-    def __init__(self, session: ClientSession, interval: float, burden: Burden) -> None:
+    def __init__(
+        self, session: ClientSession, interval: float, burden: Burden, heard: Callable[[], None]
+    ) -> None:
+        self._heard = heard
         self._session = session
         self._interval = interval
         self._burden = burden
@@ -70,5 +77,6 @@ class _Prober:
             log.debug("probe-failed", where=self._session.where, reason=str(error))
         else:
             self._refused = 0
+            self._heard()
             now = loop.time()
             self._rtt = None if burdened or self._burden.heavy(now) else now - began

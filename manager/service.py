@@ -132,6 +132,11 @@ class Service:
             raise SessionClosed(device, "the device is not configured any more")
         return await link.rpc(operation)
 
+    def heard_at(self, device: str) -> float | None:
+        """Return when a device was last heard of, on the loop's clock; None for never."""
+        link = self.links.get(device)
+        return None if link is None else link.heard_at
+
     def give_up(self, device: str, reason: str) -> None:
         """End the session with a device."""
         link = self.links.get(device)

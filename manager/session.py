@@ -49,6 +49,8 @@ class Conversation:
         self._wake = asyncio.Event()
         self._paused = False
         self._outstanding = 0
+        self.heard_at = asyncio.get_running_loop().time()
+        """When the device was last heard of: a message, or an answer to a probe."""
         self._end_reason = ""
         self._closing: asyncio.Task[None] | None = None
 
@@ -67,7 +69,9 @@ class Conversation:
             workers.append(loop.create_task(self._work()))
             if self._probe_interval:
                 workers.append(
-                    loop.create_task(probe_forever(self.session, self._probe_interval, self._burden))
+                    loop.create_task(
+                        probe_forever(self.session, self._probe_interval, self._burden, self._heard)
+                    )
                 )
             reason = await self.session.wait_closed()
             return self._end_reason or reason
@@ -87,7 +91,9 @@ class Conversation:
         octets = 0 if isinstance(operation, etree._Element) else sum(map(len, operation))
         self._carries(octets)
         try:
-            return (await self.session.rpc(operation, timeout=_RPC_TIMEOUT)).element
+            reply = await self.session.rpc(operation, timeout=_RPC_TIMEOUT)
+            self._heard()
+            return reply.element
         except ReplyTimeout as error:
             self.end(str(error))
             raise
@@ -105,7 +111,11 @@ class Conversation:
         """There may be room again: look whether ``busy`` still holds."""
         self._wake.set()
 
+    def _heard(self) -> None:
+        self.heard_at = asyncio.get_running_loop().time()
+
     def _take(self, notification: NotificationReceived) -> None:
+        self._heard()
         self._queue.append(notification)
         self._queued += len(notification.raw)
         self._carries(len(notification.raw))

@@ -13,10 +13,12 @@ from netconf_client.api import Target
 from netconf_server.accounts import Account
 from netconf_server.limits import Limits
 from router.dhcp.values import RelayConfig
+from router.vrrp import VrrpConfig
 from rui.backoff import BackoffPolicy
 from rui.backup.failover import FailoverOptions
 from rui.backup.identity import Role
 from rui.backup.links import LinkOptions
+from rui.backup.mastership import MasterOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,8 @@ class GroupConfig:
     link_timeout: float
     digest_interval: float
     failover: FailoverConfig
+    standing: MasterOptions
+    vrrp: VrrpConfig | None
     source: DhcpSource | SimulatedSource | None
 
 

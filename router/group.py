@@ -17,9 +17,9 @@ from router.lag import Lag, LagMeter
 from router.parking import Parking
 from router.uplink import CloudSession, Uplink
 from rui.backup.alarms import AlarmType
-from rui.backup.identity import IdentityResult
+from rui.backup.identity import IdentityResult, Role
 from rui.backup.member import Member
-from rui.backup.member_outputs import CLOUD, Answer, Append, JournalFullError, Notify
+from rui.backup.member_outputs import CLOUD, Adopted, Answer, Append, JournalFullError, Notify, Superseded
 from rui.backup.messages import Batch, Quarantined, Receipt
 from rui.backup.source import SourceOptions, SourceState
 from rui.backup.trace import Milestone, Trace
@@ -29,6 +29,8 @@ from rui.backup.wire import encode_batch, encode_identity
 log = structlog.get_logger(__name__)
 
 _STOP_WITHIN = 10.0
+ROLE = "role"
+"""The fact in the journal that keeps the role: what was configured, and what became of it."""
 _AUDITS_IN_A_ROW = 32
 
 
@@ -60,7 +62,7 @@ class Group:
         self.member = Member(
             config.id,
             device,
-            config.role,
+            _last_role(config.role, recovered.facts.get(ROLE, "")),
             address=address,
             table=recovered.table,
             position=recovered.position,
@@ -73,7 +75,11 @@ class Group:
         )
         self.member.quarantined.update(recovered.quarantined)
         self.previous_writer = recovered.position.writer
-        """Who wrote before this start."""
+        """Who wrote before this device."""
+        self.primary_since: float | None = None
+        self.role_changed: Callable[[Role], None] = lambda _: None
+        self.superseded: Callable[[str], None] = lambda _: None
+        self._role_reason = ""
         self.uplink = Uplink(config.id)
         self.history = History()
         self.parking = Parking(config.acknowledgement)
@@ -93,6 +99,8 @@ class Group:
 
     def start(self) -> None:
         """Begin in the configured role."""
+        if self.member.role is Role.PRIMARY:
+            self.primary_since = self._loop.time()
         self.member.start()
         self._perform()
         self._arm_audit()
@@ -114,6 +122,31 @@ class Group:
         await self.journal.close()
 
     # --- subscribers
+
+    def promote(self, reason: str) -> None:
+        """Become primary; ``role_changed`` is called."""
+        if self.member.role is Role.PRIMARY:
+            return
+        self.previous_writer = self.member.position.writer
+        self._role_reason = reason
+        self.member.promote()
+        self._moved(reason)
+
+    def demote(self, reason: str) -> None:
+        """Become secondary; ``role_changed`` is called. What waits for protection is answered now."""
+        if self.member.role is Role.SECONDARY:
+            return
+        self._role_reason = reason
+        self.member.demote(reason)
+        self._moved(reason)
+
+    def _moved(self, reason: str) -> None:
+        role = self.member.role
+        self.primary_since = self._loop.time() if role is Role.PRIMARY else None
+        self.member.remember(ROLE, f"{self.config.role.value}>{role.value}")
+        log.warning("role-changed", group=self.config.id, role=role.value, reason=reason)
+        self._perform()
+        self.role_changed(role)
 
     def put(self, key: bytes, record: bytes, release: Callable[[], None] | None = None) -> Version:
         """Take a new or changed record (S501); ``release`` is called once the login may be answered.
@@ -378,6 +411,10 @@ class Group:
                         self._newcomer.notify(content)
                     else:
                         self.uplink.tell_all(content)
+                case Adopted(by, count):
+                    log.info("changes-adopted", group=self.config.id, offered_by=by, count=count)
+                case Superseded(by):
+                    self.superseded(by)
 
     def _upload(self, now: float) -> None:
         session = self.uplink.current
@@ -435,6 +472,7 @@ class Group:
             reason = "claimed" if member.serving else "the primary has claimed it"
             if not self.history.entries:
                 reason = "configured"
+            reason = self._role_reason or reason
             if self.history.note(member.role, epoch, reason, datetime.now(UTC)):
                 log.info("identity", group=self.config.id, role=member.role.value, epoch=str(epoch))
         source = member.source
@@ -457,3 +495,9 @@ class Group:
         while self.member.serving and self.member.durable < head:
             self._progress.clear()
             await self._progress.wait()
+
+
+def _last_role(configured: Role, fact: str) -> Role:
+    """Return the role that the router had last, unless the operator has configured another one since."""
+    before, _, last = fact.partition(">")
+    return Role(last) if before == configured.value and last else configured

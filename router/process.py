@@ -40,6 +40,7 @@ from router.startup import read_config
 from router.subscribers.dhcp import DhcpSubscribers
 from router.subscribers.invented import added_leaves
 from router.subscribers.simulated import SimulatedSubscribers
+from router.switching import Switching
 from rui.backup.links import Link
 from rui.backup.trace import Trace
 from rui.netconf.errors import RpcError
@@ -89,6 +90,8 @@ class Router:
         self._switch: Switch | None = None
         self._quota = Quota()
         self._watch: AlarmWatch | None = None
+        self._switching: Switching | None = None
+        self._added = b""
 
     async def start(self) -> Mapping[str, object]:
         """Start all parts; return what the ready line says. Raises RouterStartError, with all stopped."""
@@ -106,6 +109,8 @@ class Router:
         for task in self._callers:
             task.cancel()
         await asyncio.gather(*self._callers, return_exceptions=True)
+        if self._switching is not None:
+            await self._switching.close()
         for source in self._sources.values():
             await source.close()
         if self._watch is not None:
@@ -155,8 +160,11 @@ class Router:
         if self._watch is not None:
             self._watch.start()
         facts = {"ready": True, "device": config.device, "netconf": await self._listen(server, config)}
+        self._added = added_leaves(schema)
         for entry in config.groups:
-            await self._start_source(entry, added_leaves(schema))
+            await self._start_source(entry)
+        if self._switching is not None:
+            await self._switching.start()
         return facts
 
     async def _recover(self, config: RouterConfig, directory: DataDirectory) -> None:
@@ -209,6 +217,14 @@ class Router:
         operations.register()
         RbsOperations(server, switch).register()
         AuditOperations(server, self.groups).register()
+        self._switching = Switching(
+            self.groups,
+            switch,
+            cloud_heard=lambda: bool(self.link.sessions),
+            is_cloud=operations.is_cloud,
+            restart_source=self._restart_source,
+        )
+        self._switching.register(server)
         server.register_tree(
             "/rui-identity:identity", IdentityTree(self.groups, config.device, config.address)
         )
@@ -264,12 +280,18 @@ class Router:
             )
         return facts
 
-    async def _start_source(self, config: GroupConfig, added: bytes) -> None:
+    async def _restart_source(self, name: str) -> None:
+        source = self._sources.pop(name, None)
+        if source is not None:
+            await source.close()
+        await self._start_source(self.groups[name].config)
+
+    async def _start_source(self, config: GroupConfig) -> None:
         group = self.groups[config.id]
         source: SimulatedSubscribers | DhcpSubscribers
         match config.source:
             case SimulatedSource() as simulated:
-                source = SimulatedSubscribers(group, simulated, added)
+                source = SimulatedSubscribers(group, simulated, self._added)
             case DhcpSource() as dhcp:
                 source = DhcpSubscribers(group, dhcp)
             case None:

@@ -43,15 +43,18 @@ from router.dhcp.values import (
     RelayConfig,
     RelayConfigError,
 )
+from router.vrrp import VrrpConfig, read_vrrp
 from rui.backoff import BackoffPolicy
 from rui.backup.decision import Policy
 from rui.backup.failover import FailoverOptions
 from rui.backup.identity import Role
 from rui.backup.links import LinkOptions
+from rui.backup.mastership import MasterOptions
 from rui.schema import Schema
 from rui.schema.leaves import ConfigError, child, children, optional, seconds, text
 
 NAMESPACE = "urn:rui-cloud:yang:device"
+_SWITCHING = "urn:rui-cloud:yang:identity-switching"
 MODULES = ("rui-device", "rui-identity", "rui-user-info", "rui-backup", "rui-link-status")
 """The modules that a router implements, besides those of its NETCONF server."""
 
@@ -221,11 +224,14 @@ def _host_key(entry: etree._Element, folder: Path, where: str) -> HostKeyPolicy:
 
 def _group(entry: etree._Element) -> GroupConfig:
     upload, acknowledgement = child(entry, "upload"), child(entry, "acknowledgement")
+    vrrp = read_vrrp(entry)
+    if vrrp is not None and children(entry, "member"):
+        vrrp = vrrp.yielding()
     timers = child(entry, "timers")
     real_time = text(upload, "mode") == "real-time"
     return GroupConfig(
         id=text(entry, "id"),
-        role=Role(text(entry, "static-role")),
+        role=Role(optional(entry, "static-role") or Role.SECONDARY.value),
         members={
             text(member, "device-id"): optional(member, "address") or ""
             for member in children(entry, "member")
@@ -248,7 +254,20 @@ def _group(entry: etree._Element) -> GroupConfig:
         link_timeout=seconds(timers, "link-timeout"),
         digest_interval=float(text(timers, "digest-interval")),
         failover=_failover(entry),
+        standing=_standing(entry, vrrp),
+        vrrp=vrrp,
         source=_source(entry),
+    )
+
+
+def _standing(entry: etree._Element, vrrp: VrrpConfig | None) -> MasterOptions:
+    switching = entry.find(f"{{{_SWITCHING}}}identity-switching")
+    if switching is None:
+        return MasterOptions(elected=vrrp is not None)
+    return MasterOptions(
+        elected=vrrp is not None,
+        automatic=text(switching, "automatic") == "true",
+        wait_to_restore=float(text(switching, "wait-to-restore")),
     )
 
 

@@ -31,6 +31,7 @@ _CLOUD_AT_ROUTER: Sequence[Rule] = (
     {"name": "identities", "module-name": "rui-identity"},
     {"name": "user-info", "module-name": "rui-backup"},
     _rpc("rui-failover", "link-probe"),
+    {"name": "switching", "module-name": "rui-switchover"},
     *_AUDIT,
 )
 _PEER_AT_ROUTER: Sequence[Rule] = (
@@ -40,6 +41,12 @@ _PEER_AT_ROUTER: Sequence[Rule] = (
     _rpc("rui-backup", "acknowledge-user-info"),
     _UPLOAD,
     _rpc("rui-backup", "digest-user-info"),
+    _rpc("rui-switchover", "identity-taken"),
+    {
+        "name": "identity-is-taken",
+        "module-name": "rui-switchover",
+        "notification-name": "identity-is-taken",
+    },
     *_AUDIT,
 )
 _ROUTER_AT_CLOUD: Sequence[Rule] = (_rpc("rui-backup", "fetch-user-info"),)

@@ -57,7 +57,9 @@ class Channel:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to dial."""
+        """Begin to dial, unless that is under way."""
+        if self._task is not None and not self._task.done():
+            return
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"rbs-{self.config.peer}")
 
     async def close(self) -> None:

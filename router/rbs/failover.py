@@ -17,7 +17,7 @@ from router.rbs.answers import Answers
 from router.rbs.peer import Caller, Dialled, Peer, Tasks
 from router.rbs.requests import Requests
 from router.rbs.stream import LocalStream
-from rui.backup import rbs, wire
+from rui.backup import rbs, switchover, wire
 from rui.backup.alarms import AlarmType
 from rui.backup.decision import Links, Path, communication_status
 from rui.backup.failover import (
@@ -34,6 +34,7 @@ from rui.backup.failover import (
 from rui.backup.identity import Role
 from rui.backup.links import Link, LinkChange, LinkState
 from rui.backup.messages import Batch, Quarantined
+from rui.backup.switchover import Taken
 
 log = structlog.get_logger(__name__)
 
@@ -71,18 +72,15 @@ class GroupFailover:
             perform=self.perform,
             overrule=self._overrule,
         )
-        role = self.role
+        self.taken: Callable[[Taken], None] = lambda _: None
+        """Told when a peer says that it is primary."""
+        self.come_up: Callable[[str], None] = lambda _: None
+        """Told when a session with a peer has opened, by whoever dialled it."""
         for name in self.group.config.members:
             channel = self.channels.get(name)
-            if channel is None:
-                continue
-            peer = Peer(name, Link(self.config.link, now), channel)
-            if self.config.initiator is role:
-                peer.decider = Decider(role, self.config.options, now)
-                channel.links.append(peer.link)
-            else:
-                peer.informant = Informant(role)
-            self.peers[name] = peer
+            if channel is not None:
+                self.peers[name] = Peer(name, Link(self.config.link, now), channel)
+                self._assign(self.peers[name])
         self.group.attach(self.perform)
 
     @property
@@ -103,6 +101,46 @@ class GroupFailover:
             if communication_status(Links(self.cloud.state, theirs, peer.link.state)) == "abnormal":
                 return False
         return True
+
+    def _assign(self, peer: Peer) -> None:
+        """Decide or inform, as the role and the initiator's setting say."""
+        if self.config.initiator is self.role:
+            peer.decider = Decider(self.role, self.config.options, self.now())
+            peer.channel.links.append(peer.link)
+        else:
+            peer.informant = Informant(self.role)
+
+    def change_role(self) -> None:
+        """Begin anew in the other role: what was under way was the old one's."""
+        now = self.now()
+        for peer in self.peers.values():
+            self._stream.end(peer)
+            if peer.link in peer.channel.links:
+                peer.channel.links.remove(peer.link)
+            peer.decider = peer.informant = None
+            peer.told_path, peer.overruled, peer.dialled = Path.CLOUD, False, False
+            self._assign(peer)
+            core = peer.decider or peer.informant
+            if peer.decider is not None:
+                peer.decider.own_link(self.cloud.state, now)
+                peer.decider.rbs_link(peer.link.state, now)
+                self.channel_changed(peer.name)
+            elif isinstance(core, Informant):
+                core.own_link(self.cloud.state)
+                core.rbs_link(peer.link.state)
+                if peer.caller is not None:
+                    core.session_opened()
+        self.perform()
+
+    def tell_taken(self, taken: Taken, name: str) -> None:
+        """Tell a peer that this router is primary, whichever end has dialled."""
+        peer = self.peers.get(name)
+        if peer is None:
+            return
+        if peer.channel.session is not None:
+            self._tasks.spawn(self._requests.tell(peer, switchover.encode_taken(taken, switchover.TAKEN)))
+        elif peer.caller is not None:
+            peer.caller.notify(switchover.encode_taken(taken, switchover.IS_TAKEN))
 
     async def close(self) -> None:
         """Stop what is under way."""
@@ -128,6 +166,8 @@ class GroupFailover:
         peer = self.peers.get(name)
         if peer is None or peer.decider is None:
             return
+        if peer.channel.session is not None and not peer.dialled:
+            self.come_up(name)
         had, peer.dialled = peer.dialled, peer.channel.session is not None
         if had and not peer.dialled:
             self._session_gone(peer)
@@ -142,6 +182,7 @@ class GroupFailover:
             return
         # Where this end initiates, the session may be another group's; or the ends disagree on who does.
         peer.caller = caller
+        self.come_up(name)
         if peer.informant is not None:
             peer.link.heard(self.now())
             peer.informant.session_opened()
@@ -173,6 +214,9 @@ class GroupFailover:
     def notified(self, name: str, content: etree._Element, raw: bytes) -> None:
         """Take a notification of the peer: its link's state, or user-info of local backup (S704a)."""
         peer = self.peers.get(name)
+        if peer is not None and content.tag == switchover.IS_TAKEN:
+            self.taken(switchover.decode_taken(content))
+            return
         if peer is None or peer.decider is None:
             return
         if content.tag == wire.UPLOAD:

@@ -10,7 +10,7 @@ from lxml import etree
 
 from netconf_server import NetconfServer, RpcCall, Subscription
 from router.rbs.switch import Switch
-from rui.backup import rbs
+from rui.backup import rbs, switchover
 from rui.backup.wire import WireError
 from rui.netconf.errors import RpcError
 
@@ -59,6 +59,7 @@ class RbsOperations:
             register(name, self._wait)
         register(rbs.START, self._start)
         register(rbs.CHANGE, self._change)
+        register(switchover.TAKEN, self._taken)
         stream = self._server.stream(
             rbs.STREAM, "Local backup and the peer's link to the cloud (FIG. 6 to 9)"
         )
@@ -95,6 +96,12 @@ class RbsOperations:
     async def _start(self, call: RpcCall) -> Elements | None:
         start = _decoded(lambda: rbs.decode_start(call.operation))
         return self._switch.group(start.group).answers.start(call.session.user, start) or None
+
+    async def _taken(self, call: RpcCall) -> None:
+        taken = _decoded(lambda: switchover.decode_taken(call.operation))
+        if taken.device != call.session.user:
+            raise RpcError.access_denied(f"{call.session.user} may not speak for {taken.device}")
+        self._switch.group(taken.group).taken(taken)
 
     async def _change(self, call: RpcCall) -> Elements:
         name, path = _decoded(lambda: rbs.decode_change(call.operation))

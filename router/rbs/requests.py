@@ -90,6 +90,10 @@ class Requests:
             peer.decider.caught_up(rbs.decode_changed(reply), self._now())
             self._perform()
 
+    async def tell(self, peer: Peer, operation: etree._Element) -> None:
+        """Send what has no answer of interest."""
+        await self.send(peer, operation)
+
     async def send(self, peer: Peer, operation: etree._Element) -> etree._Element | None:
         """Send an operation; None where it was not answered, which is logged and nothing worse."""
         try:

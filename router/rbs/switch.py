@@ -59,6 +59,14 @@ class Switch:
             if any(name in group.peers and group.peers[name].decider for group in self.groups.values()):
                 channel.start()
 
+    async def redial(self) -> None:
+        """Dial whom this end is the initiator for now, and hang up where it is no more."""
+        for name, channel in self.channels.items():
+            if any(name in group.peers and group.peers[name].decider for group in self.groups.values()):
+                channel.start()
+            else:
+                await channel.close()
+
     async def close(self) -> None:
         """Hang up."""
         for channel in self.channels.values():

@@ -24,6 +24,7 @@ from rui.backup.delivery import (
     new_delivery,
 )
 from rui.backup.identity import IdentityNotification, Role, StorageEntry, may_upload
+from rui.backup.lease import LeaseOptions
 from rui.backup.lineage import Lineage
 from rui.backup.member_outputs import CLOUD
 from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result
@@ -40,6 +41,7 @@ class CloudOptions:
     mode: DeliveryMode = DeliveryMode.DIRECT
     source: SourceOptions = field(default_factory=SourceOptions)
     retry_pause: float = 1.0
+    lease: LeaseOptions = field(default_factory=LeaseOptions)
 
 
 @dataclass(slots=True)
@@ -108,6 +110,12 @@ class Cloud:
     def entries(self) -> Mapping[str, StorageEntry]:
         """The storage entries by device."""
         return self._registrar.entries
+
+    @property
+    def primary(self) -> StorageEntry | None:
+        """The newest primary that is recorded, whether in touch or not."""
+        recorded = (entry for entry in self.entries.values() if entry.role is Role.PRIMARY)
+        return max(recorded, key=lambda entry: entry.epoch, default=None)
 
     @property
     def outlook(self) -> Outlook:

@@ -18,6 +18,7 @@ from rui.backup.digest import Digest, combine
 from rui.backup.identity import IdentityNotification, IdentityResult, Role
 from rui.backup.intake import Incoming, Intake, apply
 from rui.backup.journal import Frame
+from rui.backup.lineage import Lineage
 from rui.backup.member_outputs import (
     CLOUD,
     Adopted,
@@ -74,6 +75,8 @@ class Member:
         self.obtains = True
         self.cloud_connected = False
         self.failure = ""
+        self.target: Version | None = None
+        """Up to where the cloud was when this secondary was last answered; None before that."""
         self._outputs: deque[Output] = deque()
         self._writer = Writer(device, self.position)
         self._promoting = False
@@ -88,6 +91,11 @@ class Member:
     def epoch(self) -> Epoch:
         """The newest epoch that this device has claimed in this life."""
         return self._writer.epoch
+
+    @property
+    def lineage(self) -> Lineage:
+        """The history that this device holds, and as primary continues."""
+        return self._writer.lineage if self.role is Role.PRIMARY else self.position.lineage
 
     def start(self) -> None:
         """Begin in the configured role; a primary takes a new epoch at every start."""
@@ -124,6 +132,20 @@ class Member:
     def serving(self) -> bool:
         """Whether subscriber changes are taken here."""
         return self.role is Role.PRIMARY and not self._promoting
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether this secondary holds what the cloud held when it was asked, or is backed up directly."""
+        if self.role is Role.PRIMARY or not self.obtains:
+            return True
+        whole = self.position.snapshot is None and self.offering is None
+        return whole and self.target is not None and self.position.live >= self.target
+
+    def remember(self, fact: str, value: str) -> None:
+        """Keep a small text with the journal."""
+        self.facts[fact] = value
+        self._facts_changed = True
+        self._write()
 
     def put(self, key: bytes, record: bytes) -> Version:
         """Take a new or changed record (S501); raises NotPrimaryError or JournalFullError."""
@@ -188,6 +210,7 @@ class Member:
             self._facts_changed = True
             self._write()
         if self.role is not Role.PRIMARY:
+            self.target = result.position.live
             return
         if not result.accepted:
             if result.primary and result.primary != self.device:

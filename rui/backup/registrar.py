@@ -56,11 +56,8 @@ class Registrar:
     @property
     def primary(self) -> StorageEntry | None:
         """The newest writer's entry while its device is in touch with the cloud."""
-        found = max(
-            (entry for entry in self.entries.values() if entry.role is Role.PRIMARY),
-            key=lambda entry: entry.epoch,
-            default=None,
-        )
+        recorded = (entry for entry in self.entries.values() if entry.role is Role.PRIMARY)
+        found = max(recorded, key=lambda entry: entry.epoch, default=None)
         return found if found is not None and found.device in self._in_touch else None
 
     def identify(

@@ -60,6 +60,9 @@ class FakeLinks:
         self._changed.set()
         return reply
 
+    def heard_at(self, device: str) -> float | None:  # noqa: ARG002
+        return None
+
     def give_up(self, device: str, reason: str) -> None:
         self.given_up.append(f"{device}: {reason}")
         self._changed.set()

@@ -37,7 +37,7 @@ class Session:
 
 
 async def probed(session: Session, burden: Burden, count: int) -> None:
-    task = asyncio.create_task(probe_forever(cast("ClientSession", cast("Any", session)), 0.001, burden))
+    task = asyncio.create_task(probe_forever(cast("ClientSession", cast("Any", session)), 0.001, burden, lambda: None))
     await session.until(count)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -62,5 +62,5 @@ async def test_behind_bulk_it_measures_nothing() -> None:
 async def test_a_device_that_knows_no_probes_is_left_alone() -> None:
     session = Session(refuse=True)
     async with asyncio.timeout(20):
-        await probe_forever(cast("ClientSession", cast("Any", session)), 0.001, Burden())
+        await probe_forever(cast("ClientSession", cast("Any", session)), 0.001, Burden(), lambda: None)
     assert len(session.probes) >= 3

@@ -1,0 +1,100 @@
+"""The cloud as witness: the primary's lease, and the grant that lets a secondary take its place [0245].
+
+A primary holds its lease as long as the cloud hears of it. A grant is given only when the lease has run out
+or was released, or when the asker says that the primary itself yields; one at a time, and to the replica
+that has come furthest. After its own start the cloud gives none for one whole lease: it cannot know what was
+promised before. Neither a lease that runs out nor a grant makes anybody secondary; a claim under a newer
+epoch does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rui.backup.version import Epoch, Version
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseOptions:
+    """How long a lease lasts without a sign of life, and a grant without a claim; seconds."""
+
+    lease: float = 9.0
+    grant: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRequest:
+    """A secondary asks to take the primary's place; ``yielding`` says that the primary has yielded."""
+
+    group: str
+    device: str
+    cursor: Version
+    yielding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GrantResult:
+    """The cloud's answer: a grant lasts for ``seconds``, a refusal says why in ``reason``."""
+
+    group: str
+    granted: bool
+    seconds: float
+    reason: str
+
+
+class Leases:
+    """The lease and the grants of one group. Times are the cloud's monotonic seconds."""
+
+    def __init__(self, options: LeaseOptions, now: float) -> None:
+        self.options = options
+        self._quiet_until = now + options.lease
+        self._released: tuple[str, Epoch] | None = None
+        self._grant: tuple[str, float] | None = None
+
+    def release(self, device: str, epoch: Epoch) -> None:
+        """The primary gives up its lease: its own link to the cloud is poor."""
+        self._released = (device, epoch)
+
+    def claimed(self) -> None:
+        """A primary has claimed: what was granted is used up, what was released is of before."""
+        self._grant = self._released = None
+
+    def ask(
+        self,
+        request: GrantRequest,
+        primary: tuple[str, Epoch, float | None] | None,
+        cursors: Mapping[str, Version],
+        now: float,
+    ) -> GrantResult:
+        """Decide on a request.
+
+        ``primary`` is the newest one, its epoch, and when it was last heard of by this cloud, None for never;
+        ``cursors`` are those of the other replicas that are in touch.
+        """
+        reason = self._against(request, primary, cursors, now)
+        if reason:
+            return GrantResult(request.group, False, 0.0, reason)
+        self._grant = (request.device, now + self.options.grant)
+        return GrantResult(request.group, True, self.options.grant, "the primary is not heard of")
+
+    def _against(
+        self,
+        request: GrantRequest,
+        primary: tuple[str, Epoch, float | None] | None,
+        cursors: Mapping[str, Version],
+        now: float,
+    ) -> str:
+        if now < self._quiet_until:
+            return f"the cloud has started a moment ago: ask again in {self._quiet_until - now:.1f} s"
+        if self._grant is not None and self._grant[0] != request.device and now < self._grant[1]:
+            return f"{self._grant[0]} has been granted it"
+        if primary is not None and not request.yielding:
+            device, epoch, heard = primary
+            left = 0.0 if heard is None else heard + self.options.lease - now
+            if left > 0 and self._released != (device, epoch):
+                return f"{device} holds its lease for {left:.1f} s more"
+        ahead = max(cursors.items(), key=lambda item: item[1], default=("", request.cursor))
+        if ahead[1] > request.cursor:
+            return f"{ahead[0]} has come further, up to {ahead[1]}"
+        return ""
