@@ -6,6 +6,7 @@ A sub-command without words of its own (``rui router --startup FILE``) is the ca
 ``@app.callback(invoke_without_command=True)``; one with arguments is a function ``command``.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ def build(words: Sequence[str]) -> typer.Typer:
     """Return the application for the command line `words`, with the asked sub-command's module imported."""
     app = typer.Typer(
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
         pretty_exceptions_enable=False,  # plain tracebacks, and never locals: they may hold passwords
         help="Subscriber redundancy for broadband routers through a cloud device.",
         epilog=EPILOG,
@@ -68,10 +69,18 @@ def _listed_only() -> None:
     """Stand in the help for a sub-command that was not asked for; never runs."""
 
 
+def asked_words() -> list[str]:
+    """Return the words after ``rui``: of this command line, or of the one that a shell has completed."""
+    if "_RUI_COMPLETE" in os.environ:
+        line = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS", "")
+        return line.split()[1:]
+    return sys.argv[1:]
+
+
 def main() -> None:
     """Run the ``rui`` command line; exit codes are in `rui_cli.errors`."""
     try:
-        build(sys.argv[1:])()
+        build(asked_words())(prog_name="rui")
     except CliError as error:
         sys.stderr.write(f"rui: {error}\n")
         sys.exit(error.exit_code)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.status import Status
 
 from rui.schema import Schema, SchemaError, manager_schema, router_schema, yang_directory
 from rui.schema.files import find_modules, installed_directories
@@ -77,11 +78,14 @@ def check(
         if folder is not None and not folder.is_dir():
             raise CliError(f"{folder} is not a folder", remedy="name a folder with .yang files")
     directory = yang or yang_directory()
-    findings = list(dict.fromkeys(lint(directory)))  # both rule sets report what both forbid
+    with working("linting"):
+        findings = list(dict.fromkeys(lint(directory)))  # both rule sets report what both forbid
     if baseline:
-        findings += updates(directory, baseline)
+        with working("comparing with the release"):
+            findings += updates(directory, baseline)
     known = {(finding.file, finding.line, finding.message) for finding in findings}
-    findings += [new for new in trial(directory) if (new.file, new.line, new.message) not in known]
+    with working("sending a record through all hops"):
+        findings += [new for new in trial(directory) if (new.file, new.line, new.message) not in known]
     checked = sorted(find_modules((directory,)))
     if as_json:
         report = {
@@ -93,6 +97,11 @@ def check(
     else:
         _show(checked, findings)
     raise typer.Exit(ExitCode.CHECK_FAILED if findings else ExitCode.OK)
+
+
+def working(what: str) -> Status:
+    """Show that something goes on, on a terminal's standard error."""
+    return Console(stderr=True).status(f"{what} …")
 
 
 def lint(directory: Path) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rui.schema import Node, Schema, SchemaError, TypeSpec, installed_directories, yang_directory
 from rui.schema.files import find_modules
 from rui_cli.errors import CliError, ExitCode
-from rui_cli.modelcheck import Finding, print_findings, trial, updates
+from rui_cli.modelcheck import Finding, print_findings, trial, updates, working
 
 _SHOWN = ("kind", "config", "mandatory", "keys", "type", "default", "units", "when", "must", "status")
 
@@ -39,8 +39,10 @@ def diff(
     for folder in (yang, old):
         if not folder.is_dir():
             raise CliError(f"{folder} is not a folder", remedy="name a folder with .yang files")
-    changes = list(tree_changes(old, yang))
-    findings = list(_findings(yang, old))
+    with working("comparing the trees"):
+        changes = list(tree_changes(old, yang))
+    with working("checking the edit"):
+        findings = list(_findings(yang, old))
     if as_json:
         report = {
             "ok": not findings,

@@ -1,7 +1,10 @@
 """``rui model new-augment``: a module of the operator's own, that adds a leaf to every user's record."""
 
+import json
 import re
+import sys
 import textwrap
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +13,7 @@ import typer
 from rich.console import Console
 
 from rui_cli.errors import CliError, ExitCode
-from rui_cli.modelcheck import lint, print_findings, trial
+from rui_cli.modelcheck import lint, print_findings, trial, working
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _MODULE = """module {module} {{
@@ -58,6 +61,7 @@ def new_augment(
     module: Annotated[str, typer.Option(help="Name of the module. Default: own-LEAF.")] = "",
     organization: Annotated[str, typer.Option(help="Whose module it is.")] = "The operator",
     yang: Annotated[Path, typer.Option(help="Folder to write it to; made if missing.")] = Path("yang"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a module that adds a leaf to every user's record, and check it."""
     name = module or f"own-{leaf}"
@@ -89,10 +93,14 @@ def new_augment(
         ),
         encoding="utf-8",
     )
-    findings = [*dict.fromkeys(lint(yang)), *trial(yang)]
-    console = Console(soft_wrap=True, highlight=False)
-    print_findings(console, findings)
-    if findings:
-        console.print(f"{file} is written and has to be corrected", markup=False)
-        raise typer.Exit(ExitCode.CHECK_FAILED)
-    console.print(f"{file} is written; start routers and manager with --yang {yang}", markup=False)
+    with working("checking the module"):
+        findings = [*dict.fromkeys(lint(yang)), *trial(yang)]
+    if as_json:
+        report = {"ok": not findings, "file": str(file), "findings": [asdict(found) for found in findings]}
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    else:
+        console = Console(soft_wrap=True, highlight=False)
+        print_findings(console, findings)
+        verdict = "has to be corrected" if findings else f"start routers and manager with --yang {yang}"
+        console.print(f"{file} is written; {verdict}", markup=False)
+    raise typer.Exit(ExitCode.CHECK_FAILED if findings else ExitCode.OK)

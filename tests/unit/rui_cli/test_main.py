@@ -1,5 +1,6 @@
 """The `rui` command line: what it lists, what it imports, and how it says no."""
 
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -35,7 +36,8 @@ def test_help_imports_no_sub_command() -> None:
 
 @pytest.mark.parametrize("command", cli.SUB_COMMANDS, ids=lambda command: command.name)
 def test_every_sub_command_has_a_module_with_an_app_and_help(command: cli.SubCommand) -> None:
-    assert isinstance(import_module(command.module).app, typer.Typer)
+    module = import_module(command.module)
+    assert isinstance(getattr(module, "app", None), typer.Typer) or callable(getattr(module, "command", None))
     shown = CliRunner().invoke(cli.build([command.name]), [command.name, "--help"])
     assert shown.exit_code == 0, shown.output
 
@@ -61,3 +63,39 @@ def test_the_command_and_python_m_are_the_same() -> None:
     for command in ([sys.executable, "-m", "rui_cli"], [str(Path(sys.executable).with_name("rui"))]):
         shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
         assert "Subscriber redundancy" in shown.stdout
+
+
+def printing_commands() -> list[tuple[str, ...]]:
+    """The words of every command, but of those that serve: their output is a ready line, or a terminal's."""
+    serving = {"router", "manager", "cli"}
+    found: list[tuple[str, ...]] = []
+
+    def gather(words: tuple[str, ...], command: object) -> None:
+        inner = getattr(command, "commands", {})
+        for name, below in inner.items():
+            gather((*words, name), below)
+        if not inner:
+            found.append(words)
+
+    for entry in cli.SUB_COMMANDS:
+        if entry.name not in serving:
+            top = typer.main.get_command(cli.build([entry.name]))
+            gather((entry.name,), getattr(top, "commands", {})[entry.name])
+    return found
+
+
+@pytest.mark.parametrize("words", printing_commands(), ids=" ".join)
+def test_every_command_that_prints_can_write_json(words: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(cli.build(words), [*words, "--help"], env={"COLUMNS": "200"})
+    # All benchmarks together write a folder of JSON files
+    assert "--json" in shown.output or words == ("bench", "all")
+
+
+@pytest.mark.parametrize(("line", "offered"), [("rui mo", "model"), ("rui model ", "new-augment")])
+def test_the_shell_completes(line: str, offered: str) -> None:
+    environment = {**os.environ, "_RUI_COMPLETE": "complete_bash", "COMP_WORDS": line}
+    environment["COMP_CWORD"] = str(len(line.split(" ")) - 1)
+    shown = subprocess.run(
+        [sys.executable, "-m", "rui_cli"], capture_output=True, text=True, env=environment, check=False
+    )
+    assert offered in shown.stdout.split()
