@@ -230,8 +230,9 @@ class Election:
                 for output in outputs:
                     self._do(output)
         finally:
+            # Also where a callback has failed: a Master that falls silent is no longer one
             self._carrying_out = False
-        self._rearm()
+            self._rearm()
 
     def _do(self, output: Output) -> None:
         match output:

@@ -153,6 +153,18 @@ async def test_a_callback_may_use_the_hooks(rig: Rig) -> None:
     await node.close()
 
 
+async def test_a_callback_that_fails_does_not_silence_a_master() -> None:
+    def fail(_: str) -> None:
+        raise ValueError("a fault of whoever listens")
+
+    link = MemoryLink(Segment(), 1)
+    node = Election("g1", OWNER, link, on_master=fail, on_backup=lambda _: None)
+    with pytest.raises(ValueError, match="a fault of whoever listens"):
+        await node.start()
+    await until(lambda: len(link.sent) >= 3)
+    await node.close()
+
+
 async def test_what_is_refused_is_counted(rig: Rig) -> None:
     node = await rig.add(FAST)
     assert node.link.handlers is not None
