@@ -1,0 +1,113 @@
+"""Identity switching [0245] to [0248] with real processes: a dead primary, an operator's wish, a return."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from rui.backup.switchover import SwitchIdentity, encode_switch
+from rui_cli.launch import Fleet
+from rui_cli.site import MANAGER, Group, Site
+from tests.integration.test_failover import DEVICE, FAST, World
+
+IDENTITY = "urn:rui-cloud:yang:identity"
+
+
+@asynccontextmanager
+async def world(folder: Path) -> AsyncIterator[World]:
+    group = Group(
+        "g1",
+        "bras-a",
+        ("bras-b",),
+        simulated={"arrivals": "30", "initial-population": "100"},
+        router_leaves={"timers": FAST},
+        cloud_leaves={"timers": {"link-timeout": FAST["link-timeout"]}},
+    )
+    site = Site(folder / "site", [group])
+    site.write()
+    async with AsyncExitStack() as stack:
+        fleet = await stack.enter_async_context(Fleet(folder))
+        for name in site.devices:
+            fleet.add(name, site.words(name))
+        await fleet.start()
+        yield World(site, fleet, stack)
+
+
+async def role(running: World, name: str) -> str:
+    reply = await (await running.session(name)).get(f'<identity xmlns="{IDENTITY}"/>'.encode())
+    return reply.element.findtext(f".//{{{IDENTITY}}}group/{{{IDENTITY}}}role") or ""
+
+
+async def becomes(running: World, name: str, wanted: str) -> None:
+    async def holds() -> bool:
+        return await role(running, name) == wanted
+
+    await running.until(f"{name} is {wanted}", holds)
+
+
+async def more(running: World, name: str, count: int) -> None:
+    users = (await running.holds(name))[0]
+
+    async def holds() -> bool:
+        return (await running.holds(name))[0] >= users + count
+
+    await running.until(f"{count} more users at {name}", holds)
+
+
+async def no_more_arrivals(running: World, *names: str) -> None:
+    config = (
+        f'<device xmlns="{DEVICE}"><group><id>g1</id><simulated>'
+        "<arrivals>0</arrivals></simulated></group></device>"
+    )
+    for name in names:
+        await (await running.session(name)).edit_config(config.encode(), target="running")
+
+
+async def test_a_dead_primary_is_replaced_by_the_clouds_grant_and_comes_back_as_secondary(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as running:
+        await running.equal("bras-a", MANAGER, "bras-b")
+        old = running.fleet.members["bras-a"]
+        users = (await running.holds("bras-b"))[0]
+        await old.kill()
+        await becomes(running, "bras-b", "primary")
+        assert (await running.holds("bras-b"))[0] >= users, "nobody was lost by the takeover"
+        await more(running, MANAGER, 30)
+        await old.start()
+        await becomes(running, "bras-a", "secondary")
+        await more(running, "bras-a", 30)
+        await no_more_arrivals(running, "bras-a", "bras-b")
+        await running.equal("bras-a", MANAGER, "bras-b")
+        assert await role(running, "bras-b") == "primary", "who serves goes on serving"
+
+
+async def test_an_operator_moves_the_role_and_back_without_losing_a_user(tmp_path: Path) -> None:
+    async with world(tmp_path) as running:
+        await running.equal("bras-a", MANAGER, "bras-b")
+        manager = await running.session(MANAGER)
+        for new, former in (("bras-b", "bras-a"), ("bras-a", "bras-b")):
+            users = (await running.holds(former))[0]
+            await manager.rpc(encode_switch(SwitchIdentity("g1", new)))
+            await becomes(running, new, "primary")
+            await becomes(running, former, "secondary")
+            await more(running, former, 30)
+            assert (await running.holds(new))[0] >= users
+        await no_more_arrivals(running, "bras-a", "bras-b")
+        await running.equal("bras-a", MANAGER, "bras-b")
+
+
+async def test_two_primaries_find_out_without_the_cloud(tmp_path: Path) -> None:
+    async with world(tmp_path) as running:
+        await running.equal("bras-a", MANAGER, "bras-b")
+        await running.fleet.members[MANAGER].kill()
+        await running.uses("bras-a", "local")
+        session = await running.session("bras-b")
+        await session.rpc(encode_switch(SwitchIdentity("g1", force=True)))
+        await becomes(running, "bras-b", "primary")
+        await becomes(running, "bras-a", "secondary")
+        await asyncio.gather(more(running, "bras-a", 30), more(running, "bras-b", 30))
+        await no_more_arrivals(running, "bras-a", "bras-b")
+        await running.equal("bras-a", "bras-b")
