@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from inspect import isawaitable
+from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias, TypeVar
 
@@ -40,7 +41,6 @@ T = TypeVar("T")
 
 # Elements of an edit above which it is worked out beside the event loop.
 _LARGE: Final = 5_000
-_COUNT: Final = etree.XPath("count(.//*)")
 
 
 @dataclass(frozen=True)
@@ -445,7 +445,7 @@ class Datastores:
 
 def _is_large(config: etree._Element) -> bool:
     """Whether an edit takes so long that others should go on meanwhile."""
-    return float(str(_COUNT(config))) > _LARGE
+    return next(islice(config.iter(), _LARGE, None), None) is not None
 
 
 async def _settle(result: Awaitable[None] | None) -> None:

@@ -73,12 +73,12 @@ def nmda_datastore(leaf: etree._Element) -> str | None:
 
 
 def _datastore(chosen: etree._Element, role: str, known: Sequence[str]) -> str:
-    listed = ", ".join(known)
     if chosen.tag == f"{{{NMDA}}}datastore":
         name = nmda_datastore(chosen)
         if name == INTENDED and role == "source":
             return RUNNING
         if name is None or name not in known:
+            listed = ", ".join(known)
             message = (
                 f"{role} {(chosen.text or '')[:40]!r} will not do for this operation; give one of {listed}"
             )
@@ -86,16 +86,16 @@ def _datastore(chosen: etree._Element, role: str, known: Sequence[str]) -> str:
         return name
     name = names.split(str(chosen.tag))[1]
     if name not in known:
-        raise RpcError.operation_not_supported(f"{role} {name!r} is not supported here; give one of {listed}")
+        raise RpcError.operation_not_supported(
+            f"{role} {name!r} is not supported here; give one of {', '.join(known)}"
+        )
     return name
 
 
 def _choice(operation: etree._Element, role: str, known: Sequence[str]) -> etree._Element:
     element = operation.find(names.base(role))
-    listed = " or ".join(f"<{name}/>" for name in known)
-    if element is None:
-        raise RpcError.missing_element(role, f"{role} is missing; give {listed} in <{role}>")
-    found = next(element.iterchildren(etree.Element), None)
+    found = None if element is None else next(element.iterchildren(etree.Element), None)
     if found is None:
-        raise RpcError.missing_element(role, f"{role} names no datastore; give {listed}")
+        listed = " or ".join(f"<{name}/>" for name in known)
+        raise RpcError.missing_element(role, f"{role} names no datastore; give {listed} in <{role}>")
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import functools
 from pathlib import Path
 
 from lxml import etree
@@ -17,9 +17,10 @@ NMDA = "urn:ietf:params:xml:ns:yang:ietf-netconf-nmda"
 DS = 'xmlns:ds="urn:ietf:params:xml:ns:yang:ietf-datastores"'
 
 
-def toy_schema_with(features: Mapping[str, Collection[str]]) -> Schema:
-    """The toy model with features of ietf-netconf that are off by default."""
-    return load_schema(["toy"], [YANG], features=features)
+@functools.cache
+def full_schema() -> Schema:
+    """The toy model with the features of ietf-netconf that are off by default, compiled once a test run."""
+    return load_schema(["toy"], [YANG], features={"ietf-netconf": ["startup", "url"]})
 
 
 class LocalRig:

@@ -14,7 +14,7 @@ from rui.netconf import names
 from rui.netconf.session import ServerSession
 from rui.schema import Schema
 from tests.integration.netconf_server_rig import BASE_11_HELLO, TOY
-from tests.unit.netconf_server.local_rig import LocalRig, toy_schema_with
+from tests.unit.netconf_server.local_rig import LocalRig, full_schema
 
 MONITORING = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
 LIBRARY = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
@@ -22,7 +22,7 @@ LIBRARY = "urn:ietf:params:xml:ns:yang:ietf-yang-library"
 
 @pytest.fixture(scope="module")
 def schema() -> Schema:
-    return toy_schema_with({"ietf-netconf": ["startup", "url"]})
+    return full_schema()
 
 
 async def read(rig: LocalRig, name: str, namespace: str) -> etree._Element:

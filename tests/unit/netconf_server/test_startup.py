@@ -12,12 +12,12 @@ from netconf_server.persist import before_file
 from rui.netconf.errors import RpcError
 from rui.schema import Schema
 from tests.integration.netconf_server_rig import TOY, toy, toy_schema
-from tests.unit.netconf_server.local_rig import LocalRig, toy_schema_with
+from tests.unit.netconf_server.local_rig import LocalRig, full_schema
 
 
 @pytest.fixture(scope="module")
 def schema() -> Schema:
-    return toy_schema_with({"ietf-netconf": ["startup"]})
+    return full_schema()
 
 
 def system(inner: str) -> str:

@@ -14,7 +14,7 @@ from rui.netconf import names
 from rui.netconf.errors import RpcError
 from rui.schema import Schema
 from tests.integration.netconf_server_rig import TOY, toy_schema
-from tests.unit.netconf_server.local_rig import LocalRig, toy_schema_with
+from tests.unit.netconf_server.local_rig import LocalRig, full_schema
 
 SYSTEM = f'<system xmlns="{TOY}"><name>n</name></system>'
 CONFIG = f'<config xmlns="{names.BASE}">{SYSTEM}</config>'
@@ -101,7 +101,7 @@ async def test_a_link_is_replaced_and_not_followed(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def schema() -> Schema:
-    return toy_schema_with({"ietf-netconf": ["url"]})
+    return full_schema()
 
 
 @pytest.fixture
