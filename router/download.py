@@ -56,9 +56,7 @@ class Downloader:
         name = group.config.id
         self._again.add(name)
         if name not in self._tasks:
-            task = asyncio.create_task(self._download(group), name=f"download-{name}")
-            self._tasks[name] = task
-            task.add_done_callback(lambda _: self._tasks.pop(name, None))
+            self._tasks[name] = asyncio.create_task(self._download(group), name=f"download-{name}")
 
     async def close(self) -> None:
         """Stop fetching and end the session."""
@@ -69,6 +67,15 @@ class Downloader:
         await asyncio.gather(*self._closing)
 
     async def _download(self, group: Group) -> None:
+        try:
+            await self._fetch_while_instructed(group)
+        finally:
+            # At once: an instruction that comes a moment later must find no task that fetches no more.
+            del self._tasks[group.config.id]
+        if not self._tasks and self._session is not None:
+            self._idle = asyncio.get_running_loop().call_later(_IDLE, self._hang_up)
+
+    async def _fetch_while_instructed(self, group: Group) -> None:
         backoff = Backoff(_RETRY, random.Random())  # noqa: S311 - spreads retries, guards no secret
         loop = asyncio.get_running_loop()
         name = group.config.id
@@ -82,8 +89,6 @@ class Downloader:
                 log.warning("download-failed", group=name, reason=str(error), retry_in=round(wait, 1))
                 await asyncio.sleep(wait)
         self._again.discard(name)
-        if len(self._tasks) == 1 and self._session is not None:
-            self._idle = loop.call_later(_IDLE, self._hang_up)
 
     async def _fetch_all(self, group: Group) -> None:
         """Fetch until a page brings nothing new: asking from a cursor is what acknowledges all before it."""
