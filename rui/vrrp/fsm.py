@@ -274,12 +274,12 @@ class VirtualRouter:
         self.opposing = None
         match event:
             case states.ResignationHeard(source):
-                self._silence = f"the Master {source.address} has resigned"
+                self._silence = f"the Master {source} has resigned"
                 self._master_down_at = now + self.skew
                 return
             case states.SuperiorHeard(advertisement, source):
                 self.master = Heard(source, advertisement.priority, advertisement.version, now)
-                self._silence = f"the Master {source.address} is silent"
+                self._silence = f"the Master {source} is silent"
                 self._interval = advertisement.interval / 100
             case _:
                 self.master = None

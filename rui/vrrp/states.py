@@ -133,9 +133,9 @@ def why(event: Event) -> str:
         case Shutdown(reason) | MasterSilent(reason):
             return reason
         case SuperiorHeard(advertisement, source):
-            return f"{source.address} is Master with priority {advertisement.priority}"
+            return f"{source} is Master with priority {advertisement.priority}"
         case Preemption(source):
-            return f"preempts {source.address}"
+            return f"preempts {source}"
         case Granted():
             return "the cloud has granted it"
         case Thawed(seconds):

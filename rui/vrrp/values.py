@@ -25,6 +25,9 @@ class Source:
     address: IPAddress
     port: int = 0
 
+    def __str__(self) -> str:
+        return f"{self.address} port {self.port}" if self.port else str(self.address)
+
 
 @dataclass(frozen=True, slots=True)
 class VrrpOptions:

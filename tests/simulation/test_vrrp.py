@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rui.vrrp.states import State
 from tests.simulation.vrrp import VrrpWorld, with_options
 
-SEEDS = int(os.environ.get("RUI_SIM_SEEDS", "150"))
+SEEDS = int(os.environ.get("RUI_SIM_SEEDS", "80"))
 # The same seeds in each run; more of them find more
 seeded = settings(max_examples=SEEDS, derandomize=True, deadline=None)
 seeds = st.integers(0, 2**32)

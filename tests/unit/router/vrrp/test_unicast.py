@@ -59,7 +59,7 @@ async def test_one_is_master_and_resigns(pair: Pair) -> None:
     await pair.told[0].next("master")
     await until(lambda: pair.elections[1].master_address)
     await pair.elections[0].close()
-    assert await pair.told[1].next("master") == "the Master 127.0.0.1 has resigned"
+    assert await pair.told[1].next("master") == f"the Master {pair.ends[0]} has resigned"
 
 
 async def test_equal_ends_on_one_address_are_told_apart_by_their_ports() -> None:
@@ -102,7 +102,7 @@ async def test_a_stranger_is_not_heard_and_a_peer_s_broken_packet_is_counted(pai
         await until(lambda: first.state().counters.faults[Fault.LENGTH])
         assert first.state().state is State.MASTER
         peer.sendto(best, target)
-        assert await pair.told[0].next("backup") == "127.0.0.1 is Master with priority 254"
+        assert await pair.told[0].next("backup") == f"{pair.links[0].peers[0]} is Master with priority 254"
 
 
 async def test_a_port_that_is_taken_is_named() -> None:
