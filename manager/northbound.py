@@ -144,7 +144,7 @@ class Users:
         """Return the entries that fit all ``keys``, group by group, read as the caller goes on."""
         wanted = keys.get("group", {}).get("group-id")
         names = sorted(self._service.groups) if wanted is None else [wanted]
-        chosen = keys.get("user", {})
+        chosen = {leaf: value.lower() for leaf, value in keys.get("user", {}).items()}
         for name in names:
             if name in self._service.groups:
                 yield from self._of_group(name, chosen)
@@ -155,7 +155,9 @@ class Users:
         only: Collection[bytes] | None = (
             ["/".join(chosen[leaf] for leaf in _KEY_LEAVES).encode()] if whole else None
         )
-        for change in self._service.store.users(name, only):
+        mac = chosen.get("mac-address", "")
+        prefix = f"{mac}/".encode() if mac and not whole else b""
+        for change in self._service.store.users(name, only, prefix=prefix):
             if change.record is not None and (whole or _fits(change.key, chosen)):
                 yield Entry(parents, change.record)
 

@@ -98,15 +98,25 @@ class Users:
             if not (outer.isdigit() and inner.isdigit() and mac.isascii()):
                 return []
             return [subscriber_key(mac, int(outer), int(inner))]
-        keys = group.member.table.live_keys()
         if not any(values):
-            return keys
+            return group.member.table.live_keys()
+        held = group.member.table.held_keys()
+        keys = held if values[0] is None else _with_mac(held, values[0].lower().encode())
         parts = [None if value is None else value.lower().encode() for value in values]
         return [
             key
             for key in keys
             if all(part is None or part == held for part, held in zip(parts, key.split(b"/"), strict=True))
         ]
+
+
+def _with_mac(keys: list[bytes], mac: bytes) -> list[bytes]:
+    """Return the keys of one MAC address, whatever its VLANs.
+
+    Comparing is the cheapest look that one can take at a key, and it is taken at up to a million.
+    """
+    first, behind = mac + b"/", mac + b"0"
+    return [key for key in keys if first < key < behind]
 
 
 def _identity(entry: Builder, item: Identity) -> Builder:

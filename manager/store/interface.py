@@ -122,9 +122,15 @@ class Store(Protocol):
         """Return at most ``limit`` of the records that are set aside, oldest first."""
 
     def users(
-        self, group: str, keys: Collection[bytes] | None = None, *, slice_records: int = 500
+        self,
+        group: str,
+        keys: Collection[bytes] | None = None,
+        *,
+        prefix: bytes = b"",
+        slice_records: int = 500,
     ) -> Iterator[Change]:
-        """Yield the live records of a group, or those of the given keys, for a ``get``.
+        """Yield the live records of a group, or those of the given keys, or whose key begins with ``prefix``,
+        for a ``get``.
 
         Read in slices as the caller goes on, so memory stays small and no long read holds up the
         writer; each slice is consistent, the whole is not one instant. Runs in the caller's thread.

@@ -147,10 +147,15 @@ class SqliteStore:
         return await self._readers.quarantined(self._number(group), limit)
 
     def users(
-        self, group: str, keys: Collection[bytes] | None = None, *, slice_records: int = 500
+        self,
+        group: str,
+        keys: Collection[bytes] | None = None,
+        *,
+        prefix: bytes = b"",
+        slice_records: int = 500,
     ) -> Iterator[Change]:
         """Yield live records, slice by slice; see the interface. Raises StoreError."""
-        return self._readers.users(self._number(group), keys, slice_records)
+        return self._readers.users(self._number(group), keys, prefix, slice_records)
 
     def delivered(self, group: str, device: str, cursor: Version) -> None:
         """Note what a secondary has acknowledged; durable a little later."""
