@@ -187,6 +187,8 @@ def _make_server(
             limits=config.server.limits,
             events=events,
         )
+    except ConfigError as error:
+        raise StartError(str(error), "correct the rule in the startup file") from error
     except HostKeyError as error:
         raise StartError(str(error), "see above") from error
 

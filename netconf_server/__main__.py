@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -19,6 +20,7 @@ from netconf_server.hostkey import HostKeyError
 from netconf_server.persist import StartupError
 from netconf_server.server import NetconfServer
 from rui.schema import SchemaError
+from rui.schema.leaves import ConfigError
 
 
 class UsageError(Exception):
@@ -31,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     _configure_logs()
     try:
         asyncio.run(_serve(options))
-    except (UsageError, SchemaError, StartupError, AccountError, HostKeyError, OSError) as error:
+    except (UsageError, SchemaError, StartupError, ConfigError, AccountError, HostKeyError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command's own words
         return 2
     return 0
@@ -77,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--listen", default="127.0.0.1:830", metavar="HOST:PORT", help="default %(default)s")
     parser.add_argument("--user", default=os.environ.get("USER", "admin"), metavar="NAME")
     parser.add_argument("--password-file", type=Path, metavar="FILE", help="its first line is the password")
+    parser.add_argument(
+        "--hold-to-rules",
+        action="store_true",
+        help="hold the user to the rules of ietf-netconf-acm; else his sessions are recovery sessions",
+    )
     parser.add_argument("--authorized-keys", type=Path, metavar="FILE", help="public keys, one a line")
     parser.add_argument(
         "--host-key", type=Path, default=Path("netconf_host_key"), metavar="FILE", help="made if missing"
@@ -95,7 +102,8 @@ async def _serve(options: argparse.Namespace) -> None:
         raise UsageError("no --module: name at least one module to serve")
     schema = load_schema(options.module, options.yang, features=_features(options))
     datastores = Datastores.load(schema, options.startup, file=options.running or options.startup)
-    accounts = Accounts([_account(options.user, options.password_file, options.authorized_keys)])
+    account = _account(options.user, options.password_file, options.authorized_keys)
+    accounts = Accounts([replace(account, recovery=not options.hold_to_rules)])
     server = NetconfServer(
         schema,
         datastores,

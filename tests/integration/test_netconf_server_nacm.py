@@ -18,7 +18,8 @@ from netconf_server.nacmrules import NAMESPACE
 from rui.netconf import names
 from rui.netconf.errors import RpcError
 from tests.integration.netconf_server_rig import HASH, PASSWORD
-from tests.unit.netconf_server.nacm_rig import GUARDED, config, deny, house, nacm, permit, room, schema
+from tests.integration.test_netconf_server_command import start
+from tests.unit.netconf_server.nacm_rig import GUARDED, YANG, config, deny, house, nacm, permit, room, schema
 
 RUNNING = house("<name>n</name><code>c</code>" + room("ann", "<owner>o</owner>") + room("hall"))
 ANN = nacm(
@@ -244,3 +245,35 @@ async def test_denials_are_counted_and_a_new_policy_holds_at_once(tmp_path: Path
         await (await made.of("eve")).rpc(f'<destroy xmlns="{GUARDED}"/>'.encode())
         await (await made.of("root")).rpc(edit(nacm(deny(path="/"))).encode())
         assert await made.texts("ann", base(GET_HOUSE)) == []
+
+
+@asynccontextmanager
+async def command(folder: Path, *more: str) -> AsyncIterator[ClientSession]:
+    """The command serving the guarded model to `ada`, who has no group."""
+    (folder / "password").write_text(f"{PASSWORD}\n")
+    process = await start(
+        folder, f"--yang={YANG}", "--module", "guarded", "ietf-netconf-acm", "--listen=127.0.0.1:0",
+        "--user=ada", "--password-file=password", f"--host-key=key{len(more)}", *more,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
+        port, key = line.split(" host key ")[0].rpartition(":")[2].strip(","), line.split(" host key ")[1]
+        session = await connect(
+            Target("127.0.0.1", "ada", PinnedKey(key.strip()), port=int(port), password=PASSWORD)
+        )
+        yield session
+        await session.close()
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+async def test_the_commands_user_is_held_to_the_rules_if_asked(tmp_path: Path) -> None:
+    change = edit(house("<name>x</name>")).encode()
+    async with command(tmp_path) as session:
+        await session.rpc(change)
+    async with command(tmp_path, "--hold-to-rules") as session:
+        with pytest.raises(RpcError) as refusal:
+            await session.rpc(change)
+        assert refusal.value.tag == "access-denied"
