@@ -154,6 +154,31 @@ async def test_writing_names_the_place_that_is_closed(tmp_path: Path) -> None:
         assert "<owner>y" not in etree.tostring(made.datastores.running).decode()
 
 
+NMDA = "urn:ietf:params:xml:ns:yang:ietf-netconf-nmda"
+RUNNING_DATASTORE = '<datastore xmlns:ds="urn:ietf:params:xml:ns:yang:ietf-datastores">ds:running</datastore>'
+
+
+async def test_nmda_operations_are_held_to_the_same_rules(tmp_path: Path) -> None:
+    async with serving(tmp_path) as made:
+        wanted = f'<subtree-filter><house xmlns="{GUARDED}"/></subtree-filter>'
+        get_data = f'<get-data xmlns="{NMDA}">{RUNNING_DATASTORE}{wanted}</get-data>'
+        assert await made.texts("ann", get_data) == ["n", "ann", "o", "hall"]
+        for content, path in (
+            (room("ann", "<owner>x</owner>"), None),
+            (
+                room("hall", "<owner>x</owner>"),
+                "/guarded:house/guarded:room[guarded:name='hall']/guarded:owner",
+            ),
+        ):
+            edit_data = (
+                f'<edit-data xmlns="{NMDA}">{RUNNING_DATASTORE}<config>{house(content)}</config></edit-data>'
+            )
+            if path is None:
+                await (await made.of("ann")).rpc(edit_data.encode())
+            else:
+                assert (await made.refused("ann", edit_data)).path == path
+
+
 async def test_a_commit_and_a_copy_need_the_rights_for_what_differs(tmp_path: Path) -> None:
     async with serving(tmp_path) as made:
         await (await made.of("root")).rpc(edit(house("<name>m</name>"), "candidate").encode())
