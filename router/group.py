@@ -14,6 +14,7 @@ from router.config import GroupConfig
 from router.history import History
 from router.journal import Compactor, GroupJournal, Quota, Recovered, Upkeep
 from router.lag import Lag, LagMeter
+from router.lastrole import ROLE, last_role, role_fact
 from router.parking import Parking
 from router.uplink import CloudSession, Uplink
 from rui.backup.alarms import AlarmType
@@ -29,8 +30,6 @@ from rui.backup.wire import encode_batch, encode_identity
 log = structlog.get_logger(__name__)
 
 _STOP_WITHIN = 10.0
-ROLE = "role"
-"""The fact in the journal that keeps the role: what was configured, and what became of it."""
 _AUDITS_IN_A_ROW = 32
 
 
@@ -62,7 +61,7 @@ class Group:
         self.member = Member(
             config.id,
             device,
-            _last_role(config.role, recovered.facts.get(ROLE, "")),
+            last_role(config.role, recovered.facts.get(ROLE, "")),
             address=address,
             table=recovered.table,
             position=recovered.position,
@@ -143,7 +142,7 @@ class Group:
     def _moved(self, reason: str) -> None:
         role = self.member.role
         self.primary_since = self._loop.time() if role is Role.PRIMARY else None
-        self.member.remember(ROLE, f"{self.config.role.value}>{role.value}")
+        self.member.remember(ROLE, role_fact(self.config.role, role))
         log.warning("role-changed", group=self.config.id, role=role.value, reason=reason)
         self._perform()
         self.role_changed(role)
@@ -495,9 +494,3 @@ class Group:
         while self.member.serving and self.member.durable < head:
             self._progress.clear()
             await self._progress.wait()
-
-
-def _last_role(configured: Role, fact: str) -> Role:
-    """Return the role that the router had last, unless the operator has configured another one since."""
-    before, _, last = fact.partition(">")
-    return Role(last) if before == configured.value and last else configured

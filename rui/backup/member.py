@@ -32,7 +32,7 @@ from rui.backup.member_outputs import (
     Superseded,
 )
 from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result
-from rui.backup.offering import Offering, refusal
+from rui.backup.offering import Offering, Offers, refusal
 from rui.backup.replica import Judgement, judge
 from rui.backup.source import Source, SourceOptions, SourceState
 from rui.backup.table import Table
@@ -69,7 +69,7 @@ class Member:
         self.durable = self.position.live
         self.quarantined: dict[bytes, Quarantined] = {}
         self.source = Source(group, cloud or SourceOptions())
-        self.offering: Offering | None = None
+        self._offers = Offers(self.source.options)
         self.locals: dict[str, Source] = {}
         self.uploads = True
         self.obtains = True
@@ -107,7 +107,7 @@ class Member:
         if self.role is Role.PRIMARY:
             return
         self.role = Role.PRIMARY
-        self.offering = None
+        self._offers.drop()
         self.uploads = self.obtains = True
         self._promoting = bool(self._intake.judged)
         if not self._promoting:
@@ -201,7 +201,7 @@ class Member:
         """The session with the cloud is gone."""
         self.cloud_connected = False
         self.source.disconnect(reason)
-        self.end_offer(CLOUD)
+        self._offers.end(CLOUD)
 
     def identity_result(self, result: IdentityResult) -> None:
         """Take the cloud's answer (S403): begin behind its cursor, or claim higher."""
@@ -233,14 +233,14 @@ class Member:
     def acknowledge(self, receipt: Receipt, now: float) -> None:
         """Take the cloud's receipt for an upload (S503), or for what a secondary offers."""
         if self.role is Role.SECONDARY:
-            self.offer_receipt(CLOUD, receipt, now)
+            self._offer_receipt(CLOUD, receipt, now)
             return
         self.source.receive(receipt, self.durable, self.table.floor, self.table.complete_from, now)
 
     def next_upload(self, now: float) -> Batch | None:
         """Return the next batch for the cloud, None if nothing may go out now (S502)."""
         if self.role is Role.SECONDARY:
-            return self.next_offer(CLOUD, now)
+            return self._offers.next(CLOUD, self.table, now)
         return self._next(self.source, now) if self.uploads else None
 
     def _next(self, source: Source, now: float) -> Batch | None:
@@ -261,19 +261,19 @@ class Member:
     def stop_local(self, peer: str) -> None:
         """Local backup to a secondary has ended, or its channel is gone."""
         self.locals.pop(peer, None)
-        self.end_offer(peer)
+        self._offers.end(peer)
 
     def next_local(self, peer: str, now: float) -> Batch | None:
         """Return the next batch for a secondary, or of an offer to the primary; None if none may go now."""
         if self.role is Role.SECONDARY:
-            return self.next_offer(peer, now)
+            return self._offers.next(peer, self.table, now)
         source = self.locals.get(peer)
         return None if source is None else self._next(source, now)
 
     def local_receipt(self, peer: str, receipt: Receipt, now: float) -> None:
         """Take a secondary's receipt for a batch that went to it directly, or the primary's for an offer."""
         if self.role is Role.SECONDARY:
-            self.offer_receipt(peer, receipt, now)
+            self._offer_receipt(peer, receipt, now)
             return
         source = self.locals.get(peer)
         if source is not None:
@@ -281,34 +281,20 @@ class Member:
 
     # What this replica alone holds, offered to the primary
 
-    def next_offer(self, via: str, now: float) -> Batch | None:
-        """Return the next batch of an offer that goes this way, None if nothing may go out now."""
-        offering = self.offering
-        return offering.next(self.table, now) if offering is not None and offering.via == via else None
+    @property
+    def offering(self) -> Offering | None:
+        """The offer under way, None where this history is the primary's as far as is known."""
+        return self._offers.current
 
-    def offer_receipt(self, via: str, receipt: Receipt, now: float) -> None:
-        """Take the primary's receipt; once it has taken over all, this history counts as the primary's."""
-        offering = self.offering
-        if offering is None or offering.via != via:
-            return
-        offering.receive(receipt, self.table, now)
-        if offering.refused:
-            self.offering = None
-        elif offering.done:
-            self.offering = None
-            if offering.writer == self.position.writer:
-                self._join(offering.joined(self.position))
+    def _offer_receipt(self, via: str, receipt: Receipt, now: float) -> None:
+        self._join(self._offers.receive(via, receipt, self.position, self.table, now))
 
-    def _join(self, position: Position) -> None:
-        """Follow the primary's history, from where both are the same."""
-        self.position, self.durable = position, position.live
-        self._facts_changed = True
-        self._write()
-
-    def end_offer(self, via: str) -> None:
-        """The way is gone; the next batch that shows another history begins the offer again."""
-        if self.offering is not None and self.offering.via == via:
-            self.offering = None
+    def _join(self, position: Position | None) -> None:
+        """Follow the primary's history, from where both are the same; None: not yet."""
+        if position is not None:
+            self.position, self.durable = position, position.live
+            self._facts_changed = True
+            self._write()
 
     def overdue(self, via: str, now: float) -> bool:
         """Say whether a receipt is missing for so long that the session must be given up."""
@@ -356,9 +342,7 @@ class Member:
             claimed = self.position.writer != writing[-1].position.writer
             self.position = writing[-1].position
             self.durable = max(self.durable, self.position.live)
-            self._writer.pending_bytes -= sum(
-                len(change.record or b"") for frame in writing for change in frame.changes
-            )
+            self._writer.written(writing)
             self.table.trim_tombstones(self.options.tombstones, self.durable)
             if claimed and self.cloud_connected:
                 self._notify()
@@ -413,8 +397,7 @@ class Member:
             raise NotPrimaryError(f"{self.device} is {self.role.value} of group {self.group}")
         if self._full:
             what = f"{self._writer.pending_bytes} octets of group {self.group} wait for the journal"
-            why = f" ({self.failure})" if self.failure else ""
-            raise JournalFullError(f"{what}{why}: free disk space, then log in again")
+            raise JournalFullError(f"{what} {self.failure}: free disk space, then log in again")
 
     @property
     def _full(self) -> bool:
@@ -453,9 +436,8 @@ class Member:
             self._outputs.append(Answer(tag, receipt))
             return
         written = self._adoption.receive(batch, offer, quarantined, tag, table=self.table, write=self._change)
-        for bad in quarantined:
-            if bad.key in written:
-                self.quarantined[bad.key] = bad._replace(version=written[bad.key])
+        anew = [bad._replace(version=written[bad.key]) for bad in quarantined if bad.key in written]
+        self.quarantined |= {bad.key: bad for bad in anew}
         if written:
             self._outputs.append(Adopted(offer.by, len(written)))
             self._write()
@@ -471,7 +453,8 @@ class Member:
             frames.append(Frame(frames[-1].position if frames else self.position, facts=dict(self.facts)))
         frames = frames or self._intake.judge(self.position, self._judge)
         if frames:
-            self._append(tuple(frames))
+            self._writing = tuple(frames)
+            self._outputs.append(Append(self._writing))
         else:
             self._finish_all()
 
@@ -489,7 +472,7 @@ class Member:
             elif judgement.apply:
                 apply(incoming, judgement, self.table, self.quarantined)
                 if judgement.position.lineage != self.position.lineage:
-                    self.offering = None  # It was for another history
+                    self._offers.drop()  # It was for another history
                 self.position = judgement.position
                 self.durable = self.position.live
                 self.table.trim_tombstones(self.options.tombstones, self.durable)
@@ -497,20 +480,15 @@ class Member:
             self._outputs.append(Answer(incoming.tag, replace(incoming.receipt(judgement), agrees=agrees)))
 
     def _diverged(self, incoming: Incoming, judgement: Judgement) -> None:
-        """Begin to offer what the sender's history lacks, unless that is under way."""
+        """Begin to offer what the sender's history lacks; where that is nothing, follow it at once."""
         batch, common = incoming.batch, judgement.shared
         self.position = judgement.position
-        under_way = self.offering is not None and self.offering.writer >= batch.writer
         if common == self.position.live:
             self._join(Position(common, None, batch.writer, batch.lineage))
-        elif common is not None and not under_way:
-            offer = Offer(self.device, common, max(self.position.live, self.table.head))
-            options, floor = self.source.options, self.table.floor
-            self.offering = Offering(batch, offer, via=incoming.via, floor=floor, options=options)
-
-    def _append(self, frames: tuple[Frame, ...]) -> None:
-        self._writing = frames
-        self._outputs.append(Append(frames))
+        elif common is not None:
+            until = max(self.position.live, self.table.head)
+            offer = Offer(self.device, common, until)
+            self._offers.begin(offer, batch, incoming.via, self.table.floor)
 
     def _notify(self) -> None:
         if self.role is Role.PRIMARY and self.position.writer != self.epoch:

@@ -64,6 +64,46 @@ class Offering:
         return self.source.state is SourceState.REFUSED
 
 
+class Offers:
+    """The offer that a replica makes, if it makes one: one at a time, to the newest primary that it knows."""
+
+    def __init__(self, options: SourceOptions) -> None:
+        self.current: Offering | None = None
+        self._options = options
+
+    def begin(self, offer: Offer, batch: Batch, via: str, floor: Version) -> None:
+        """Offer to the writer of ``batch``, unless that is under way."""
+        if self.current is None or self.current.writer < batch.writer:
+            self.current = Offering(batch, offer, via=via, floor=floor, options=self._options)
+
+    def next(self, via: str, table: Table, now: float) -> Batch | None:
+        """Return the next batch that goes this way, None if nothing may go out now."""
+        offering = self.current
+        return offering.next(table, now) if offering is not None and offering.via == via else None
+
+    def receive(
+        self, via: str, receipt: Receipt, position: Position, table: Table, now: float
+    ) -> Position | None:
+        """Take the primary's receipt; once it has all, return where the replica follows its history."""
+        offering = self.current
+        if offering is None or offering.via != via:
+            return None
+        offering.receive(receipt, table, now)
+        if not (offering.refused or offering.done):
+            return None
+        self.current = None
+        return offering.joined(position) if offering.done and offering.writer == position.writer else None
+
+    def end(self, via: str) -> None:
+        """The way is gone; the next batch that shows another history begins the offer again."""
+        if self.current is not None and self.current.via == via:
+            self.current = None
+
+    def drop(self) -> None:
+        """There is nothing to offer any more, or nobody to offer it to."""
+        self.current = None
+
+
 def refusal(batch: Batch, reason: str) -> Receipt:
     """Return the receipt for an offer that reaches somebody who is not its primary."""
     return Receipt(batch.group, Result.REFUSED, Position(), reason)

@@ -168,7 +168,7 @@ class Source:
         self._begin(position, head, floor, _E.CONNECTED, _E.CONNECTED_BEHIND)
 
     def stated(self, position: Position, complete_from: Version) -> None:
-        """Count what the replica states of this history as a receipt would: where all is there, none comes."""
+        """Count what the replica states of this history as a receipt: where all is there, none comes."""
         if self._same_history:
             self._learn(position, complete_from)
 

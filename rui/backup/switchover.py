@@ -1,4 +1,4 @@
-"""Identity switching between routers and cloud: who goes on of two primaries, and the XML (``rui-switchover``)."""
+"""Identity switching: who goes on of two primaries, and the XML of module ``rui-switchover``."""
 
 from __future__ import annotations
 

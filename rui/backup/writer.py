@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rui.backup.journal import Frame
@@ -73,6 +74,10 @@ class Writer:
             position = step.after(position)
             found.append(Frame(position, step.changes))
         return found
+
+    def written(self, frames: Iterable[Frame]) -> None:
+        """Frames are durable: their records wait no more."""
+        self.pending_bytes -= sum(len(change.record or b"") for frame in frames for change in frame.changes)
 
     @property
     def waiting(self) -> int:
