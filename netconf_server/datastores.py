@@ -9,69 +9,38 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from inspect import isawaitable
 from itertools import islice
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 from lxml import etree
 
+from netconf_server.change import CANDIDATE, RUNNING, STARTUP, Apply, Change, Guard, Verify
 from netconf_server.confirmed import Confirmation, ConfirmChange, ConfirmedCommit, ConfirmEvent, OnConfirm
 from netconf_server.edit import Operation, apply_edit
 from netconf_server.faults import to_rpc_error
 from netconf_server.locks import Locks
 from netconf_server.partial import PartialLock, PartialLocks
 from netconf_server.payload import payload_of
-from netconf_server.persist import before_file, empty_config, read_config, remove_file, write_config
+from netconf_server.persist import before_file, empty_config, read_config
+from netconf_server.storage import ConfigFile, on_disk, take_back_unconfirmed
 from rui.netconf.errors import RpcError, first_error
 from rui.schema import DataError, Schema
 
+__all__ = ["CANDIDATE", "RUNNING", "STARTUP", "Apply", "Change", "Datastores", "Guard", "Verify"]
+
 log = structlog.get_logger(__name__)
 
-RUNNING = "running"
-CANDIDATE = "candidate"
-STARTUP = "startup"
 
 T = TypeVar("T")
 
 # Elements of an edit above which it is worked out beside the event loop.
 _LARGE: Final = 5_000
-
-
-@dataclass(frozen=True)
-class Change:
-    """A change of a datastore, running unless named: the trees before and after (neither may be modified),
-    and the session, None for the program.
-    """
-
-    old: etree._Element
-    new: etree._Element
-    session: int | None
-    datastore: str = RUNNING
-
-
-Verify: TypeAlias = Callable[[Change], "Awaitable[None] | None"]
-"""Looks at a change before it is made; raises RpcError to refuse it, and then nothing has changed."""
-
-Apply: TypeAlias = Callable[[Change], "Awaitable[None] | None"]
-"""Is told of a change after it was made and written; what it raises is logged."""
-
-
-class Guard(Protocol):
-    """Access control: looks at what sessions ask for before anything else does. Both raise RpcError."""
-
-    def check_edit(self, session: int | None, config: etree._Element, default: Operation) -> None:
-        """Look at an edit as it was asked for."""
-
-    def check_change(self, change: Change) -> None:
-        """Look at what would become of a datastore. What running is copied to needs no right (RFC 8341
-        3.2.6), so nobody asks for startup.
-        """
 
 
 class Datastores:
@@ -92,7 +61,7 @@ class Datastores:
         self._candidate = self._running
         self._startup = self._running if schema.has_feature("ietf-netconf", STARTUP) else None
         self._candidate_writer: int | None = None
-        self._file = file
+        self._file = ConfigFile(file)
         self.guard: Guard | None = None
         self._verify: list[Verify] = []
         self._apply: list[Apply] = []
@@ -110,10 +79,8 @@ class Datastores:
         Raises StartupError, which names file, place and reason, when what is read is not a valid
         configuration; OSError when `file` cannot be written.
         """
-        if file is not None and before_file(file).exists():
-            write_config(file, read_config(before_file(file), schema))
-            remove_file(before_file(file))
-            log.warning("unconfirmed-commit-taken-back", file=str(file))
+        if file is not None:
+            take_back_unconfirmed(file, schema)
         source = file if file is not None and file.exists() else startup
         return cls(schema, None if source is None else read_config(source, schema), file=file)
 
@@ -184,8 +151,11 @@ class Datastores:
         """
         async with self._turn:
             self.locks.check_write(target, session)
+            base = self.tree(target)
             work = partial(self._edited_tree, target, config, default, continue_on_error, session)
             tree, errors = await asyncio.to_thread(work) if _is_large(config) else work()
+            if self.tree(target) is not base:
+                raise RpcError.in_use(f"{target} was given up by another session meanwhile; send it again")
             if target != CANDIDATE or validate or test_only:
                 self.validate(tree)
             else:
@@ -219,9 +189,10 @@ class Datastores:
         async with self._turn:
             self.locks.check_write(STARTUP, session)
             self._allow(STARTUP, empty_config(), session)
-            if self._file is not None:
-                await self._finish(self._written(asyncio.to_thread(remove_file, self._file)))
-            self._startup = empty_config()
+            await self._finish(self._file.remove())
+            change = Change(self.tree(STARTUP), empty_config(), session, STARTUP)
+            self._startup = change.new
+            await self._tell(self._edited, change)
 
     async def commit(
         self,
@@ -346,14 +317,14 @@ class Datastores:
         if confirm is None:
             if self.candidate_changed:
                 await self._put(RUNNING, self._candidate, session)
-            await self._written(self._confirmed.complete(session))
+            await on_disk(self._confirmed.complete(session))
             return
-        await self._written(self._confirmed.prepare(before))
+        await on_disk(self._confirmed.prepare(before))
         try:
             if self.candidate_changed:
                 await self._put(RUNNING, self._candidate, session)
         except RpcError:
-            await self._written(self._confirmed.abandon())
+            await on_disk(self._confirmed.abandon())
             raise
         self._confirmed.wait(before, confirm, session)
 
@@ -370,11 +341,11 @@ class Datastores:
         kept = True
         try:
             if self._startup is None:
-                await self._save(before)
+                await self._file.save(before)
         except RpcError:
             kept = False
         await self._adopt(Change(self._running, before, change.session))
-        await self._written(self._confirmed.restored(change, forget=kept))
+        await on_disk(self._confirmed.restored(change, forget=kept))
 
     def _check_values(self, data: etree._Element) -> None:
         """Check names and values, which even a candidate has right (RFC 7950 8.3.1). Raises RpcError."""
@@ -392,7 +363,7 @@ class Datastores:
             await self._tell(self._edited, change)
             return
         if target == STARTUP:
-            await self._save(tree)
+            await self._file.save(tree)
             change = Change(self.tree(STARTUP), tree, session, STARTUP)
             self._startup = tree
             await self._tell(self._edited, change)
@@ -402,7 +373,7 @@ class Datastores:
         for verify in self._verify:
             await _settle(verify(change))
         if self._startup is None:
-            await self._save(tree)
+            await self._file.save(tree)
         await self._adopt(change)
 
     async def _adopt(self, change: Change) -> None:
@@ -419,19 +390,6 @@ class Datastores:
                 await _settle(listener(change))
             except Exception:
                 log.exception("config-apply-failed", session=change.session)
-
-    async def _save(self, tree: etree._Element) -> None:
-        if self._file is not None:
-            await self._written(asyncio.to_thread(write_config, self._file, tree))
-
-    async def _written(self, work: Awaitable[None]) -> None:
-        """Await work on the disk. Raises RpcError where the disk refuses it."""
-        try:
-            await work
-        except OSError as error:
-            log.error("config-not-written", file=str(self._file), reason=error.strerror)
-            message = f"it cannot be written to disk ({error.strerror}); nothing was changed, try again"
-            raise RpcError.resource_denied(message) from error
 
     async def _finish(self, change: Coroutine[None, None, T]) -> T:
         """Carry a change through even if the session that asked for it is ended meanwhile."""

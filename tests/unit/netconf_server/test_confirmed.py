@@ -200,7 +200,7 @@ async def test_a_full_disk_does_not_stop_the_way_back(
     def full(path: Path, tree: etree._Element) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("netconf_server.datastores.write_config", full)
+    monkeypatch.setattr("netconf_server.storage.write_config", full)
     await rig.stores.cancel_commit(session=1)
     assert rig.name == "old"
     monkeypatch.undo()

@@ -1,0 +1,46 @@
+"""A change of a datastore, and who looks at it before it is made and is told of it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+from lxml import etree
+
+from netconf_server.editops import Operation
+
+RUNNING: Final = "running"
+CANDIDATE: Final = "candidate"
+STARTUP: Final = "startup"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a datastore, running unless named: the trees before and after (neither may be modified),
+    and the session, None for the program.
+    """
+
+    old: etree._Element
+    new: etree._Element
+    session: int | None
+    datastore: str = RUNNING
+
+
+Verify: TypeAlias = Callable[[Change], "Awaitable[None] | None"]
+"""Looks at a change before it is made; raises RpcError to refuse it, and then nothing has changed."""
+
+Apply: TypeAlias = Callable[[Change], "Awaitable[None] | None"]
+"""Is told of a change after it was made and written; what it raises is logged."""
+
+
+class Guard(Protocol):
+    """Access control: looks at what sessions ask for before anything else does. Both raise RpcError."""
+
+    def check_edit(self, session: int | None, config: etree._Element, default: Operation) -> None:
+        """Look at an edit as it was asked for."""
+
+    def check_change(self, change: Change) -> None:
+        """Look at what would become of a datastore. What running is copied to needs no right (RFC 8341
+        3.2.6), so nobody asks for startup.
+        """
