@@ -320,8 +320,6 @@ class Member:
         """Whether the cloud holds all that is durable here, so that local backup may end."""
         return self.source.state is SourceState.STREAMING and self.source.protected >= self.durable
 
-    # Time and the disk
-
     def outputs(self) -> list[Output]:
         """Return what is to be done now, in order, and forget it."""
         drained = list(self._outputs)
