@@ -104,6 +104,7 @@ class CloudState:
             ("cursor", str(cursor)),
             ("lag", str(lag(head, delivery.position.live))),
             ("state", _delivery_state(delivery, head)),
+            ("reason", delivery.reason),
         )
 
     def _count(self) -> None:

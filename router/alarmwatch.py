@@ -104,6 +104,11 @@ class AlarmWatch:
         failure = group.member.failure
         text = f"the journal cannot be written ({failure}): free disk space; it goes on by itself"
         self._alarms.set(AlarmType.JOURNAL_FAILING, bool(failure), text if failure else "", group=name)
+        if (
+            self._alarms.book.raised(AlarmType.JOURNAL_BEHIND_CLOUD, name, CLOUD)
+            and group.member.cloud_has_all
+        ):
+            self._alarms.set(AlarmType.JOURNAL_BEHIND_CLOUD, False, group=name, peer=CLOUD)
 
     def _protection(self, name: str, group: Group) -> None:
         seconds = group.lag(group.member.protected).seconds if group.member.serving else 0.0

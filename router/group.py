@@ -224,7 +224,7 @@ class Group:
         behind = result.accepted and self.member.serving and result.position.live > self.member.durable
         text = (
             f"the cloud holds changes up to {result.position.live}, the journal up to {self.member.durable}: "
-            "it was lost, or is an old copy; put the newest back (users that only the cloud holds stay there)"
+            "it was lost, or is an old copy; what it lacks is taken over from the cloud"
         )
         self.alarms.set(
             AlarmType.JOURNAL_BEHIND_CLOUD, behind, text if behind else "", group=self.config.id, peer=CLOUD

