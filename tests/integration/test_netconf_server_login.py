@@ -88,7 +88,7 @@ async def test_wrong_passwords_end_the_connection(tmp_path: Path) -> None:
 
 
 async def test_a_connection_that_never_logs_in_is_let_go(tmp_path: Path) -> None:
-    async with serving(tmp_path, limits=Limits(login_timeout=0.3, max_pending_logins=1)) as rig:
+    async with serving(tmp_path, limits=Limits(login_timeout=2.0, max_pending_logins=1)) as rig:
         reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
         await reader.readuntil(b"\n")
         # One that logs in meanwhile is one too many.
