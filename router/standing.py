@@ -11,6 +11,7 @@ from router.group import Group
 from router.rbs.failover import GroupFailover
 from router.vrrp import Election
 from rui.backup import switchover
+from rui.backup.alarms import AlarmType
 from rui.backup.identity import Role
 from rui.backup.lease import GrantRequest, GrantResult
 from rui.backup.links import LinkState
@@ -26,7 +27,9 @@ from rui.backup.mastership import (
     UseGrant,
 )
 from rui.backup.switchover import Taken
+from rui.backup.version import NO_EPOCH
 from rui.netconf.errors import RpcError
+from rui.vrrp.states import State
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +59,8 @@ class Standing:
         self._priority = priority
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
-        self._began = self._loop.time()
+        self._conflict = ""
+        self._released = NO_EPOCH
         self.core = Mastership(options, primary=group.member.role is Role.PRIMARY)
         group.superseded = self._superseded
         if failover is not None:
@@ -108,11 +112,31 @@ class Standing:
         """Another router says that it is primary: one of two goes on."""
         if not self.core.primary:
             return
+        self._two_primaries(other.device)
         mine = self._taken()
         if other.prevails(mine):
             self._superseded(other.device)
         elif self._failover is not None:
             self._failover.tell_taken(mine, other.device)
+
+    def _two_primaries(self, other: str) -> None:
+        """Raise the alarm, or with no name clear it: both may be serving users until one has stepped down."""
+        text = f"{other} is primary of this group as well: one of the two steps down" if other else ""
+        if other or self._conflict:
+            group = self._group
+            group.alarms.set(
+                AlarmType.DUAL_PRIMARY, bool(other), text, group=group.config.id, peer=other or self._conflict
+            )
+        self._conflict = other
+
+    def _release(self, link: LinkState) -> None:
+        """Give up the lease, once, when this primary's own link to the cloud has become poor."""
+        member, session = self._group.member, self._group.uplink.current
+        poor = self.core.primary and link is LinkState.DEGRADED
+        if poor and self._released != member.epoch and session is not None:
+            session.notify(switchover.encode_release(member.group, member.epoch))
+            log.info("lease-released", group=member.group, epoch=str(member.epoch))
+            self._released = member.epoch
 
     def _taken(self) -> Taken:
         member, since = self._group.member, self._group.primary_since
@@ -140,12 +164,20 @@ class Standing:
         if failover is not None and failover.peers:
             cloud = cloud and failover.cloud.state is not LinkState.DOWN
             peer = any(found.link.state is not LinkState.DOWN for found in failover.peers.values())
+            self._release(failover.cloud.state)
+        self._two_primaries(self._still_master())
         now = self._loop.time()
         self.core.evidence(cloud=cloud, peer=peer, synced=member.in_sync, now=now)
         due = self.core.next_deadline()
         if due is not None and now >= due:
             self.core.handle_timer(now)
         self._perform()
+
+    def _still_master(self) -> str:
+        """Return who is primary where the election has this router forward although it has stepped down."""
+        writer = self._group.member.position.writer
+        master = self.election is not None and self.election.state().state is State.MASTER
+        return writer.device if master and not self.core.primary else ""
 
     def _perform(self) -> None:
         for output in self.core.outputs():
