@@ -6,16 +6,15 @@ import asyncio
 import json
 import sqlite3
 import sys
-import time
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, closing
 
 import pytest
 import pytest_asyncio
 from lxml import etree
 
-from netconf_client import ClientSession, PinnedKey, connect
+from netconf_client import PinnedKey, connect
 from rui.backup.alarms_wire import NAMESPACE as ALARMS
 from rui.backup.audit_wire import encode_audit, encode_resync
 from rui.backup.messages import bucket_of
@@ -25,36 +24,18 @@ from rui.netconf.events import NotificationReceived
 from rui_cli.audit import Device, compare
 from rui_cli.launch import Fleet
 from rui_cli.site import MANAGER, Group, Site
-from rui_cli.tables import Holding, ask_holding
 from tests.integration.router_rig import operational, texts
+from tests.integration.site_rig import GROUP, WITHIN, Processes, until
 
-GROUP = "g1"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PRIMARY, SECONDARY = "bras-a", "bras-b"
-WITHIN = 60.0
 ROLES = {MANAGER: "", PRIMARY: "primary", SECONDARY: "secondary"}
 STRANGER = b"02:ff:00:00:00:ff/1/0"
 LINKS = "urn:rui-cloud:yang:link-status"
 
 
-class World:
-    """Three processes under a light load, and a session of the operator with each."""
-
-    def __init__(self, site: Site, fleet: Fleet, stack: AsyncExitStack) -> None:
-        self.site = site
-        self.fleet = fleet
-        self._stack = stack
-        self._sessions: dict[str, ClientSession] = {}
-
-    async def session(self, name: str) -> ClientSession:
-        found = self._sessions.get(name)
-        if found is None or found.closed_reason is not None:
-            found = self._sessions[name] = await connect(self.site.target(name), timeout=WITHIN)
-            self._stack.push_async_callback(found.close)
-        return found
-
-    async def holding(self, name: str) -> Holding:
-        return await ask_holding(await self.session(name), GROUP)
+class World(Processes):
+    """Three processes under a light load."""
 
     async def audit(self, within: float = 10.0) -> dict[str, tuple[str, int]]:
         """Compare all copies now; return result and repaired keys by copy."""
@@ -95,23 +76,8 @@ class World:
 
         await until("all hold the same", same)
 
-    async def arrivals(self, rate: int) -> None:
-        config = (
-            '<device xmlns="urn:rui-cloud:yang:device"><group><id>g1</id><simulated>'
-            f"<arrivals>{rate}</arrivals></simulated></group></device>"
-        )
-        await (await self.session(PRIMARY)).edit_config(config.encode(), target="running")
-
     def store(self) -> sqlite3.Connection:
         return sqlite3.connect(self.site.data(MANAGER) / "store.sqlite", timeout=10, isolation_level=None)
-
-
-async def until(what: str, holds: Callable[[], Awaitable[bool]]) -> None:
-    deadline = time.monotonic() + WITHIN
-    while not await holds():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {WITHIN:g} s")
-        await asyncio.sleep(0.05)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from netconf_client import ClientSession, NetconfClientError, connect
-from rui.netconf.errors import RpcError
 from rui_cli.launch import Fleet
 from rui_cli.site import MANAGER, Group, Site
-from rui_cli.tables import ask_holding
+from tests.integration.site_rig import Processes, until
 
 LINKS = "urn:rui-cloud:yang:link-status"
-DEVICE = "urn:rui-cloud:yang:device"
-WITHIN = 60.0
 FAST = {"link-timeout": "1000", "hold-time": "1000", "max-wait": "5000", "query-timeout": "500"}
 
 
-class World:
-    """Three processes, and a session of the operator with each."""
-
-    def __init__(self, site: Site, fleet: Fleet, stack: AsyncExitStack) -> None:
-        self.site = site
-        self.fleet = fleet
-        self._stack = stack
-        self._sessions: dict[str, ClientSession] = {}
-
-    async def session(self, name: str) -> ClientSession:
-        found = self._sessions.get(name)
-        if found is None or found.closed_reason is not None:
-            found = self._sessions[name] = await connect(self.site.target(name), timeout=WITHIN)
-            self._stack.push_async_callback(found.close)
-        return found
+class World(Processes):
+    """Three processes, and what their paths and tables are."""
 
     async def path(self, name: str) -> str:
         """The path in use, as a router names it."""
@@ -45,40 +26,20 @@ class World:
         return reply.element.findtext(f".//{{{LINKS}}}in-use") or ""
 
     async def holds(self, name: str) -> tuple[int, str]:
-        holding = await ask_holding(await self.session(name), "g1")
+        holding = await self.holding(name)
         return holding.count, holding.digest
-
-    async def until(self, what: str, holds: Callable[[], Awaitable[bool]]) -> None:
-        deadline = time.monotonic() + WITHIN
-        while True:
-            try:
-                if await holds():
-                    return
-            except (RpcError, NetconfClientError):
-                pass  # a process that is away, or has no such group yet
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{what}: not within {WITHIN:g} s")
-            await asyncio.sleep(0.05)
 
     async def uses(self, name: str, path: str) -> None:
         async def holds() -> bool:
             return await self.path(name) == path
 
-        await self.until(f"{name} uses {path}", holds)
+        await until(f"{name} uses {path}", holds)
 
     async def equal(self, *names: str) -> None:
         async def holds() -> bool:
             return len({await self.holds(name) for name in names}) == 1
 
-        await self.until(f"{', '.join(names)} hold the same", holds)
-
-    async def arrivals(self, rate: int) -> None:
-        """Let users come at this rate from now on."""
-        config = (
-            f'<device xmlns="{DEVICE}"><group><id>g1</id><simulated>'
-            f"<arrivals>{rate}</arrivals></simulated></group></device>"
-        )
-        await (await self.session("bras-a")).edit_config(config.encode(), target="running")
+        await until(f"{', '.join(names)} hold the same", holds)
 
     def steps(self, name: str) -> list[str]:
         """The steps of the figures that a router's log names, in order."""
@@ -127,7 +88,7 @@ async def test_users_stay_backed_up_while_the_cloud_is_away(
         async def more() -> bool:
             return (await running.holds("bras-b"))[0] >= users + 30
 
-        await running.until("the secondary gets second user-info", more)
+        await until("the secondary gets second user-info", more)
         await running.arrivals(0)
         await running.equal("bras-a", "bras-b")
         await running.arrivals(30)
