@@ -1,0 +1,132 @@
+"""Clients of other projects against our server as a command: netconf-console2 with its commands, yangcli.
+
+ncclient has a file of its own, paramiko is in test_netconf_server_command.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.integration.netconf_client_peer import require
+
+YANG = Path(__file__).parents[1] / "data" / "yang"
+SYSTEM = '<system xmlns="urn:example:toy"><mtu>1400</mtu></system>'
+BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"
+PASSWORD = "pass word"
+
+
+@dataclass
+class Served:
+    port: int
+    folder: Path
+
+    def console(self, *arguments: str) -> str:
+        """What netconf-console2 prints for these commands, run in order on one session."""
+        tool = Path(sys.executable).with_name("netconf-console2")
+        login = ["--host=127.0.0.1", f"--port={self.port}", "--user=ada", f"--password={PASSWORD}"]
+        command = [str(tool), *login, "--ns", "t=urn:example:toy", *arguments]
+        done = subprocess.run(
+            command, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
+        )
+        return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("clients")
+    for name, text in {
+        "password": PASSWORD,
+        "edit.xml": SYSTEM,
+        "wrapped.xml": f"<any>{SYSTEM}</any>",
+        "config.xml": f'<nc:config xmlns:nc="{BASE}">{SYSTEM}</nc:config>',
+        "rpc.xml": f'<get xmlns="{BASE}"><filter><system xmlns="urn:example:toy"/></filter></get>',
+    }.items():
+        (folder / name).write_text(text + "\n")
+    command = [
+        sys.executable, "-m", "netconf_server", f"--yang={YANG}", "--module=toy", "--running=running.xml",
+        "--listen=127.0.0.1:0", "--user=ada", "--password-file=password", "--host-key=key", "--events=events",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+        ) as process,
+    ):
+        assert process.stdout is not None
+        found = re.match(r"netconf on .*:(\d+),", process.stdout.readline())
+        assert found, (folder / "log").read_text()
+        yield Served(int(found[1]), folder)
+        process.terminate()
+
+
+def oks(text: str) -> int:
+    return len(re.findall(r"<(?:nc:)?ok\b", text))
+
+
+def test_console_edits_the_candidate(server: Served) -> None:
+    text = server.console(
+        "--db=candidate", "--lock", "--set", "/t:system/t:name=ada",
+        "--create", "/t:system/t:user[t:name='u']",
+        "--edit-config", "edit.xml", "--edit-config1", "wrapped.xml", "--validate", "candidate",
+        "--commit", "--unlock",
+    )  # fmt: skip
+    assert oks(text) == 8, text
+    text = server.console("--get-config", "/t:system/t:name", "--get", "/t:system/t:user")
+    assert "<name>ada</name>" in text
+    assert "<name>u</name>" in text
+    text = server.console("--db=candidate", "--delete", "/t:system/t:name", "--discard-changes")
+    assert oks(text) == 2, text
+    text = server.console(
+        "--db=candidate", "--edit-config", "edit.xml", "--timeout=60", "--commit", "confirmed", "--commit"
+    )
+    assert oks(text) == 3, text
+
+
+def test_console_hello_schema_and_operations(server: Served) -> None:
+    text = server.console("--hello")
+    assert "urn:ietf:params:netconf:capability:notification:1.0" in text
+    assert "list user" in server.console("--get-schema", "toy")
+    assert "<rpc-reply" in server.console("--rpc", "rpc.xml")
+    assert "not served here" in server.console("--run-rpc", "/t:add[t:a='2'][t:b='3']")
+    assert "no session" in server.console("--kill-session", "4000000")
+    assert oks(server.console("--create-subscription", "NETCONF", "--sleep", "0")) >= 1
+
+
+def test_console_validates_and_copies(server: Served) -> None:
+    assert oks(server.console("--validate", "config.xml")) == 1
+    assert oks(server.console("--db=running", "--copy-config", "edit.xml")) == 1
+    assert "<mtu>1400</mtu>" in server.console("--with-defaults=report-all", "--get-config", "/t:system")
+    assert "startup" in server.console("--copy-running-to-startup")
+
+
+@pytest.mark.peer
+def test_yangcli_agrees_on_a_session(server: Served) -> None:
+    (yangcli,) = require("yangcli")
+    log = server.folder / "log"
+    before = log.read_text().count("session-opened")
+    command = [
+        yangcli, "--server=127.0.0.1", f"--ncport={server.port}", "--user=ada", f"--password={PASSWORD}",
+        "--batch-mode", "--autoload=false",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command, env={**os.environ, "HOME": str(server.folder)}, cwd=server.folder,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while log.read_text().count("session-opened") == before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    # it writes out what it has to say when it ends
+    process.terminate()
+    output, _ = process.communicate(timeout=30)
+    assert log.read_text().count("session-opened") == before + 1
+    assert "yang-library:1.1" in output
