@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
@@ -147,52 +147,48 @@ class _Rows:
 
     def __init__(self, bound: BoundTable) -> None:
         self._tag = bound.nodes[-1].tag
-        self._columns = bound.columns
+        self._columns = [(leaf.node.tag, leaf.up, _form(leaf.node)) for leaf in bound.columns]
         self._depth = len(bound.nodes)
-        self._open: list[Item] = []
-        self._leafs: dict[str, str] = {}
+        # The leafs of each open node: of those on the way the keys, of an entry with lists inside all
+        self._open: list[dict[str, str]] = []
 
     def open(self, item: Item) -> Iterator[tuple[str, ...]]:
-        """Enter a node; the columns of an entry with lists inside are collected until its end."""
-        self._open.append(item)
-        if self._is_row(item, len(self._open)):
-            self._leafs = {}
+        """Enter a node."""
+        self._open.append(_leafs(item))
         return iter(())
 
-    def whole(self, item: Item, parents: tuple[Item, ...]) -> Iterator[tuple[str, ...]]:
+    def whole(self, item: Item, _parents: tuple[Item, ...]) -> Iterator[tuple[str, ...]]:
         """A row, a leaf of one, or something on the way that held nothing more."""
-        depth = len(parents) + 1
-        if self._is_row(item, depth):
-            yield self._cells(item, parents, {})
+        depth = len(self._open) + 1
+        if depth == self._depth and item.element.tag == self._tag:
+            yield self._cells(_leafs(item))
         elif depth == self._depth + 1:
-            self._leafs[str(item.element.tag)] = item.element.text or ""
+            self._open[-1][str(item.element.tag)] = item.element.text or ""
 
     def close(self, item: Item) -> Iterator[tuple[str, ...]]:
         """Leave a node."""
-        if self._is_row(item, len(self._open)):
-            yield self._cells(item, tuple(self._open[:-1]), self._leafs)
-        self._open.pop()
+        leafs = self._open.pop()
+        if len(self._open) + 1 == self._depth and item.element.tag == self._tag:
+            yield self._cells(leafs)
 
-    def _is_row(self, item: Item, depth: int) -> bool:
-        return depth == self._depth and item.element.tag == self._tag
-
-    def _cells(self, item: Item, parents: Sequence[Item], known: Mapping[str, str]) -> tuple[str, ...]:
-        cells = []
-        for leaf in self._columns:
-            tag = leaf.node.tag
-            element = parents[-leaf.up].element if leaf.up else item.element
-            cells.append(_cell(leaf.node, known.get(tag) or (element.findtext(tag) or "").strip()))
-        return tuple(cells)
+    def _cells(self, leafs: Mapping[str, str]) -> tuple[str, ...]:
+        return tuple(
+            form((self._open[-up] if up else leafs).get(tag, "").strip()) for tag, up, form in self._columns
+        )
 
 
-def _cell(leaf: Node, text: str) -> str:
-    """A value as a cell: identities without their module, times to the second."""
+def _leafs(item: Item) -> dict[str, str]:
+    return {str(child.tag): child.text or "" for child in item.element}
+
+
+def _form(leaf: Node) -> Callable[[str], str]:
+    """How a value becomes a cell: identities without their module, times to the second."""
     kind = leaf.type
     if kind is not None and kind.base == "identityref":
-        return text.rpartition(":")[2]
+        return lambda text: text.rpartition(":")[2]
     if kind is not None and _TIME in kind.typedefs:
-        return _FRACTION.sub("", text)
-    return text
+        return lambda text: _FRACTION.sub("", text)
+    return str
 
 
 def _lists(node: Node) -> bool:

@@ -111,19 +111,18 @@ class _Walk(Generic[T]):
         """Take bytes."""
         self._parser.feed(piece)
         for event, element in self._parser.read_events():
-            if not isinstance(element, etree._Element):
-                continue
-            if event == "start":
-                self._start(element)
+            # Most are inside an element that is looked at whole
+            if event == "start" and self._inside:
+                self._inside += 1
             elif self._inside > 1:
                 self._inside -= 1
-            else:
-                yield from self._end(element)
+            elif isinstance(element, etree._Element):
+                if event == "start":
+                    self._start(element)
+                else:
+                    yield from self._end(element)
 
     def _start(self, element: etree._Element) -> None:
-        if self._inside:
-            self._inside += 1
-            return
         transparent = not self._frames or (len(self._frames) == 1 and element.tag == names.DATA)
         node = None if transparent else self._level().get(str(element.tag))
         visited = transparent or (node is not None and self._has_list(node))
