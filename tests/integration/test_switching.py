@@ -9,23 +9,27 @@ from pathlib import Path
 
 from rui.backup.switchover import SwitchIdentity, encode_switch
 from rui_cli.launch import Fleet
-from rui_cli.site import MANAGER, Group, Site
-from tests.integration.test_failover import DEVICE, FAST, World
+from rui_cli.site import DEVICE_NAMESPACE, MANAGER, Group, Site
+from tests.integration.site_rig import until
+from tests.integration.test_failover import FAST, World
 
 IDENTITY = "urn:rui-cloud:yang:identity"
 
 
-@asynccontextmanager
-async def world(folder: Path) -> AsyncIterator[World]:
-    group = Group(
-        "g1",
-        "bras-a",
-        ("bras-b",),
+def group(name: str, primary: str, *secondaries: str) -> Group:
+    return Group(
+        name,
+        primary,
+        secondaries,
         simulated={"arrivals": "30", "initial-population": "100"},
         router_leaves={"timers": FAST},
         cloud_leaves={"timers": {"link-timeout": FAST["link-timeout"]}},
     )
-    site = Site(folder / "site", [group])
+
+
+@asynccontextmanager
+async def world(folder: Path, *groups: Group) -> AsyncIterator[World]:
+    site = Site(folder / "site", groups or [group("g1", "bras-a", "bras-b")])
     site.write()
     async with AsyncExitStack() as stack:
         fleet = await stack.enter_async_context(Fleet(folder))
@@ -35,16 +39,20 @@ async def world(folder: Path) -> AsyncIterator[World]:
         yield World(site, fleet, stack)
 
 
-async def role(running: World, name: str) -> str:
+async def role(running: World, name: str, of: str = "g1") -> str:
     reply = await (await running.session(name)).get(f'<identity xmlns="{IDENTITY}"/>'.encode())
-    return reply.element.findtext(f".//{{{IDENTITY}}}group/{{{IDENTITY}}}role") or ""
+    roles = {
+        entry.findtext(f"{{{IDENTITY}}}group-id"): entry.findtext(f"{{{IDENTITY}}}role")
+        for entry in reply.element.iter(f"{{{IDENTITY}}}group")
+    }
+    return roles.get(of) or ""
 
 
-async def becomes(running: World, name: str, wanted: str) -> None:
+async def becomes(running: World, name: str, wanted: str, of: str = "g1") -> None:
     async def holds() -> bool:
-        return await role(running, name) == wanted
+        return await role(running, name, of) == wanted
 
-    await running.until(f"{name} is {wanted}", holds)
+    await until(f"{name} is {wanted}", holds)
 
 
 async def more(running: World, name: str, count: int) -> None:
@@ -53,12 +61,12 @@ async def more(running: World, name: str, count: int) -> None:
     async def holds() -> bool:
         return (await running.holds(name))[0] >= users + count
 
-    await running.until(f"{count} more users at {name}", holds)
+    await until(f"{count} more users at {name}", holds)
 
 
 async def no_more_arrivals(running: World, *names: str) -> None:
     config = (
-        f'<device xmlns="{DEVICE}"><group><id>g1</id><simulated>'
+        f'<device xmlns="{DEVICE_NAMESPACE}"><group><id>g1</id><simulated>'
         "<arrivals>0</arrivals></simulated></group></device>"
     )
     for name in names:
@@ -111,3 +119,18 @@ async def test_two_primaries_find_out_without_the_cloud(tmp_path: Path) -> None:
         await asyncio.gather(more(running, "bras-a", 30), more(running, "bras-b", 30))
         await no_more_arrivals(running, "bras-a", "bras-b")
         await running.equal("bras-a", "bras-b")
+
+
+async def test_groups_with_opposite_roles_switch_apart_and_a_second_secondary_follows(tmp_path: Path) -> None:
+    groups = (group("g1", "bras-a", "bras-b", "bras-c"), group("g2", "bras-b", "bras-a"))
+    async with world(tmp_path, *groups) as running:
+        await running.equal("bras-a", MANAGER, "bras-b", "bras-c")
+        manager = await running.session(MANAGER)
+        await manager.rpc(encode_switch(SwitchIdentity("g1", "bras-b")))
+        await becomes(running, "bras-b", "primary")
+        await becomes(running, "bras-a", "secondary")
+        assert await role(running, "bras-b", "g2") == "primary"
+        assert await role(running, "bras-a", "g2") == "secondary"
+        await more(running, "bras-c", 30)
+        await no_more_arrivals(running, "bras-a", "bras-b", "bras-c")
+        await running.equal("bras-a", MANAGER, "bras-b", "bras-c")
