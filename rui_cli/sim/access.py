@@ -24,7 +24,7 @@ VIRTUAL = (IPv4Address("198.51.100.1"),)
 
 
 class Access:
-    """``attached`` are the routers whose access link is up; different ``sides`` hear nothing of each other."""
+    """``attached`` are routers whose access link is up; different ``sides`` hear nothing of each other."""
 
     def __init__(self, world: World) -> None:
         self.world = world

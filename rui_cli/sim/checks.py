@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from rui.backup.decision import Path
+from rui.backup.failover import Decider
 from rui.backup.identity import Role
 from rui.backup.journal import Frame
 from rui.backup.lineage import Lineage
+from rui.backup.links import LinkState
 from rui.backup.member import Member
-from rui.backup.messages import Batch, Position
+from rui.backup.messages import Batch, Position, Receipt, Result
 from rui.backup.table import Table
 from rui.backup.version import ZERO, Version
 from rui_cli.sim.options import CLOUD, Odds
@@ -26,6 +29,16 @@ if TYPE_CHECKING:
     from rui_cli.sim.router import Router
     from rui_cli.sim.store import CloudStore
 
+_UP, _DOWN = LinkState.UP, LinkState.DOWN
+_DEGRADED = {Path.LOCAL}
+_PATHS = {
+    (_UP, _UP): {Path.CLOUD, Path.LOCAL, Path.BOTH},
+    (_UP, _DOWN): {Path.WAITING, Path.BOTH},
+    (_DOWN, _UP): {Path.REESTABLISHING, Path.LOCAL},
+}
+"""Which paths may be in use while c is up, by a and b; the way back from local backup takes its time."""
+_BEYOND = {_UP: {Path.BOTH}, _DOWN: {Path.LOCAL}, LinkState.UNKNOWN: set(Path)}
+"""The same where b is degraded or unknown, or both are down."""
 OUTPUTS = 1024
 """More than this many outputs of one event, or entries of a queue, would be a queue without a bound."""
 
@@ -52,7 +65,8 @@ class Copy:
         self.position = position
         if position.writer < was.writer:
             raise Violation(3, f"{self.node} goes back from writer {was.writer} to {position.writer}")
-        if position.live < was.live:
+        if position.live < was.live and position.lineage == was.lineage:
+            # Who joins another history goes on behind what both share
             raise Violation(6, f"{self.node}'s cursor goes back from {was.live} to {position.live}")
         if position.snapshot is None and position.cursor > was.cursor:
             self._passed(was.cursor, position.cursor, position.lineage)
@@ -184,6 +198,26 @@ class Checks:
                 raise Violation(8, f"{member.device} has {source.in_flight} batches under way")
         if len(member._intake.waiting) > options.pending_batches or len(member._outputs) > OUTPUTS:
             raise Violation(8, f"{member.device}: a queue has no bound")
+
+    @staticmethod
+    def taken(name: str, receipt: Receipt, *, obtains: bool) -> None:
+        """A router answers a batch; nothing is obtained from the cloud beside local backup [0158]."""
+        if receipt.result is Result.STORED and not obtains:
+            raise Violation(7, f"{name} takes a batch of the cloud while local backup is active")
+
+    @staticmethod
+    def path(decider: Decider) -> None:
+        """The path in use is one that the table knows for the links, unless the peer is being asked."""
+        if decider.asking:
+            return
+        a, b, c = decider.links
+        if c is not LinkState.UP:
+            allowed = {Path.HOLD} if a.bad else {Path.CLOUD}
+        else:
+            allowed = _PATHS.get((a, b), _DEGRADED if a is LinkState.DEGRADED else _BEYOND[a])
+        if decider.path not in allowed:
+            words = ", ".join(state.value for state in (a, b, c))
+            raise Violation(7, f"path {decider.path.value} where a, b, c are {words}")
 
     # The cloud
 

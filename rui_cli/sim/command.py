@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rui_cli.errors import CliError, ExitCode
+from rui_cli.sim.roles import Roles
 from rui_cli.sim.runner import Summary, run
 from rui_cli.sim.violation import INVARIANTS
 
@@ -16,7 +17,7 @@ SHOWN = 20
 """More violations than this are only counted on the screen."""
 
 
-def simulate(*, first: int, seeds: int, events: int, processes: int, file: Path | None) -> ExitCode:
+def simulate(seeds: range, roles: Roles, *, events: int, processes: int, file: Path | None) -> ExitCode:
     """Tell the stories; return whether every invariant held."""
     if file is not None and not file.parent.is_dir():
         raise CliError(f"{file}: there is no such folder", remedy=f"mkdir -p {file.parent}")
@@ -26,33 +27,31 @@ def simulate(*, first: int, seeds: int, events: int, processes: int, file: Path 
     def told(summary: Summary) -> None:
         if progress.is_terminal:
             rate = summary.seeds / max(time.monotonic() - began, 0.001)
-            words = (
-                f"{summary.seeds} of {seeds} seeds, {rate:.1f} a second, {len(summary.violations)} violations"
-            )
+            found = f"{len(summary.violations)} violations"
+            words = f"{summary.seeds} of {len(seeds)} seeds, {rate:.1f} a second, {found}"
             progress.print(words, end="\r")
 
-    summary = run(first, seeds, events=events, processes=processes, told=told)
+    summary = run(seeds, roles, events=events, processes=processes, told=told)
     if file is not None:
         file.write_text(json.dumps(summary.as_json(), indent=2) + "\n")
-    _show(summary, time.monotonic() - began)
+    _show(summary, roles, time.monotonic() - began)
     return ExitCode.CHECK_FAILED if summary.violations else ExitCode.OK
 
 
-def _show(summary: Summary, seconds: float) -> None:
+def _show(summary: Summary, roles: Roles, seconds: float) -> None:
     screen = Console(soft_wrap=True, highlight=False)
     screen.print(
         f"{summary.seeds} seeds, {summary.events:,} events, {summary.seeds / seconds:.1f} seeds a second, "
         f"{len(summary.violations)} violations"
     )
     for name, found in summary.coverage.report().items():
-        if isinstance(found, dict) and "pairs" in found:
-            missing = f", never: {', '.join(found['missing'])}" if found["missing"] else ""
-            screen.print(f"  {name}: {found['seen']} of {found['pairs']} pairs{missing}")
+        if isinstance(found, dict) and "missing" in found:
+            never = f", never: {', '.join(found['missing'])}" if found["missing"] else ""
+            screen.print(f"  {name}: {found['transitions']} of {found['of']} transitions{never}")
     for violation in summary.violations[:SHOWN]:
         rule = INVARIANTS[violation["invariant"]]
         screen.print(f"seed {violation['seed']}, event {violation['event']}: {violation['what']}")
-        screen.print(
-            f"  breaks {violation['invariant']}: {rule}; again: rui sim --seeds 1 --seed {violation['seed']}"
-        )
+        again = f"rui sim --roles {roles.value} --seeds 1 --seed {violation['seed']}"
+        screen.print(f"  breaks {violation['invariant']}: {rule}; again: {again}")
     if len(summary.violations) > SHOWN:
         screen.print(f"and {len(summary.violations) - SHOWN} more")

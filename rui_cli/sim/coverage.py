@@ -11,8 +11,10 @@ from typing import Any
 
 from rui.backup.decision import Path
 
-MACHINES = ("rui.backup.source", "rui.backup.links")
+MACHINES = ("rui.backup.source", "rui.backup.links", "rui.vrrp.states")
 """Modules with a table ``TRANSITIONS`` and the pairs that change nothing, ``IGNORED``."""
+_READERS = {"rui.vrrp.states": "rui.vrrp.fsm"}
+"""Modules that have imported another's table by name, and look into it."""
 
 Pair = tuple[Any, Any]
 
@@ -25,7 +27,7 @@ class Coverage:
 
     def saw(self, machine: str, state: object, event: object) -> None:
         """A machine in a state has met an event."""
-        self.seen.setdefault(machine, set()).add(f"{_word(state)}/{_word(event)}")
+        self.seen.setdefault(machine, set()).add(_pair((state, event)))
 
     def path(self, previous: Path, path: Path) -> None:
         """The path of a group has changed."""
@@ -37,13 +39,19 @@ class Coverage:
             self.seen.setdefault(machine, set()).update(pairs)
 
     def report(self) -> dict[str, object]:
-        """Return, for each machine, how many pairs there are and were seen, and which were not."""
+        """Return, for each machine, its pairs, and which of its transitions were never seen."""
         found: dict[str, object] = {}
         for name in MACHINES:
             table, ignored = _tables(import_module(name))
-            pairs = {f"{_word(state)}/{_word(event)}" for state, event in (*table, *ignored)}
+            transitions = {_pair(pair) for pair in table}
             seen = self.seen.get(name, set())
-            found[name] = {"pairs": len(pairs), "seen": len(seen), "missing": sorted(pairs - seen)}
+            found[name] = {
+                "pairs": len(table) + len(ignored),
+                "seen": len(seen),
+                "transitions": len(seen & transitions),
+                "of": len(transitions),
+                "missing": sorted(transitions - seen),
+            }
         for name in sorted(set(self.seen) - set(MACHINES)):
             found[name] = {"seen": len(self.seen[name]), "which": sorted(self.seen[name])}
         return found
@@ -51,10 +59,10 @@ class Coverage:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Note what the tables are asked for meanwhile."""
-        modules = [import_module(name) for name in MACHINES]
-        tables = [_tables(module)[0] for module in modules]
-        for module, table in zip(modules, tables, strict=True):
-            module.TRANSITIONS = _Watched(module.__name__, table, self)  # type: ignore[attr-defined]
+        modules = [import_module(_READERS.get(name, name)) for name in MACHINES]
+        tables = [_tables(import_module(name))[0] for name in MACHINES]
+        for name, module, table in zip(MACHINES, modules, tables, strict=True):
+            module.TRANSITIONS = _Watched(name, table, self)  # type: ignore[attr-defined]
         try:
             yield
         finally:
@@ -82,5 +90,11 @@ def _tables(module: ModuleType) -> tuple[Mapping[Pair, Any], frozenset[Pair]]:
     return module.TRANSITIONS, module.IGNORED
 
 
+def _pair(pair: Pair) -> str:
+    return f"{_word(pair[0])}/{_word(pair[1])}"
+
+
 def _word(value: object) -> str:
-    return str(value.value) if isinstance(value, Enum) else str(value)
+    if isinstance(value, Enum):
+        return str(value.value)
+    return value.__name__ if isinstance(value, type) else str(value)

@@ -10,6 +10,7 @@ from rui.backup.delivery import DeliveryMode
 from rui.backup.failover import FailoverOptions
 from rui.backup.identity import Role
 from rui.backup.links import LinkOptions
+from rui_cli.sim.roles import Roles
 
 CLOUD = "cloud"
 ROUTERS = ("bras-a", "bras-b", "bras-c")
@@ -50,7 +51,10 @@ class Odds:
         return ROUTERS[: self.routers]
 
 
-def draw(chance: random.Random) -> Odds:
+_INTERVALS = {Roles.CONFIGURED: [0], Roles.ELECTED: [10, 30, 100], Roles.ANY: [0, 0, 10, 30, 100]}
+
+
+def draw(chance: random.Random, roles: Roles = Roles.ANY) -> Odds:
     """Draw a world."""
     timeout, hold = chance.choice([0.5, 1.0, 2.0]), chance.choice([0.5, 1.0, 3.0])
     routers = chance.choice([2, 2, 2, 3])
@@ -67,7 +71,7 @@ def draw(chance: random.Random) -> Odds:
         interval=chance.choice([0.0, 0.0, 0.5]),
         mode=chance.choice([DeliveryMode.DIRECT, DeliveryMode.DIRECT, DeliveryMode.DOWNLOAD]),
         initiator=chance.choice(list(Role)),
-        vrrp_interval=chance.choice([0, 0, 10, 30, 100]),
+        vrrp_interval=chance.choice(_INTERVALS[roles]),
         link=LinkOptions(timeout=timeout, hold=hold, window=hold),
         failover=FailoverOptions(
             fault_policy=chance.choice(list(Policy)),

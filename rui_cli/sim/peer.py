@@ -26,6 +26,7 @@ from rui.backup.links import Link, LinkState
 from rui.backup.messages import Batch, Position, Receipt
 from rui.backup.source import Source
 from rui_cli.sim.line import DIALLER, OTHER
+from rui_cli.sim.wire import Session
 
 if TYPE_CHECKING:
     from rui_cli.sim.rbs import RbsLine
@@ -138,6 +139,7 @@ class Peer:
                 self._stream_gone()
         if self.decider:
             self._decide(self.decider, now)
+            self.router.world.checks.path(self.decider)
         self.look_at = self._deadline()
 
     def _deadline(self) -> float:
@@ -267,18 +269,23 @@ class Peer:
             self.line.close("user-info was not acknowledged in time")
             return
         while (batch := member.next_local(self.name, now)) is not None:
-            self.line.send(self.end, partial(self._deliver, batch, source))
+            self.line.send(self.end, partial(self._deliver, batch, source, self.line.session))
 
-    def _deliver(self, batch: Batch, source: Source) -> None:
+    def _deliver(self, batch: Batch, source: Source, session: Session | None) -> None:
         """Runs at the other end: store, and send the receipt."""
         there = self.line.other_peer(self)
 
         def answer(receipt: Receipt) -> None:
-            there.line.send(there.end, lambda: self._receipt(receipt, source))
+            if self.end == OTHER:
+                # What was streamed is acknowledged by a request, on whatever session there is then
+                there.line.send(there.end, lambda: there.line.other_peer(there).receipt(receipt))
+            elif session is not None:
+                session.send(there.end, lambda: self.receipt(receipt, source))
 
         there.router.receive(batch, answer, there.name)
 
-    def _receipt(self, receipt: Receipt, source: Source) -> None:
-        if self._source is source:
+    def receipt(self, receipt: Receipt, source: Source | None = None) -> None:
+        """Take the receipt for what was sent; a reply belongs to the stream that it was sent by."""
+        if source is None or self._source is source:
             self.router.member.local_receipt(self.name, receipt, self.router.now)
         self.news()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from rui_cli.sim.clock import Act
 from rui_cli.sim.line import DIALLER, OTHER, Line, RefusedError
 from rui_cli.sim.peer import Peer
 from rui_cli.sim.wire import Wire
@@ -34,6 +36,15 @@ class RbsLine(Line):
         if found is None:
             raise RefusedError(f"{peer.name} initiates local backup itself")
         return found
+
+    def send(self, end: int, act: Act) -> None:
+        """Send a notification; an end that has changed its role meanwhile has no use for it."""
+
+        def arrive() -> None:
+            with suppress(RefusedError):
+                act()
+
+        super().send(end, arrive)
 
     def wanted(self) -> bool:
         """While the dialler initiates local backup."""

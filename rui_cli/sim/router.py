@@ -137,7 +137,13 @@ class Router:
 
     def receive(self, batch: Batch, answer: Callable[[Receipt], None], via: str = CLOUD) -> None:
         """Take a batch of the cloud, or of the peer ``via``."""
-        self.member.receive(batch, self.world.refused(self.name, batch), answer, via=via)
+        obtains = via != CLOUD or batch.offer is not None or not any(p.local for p in self.peers.values())
+
+        def stored(receipt: Receipt) -> None:
+            self.world.checks.taken(self.name, receipt, obtains=obtains)
+            answer(receipt)
+
+        self.member.receive(batch, self.world.refused(self.name, batch), stored, via=via)
         self.run()
 
     # The loop

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from rui_cli.sim.coverage import Coverage
+from rui_cli.sim.roles import Roles
 from rui_cli.sim.story import EVENTS, Outcome, live_through
 
 BLOCK = 20
@@ -42,14 +43,14 @@ class Summary:
         }
 
 
-def run_block(seeds: Sequence[int], events: int = EVENTS) -> Summary:
+def run_block(seeds: Sequence[int], roles: Roles = Roles.ANY, *, events: int = EVENTS) -> Summary:
     """Tell the stories of some seeds, one after the other."""
     summary = Summary()
     gc.disable()  # a world is thousands of small objects, most of them gone with it
     try:
         with summary.coverage.watching():
             for seed in seeds:
-                outcome: Outcome = live_through(seed, coverage=summary.coverage, events=events)
+                outcome: Outcome = live_through(seed, roles, coverage=summary.coverage, events=events)
                 summary.seeds += 1
                 summary.events += outcome.events
                 if outcome.violation is not None:
@@ -60,11 +61,13 @@ def run_block(seeds: Sequence[int], events: int = EVENTS) -> Summary:
     return summary
 
 
-def run(first: int, seeds: int, *, events: int, processes: int, told: Callable[[Summary], None]) -> Summary:
-    """Tell so many stories from a first seed on; ``told`` is called with what is known after each block."""
-    blocks = [range(start, min(start + BLOCK, first + seeds)) for start in range(first, first + seeds, BLOCK)]
+def run(
+    seeds: range, roles: Roles, *, events: int, processes: int, told: Callable[[Summary], None]
+) -> Summary:
+    """Tell so many stories; ``told`` is called with what is known after each block."""
+    blocks = [seeds[start : start + BLOCK] for start in range(0, len(seeds), BLOCK)]
     summary = Summary()
-    work = partial(run_block, events=events)
+    work = partial(run_block, roles=roles, events=events)
     for found in _each(work, blocks, processes):
         summary.add(found)
         told(summary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,9 @@ from rui.backup.member_outputs import JournalFullError
 from rui.backup.messages import Position
 from rui_cli.sim.coverage import Coverage
 from rui_cli.sim.faults import Faults
-from rui_cli.sim.options import CLOUD, Odds
+from rui_cli.sim.options import CLOUD, draw
 from rui_cli.sim.peer import Peer
+from rui_cli.sim.roles import Roles
 from rui_cli.sim.router import Router
 from rui_cli.sim.truth import record
 from rui_cli.sim.violation import Violation
@@ -195,14 +197,15 @@ def _rests(peer: Peer) -> bool:
 
 
 def live_through(
-    seed: int, odds: Odds | None = None, coverage: Coverage | None = None, events: int = EVENTS
+    seed: int, roles: Roles = Roles.ANY, *, coverage: Coverage | None = None, events: int = EVENTS
 ) -> Outcome:
     """Tell one seed's story and say what came of it. Whatever a core raises is a violation too."""
     world: World | None = None
     story: Story | None = None
     found: dict[str, Any] | None = None
     try:
-        world = World(seed, odds, coverage)
+        chance = random.Random(seed)  # noqa: S311 - a story, no secret
+        world = World(chance, draw(chance, roles), coverage)
         story = Story(world)
         story.tell(events)
     except Violation as error:

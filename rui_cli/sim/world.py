@@ -1,6 +1,6 @@
 """One deterministic world: the cores of routers and cloud, with disks, wires and processes that fail.
 
-Everything is drawn from one seed. Time is a number that events advance.
+Everything is drawn from one source of chance, made from a seed. Time is a number that events advance.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rui_cli.sim.clock import Act, Clock, Host
 from rui_cli.sim.cloud import CloudDevice, CloudLine
 from rui_cli.sim.coverage import Coverage
 from rui_cli.sim.disk import Disk
-from rui_cli.sim.options import CLOUD, Odds, draw
+from rui_cli.sim.options import CLOUD, Odds
 from rui_cli.sim.peer import Peer
 from rui_cli.sim.rbs import RbsLine
 from rui_cli.sim.router import Router, local_options
@@ -38,14 +38,13 @@ class World:
 
     def __init__(
         self,
-        seed: int,
-        odds: Odds | None = None,
+        chance: random.Random,
+        odds: Odds,
         coverage: Coverage | None = None,
         crash_at: int | None = None,
     ) -> None:
-        self.seed = seed
-        self.chance = random.Random(seed)  # noqa: S311 - a story, no secret
-        self.odds = odds or draw(self.chance)
+        self.chance = chance
+        self.odds = odds
         self.local_options: SourceOptions = local_options(self.odds)
         self.coverage = coverage or Coverage()
         self.clock = Clock()

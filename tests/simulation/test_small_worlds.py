@@ -12,50 +12,28 @@ from collections.abc import Sequence
 import pytest
 
 from rui.backup.decision import Links, Path, Policy, decide
-from rui.backup.failover import FailoverOptions
 from rui.backup.identity import Role
-from rui.backup.links import LinkOptions, LinkState
-from tests.simulation.failover import OTHER, RBS, FailoverWorld, Setting
-from tests.simulation.world import PRIMARY, SECONDARY
+from rui.backup.links import LinkState
+from tests.simulation.small import HOLD, MAX_WAIT, TIMEOUT, A, B, SmallWorld, odds
 
 UP, DOWN, DEGRADED = LinkState.UP, LinkState.DOWN, LinkState.DEGRADED
-LINKS = (PRIMARY, SECONDARY, RBS)
-TIMEOUT, HOLD, MAX_WAIT = 0.5, 0.5, 2.0
+LETTERS = "abc"
 POLICIES = [(fault, degraded) for fault in Policy for degraded in Policy]
 STATES = list(itertools.product([UP, DOWN, DEGRADED], repeat=3))
 
 
-def world(initiator: Role, policies: tuple[Policy, Policy]) -> FailoverWorld:
-    """A world without faults of its own, all links up."""
-    link = LinkOptions(timeout=TIMEOUT, hold=HOLD, window=HOLD)
-    options = FailoverOptions(*policies, max_wait=MAX_WAIT, hold=HOLD, query_timeout=0.2, start_pause=0.2)
-    made = FailoverWorld(0, Setting(initiator, link, options))
-    let_pass(made, 2.0)
-    assert made.decider.links == (UP, UP, UP)
+def world(initiator: Role, policies: tuple[Policy, Policy]) -> SmallWorld:
+    made = SmallWorld(odds(initiator, *policies))
+    assert made.run_until(lambda: made.decider.links == (UP, UP, UP), 2.0)
     return made
 
 
-def let_pass(world: FailoverWorld, seconds: float) -> None:
-    end = world.clock.now + seconds
-    while world.clock.now < end:
-        world.clock.step()
-
-
-def bring(world: FailoverWorld, name: str, state: LinkState) -> None:
-    """Bring a link into a state, from any other."""
-    world.restore(name)
-    if state is DOWN:
-        world.isolate(name)
-    elif state is DEGRADED:
-        world.links[name].delay = 0.12 if name == RBS else 0.16
-
-
-def expected(world: FailoverWorld, states: dict[str, LinkState], options: FailoverOptions) -> Path:
+def expected(made: SmallWorld, states: dict[str, LinkState]) -> Path:
     """Return the table's path; while c is not good the initiator goes by what it was told last."""
     seen = dict(states)
-    if states[RBS] is not UP:
-        seen[OTHER[world.dialler]] = world.decider.theirs
-    return decide(Links(*(seen[name] for name in LINKS)), options.fault_policy, waited=True)
+    if states["c"] is not UP:
+        seen["b" if made.odds.initiator is Role.PRIMARY else "a"] = made.decider.theirs
+    return decide(Links(*(seen[letter] for letter in LETTERS)), made.odds.failover.fault_policy, waited=True)
 
 
 def live_through(
@@ -63,22 +41,21 @@ def live_through(
 ) -> None:
     told = f"{initiator}, {policies}, {states}, in the order {order}"
     made = world(initiator, policies)
-    for name in order:
-        bring(made, name, states[name])
-        let_pass(made, TIMEOUT / 5)
-    let_pass(made, 3 * TIMEOUT + MAX_WAIT + 2.0)
-    want = expected(made, states, made.setting.options)
-    assert made.decider.path is want, f"{told}: {made.state()}"
-    assert made.decider.local is want.local, f"{told}: {made.state()}"
-    if states[RBS] is UP and want.local:
-        assert made.sides[OTHER[made.dialler]].told is want, f"{told}: {made.state()}"
-    for name in order:
-        made.restore(name)
-        let_pass(made, TIMEOUT / 5)
-    end = made.clock.now + 30.0
-    while not made.converged():
-        assert made.clock.now < end, f"{told}: not back on the cloud path: {made.state()}"
-        made.clock.step()
+    for letter in order:
+        made.bring(letter, states[letter])
+        made.run_for(TIMEOUT / 5)
+    made.run_for(3 * TIMEOUT + MAX_WAIT + HOLD + 1.0)
+    want = expected(made, states)
+    decider = made.decider
+    assert decider.path is want, f"{told}: {decider.path}, {decider.reason}"
+    assert decider.local is want.local, told
+    if states["c"] is UP and want.local:
+        assert {made.routers[A].peers[B].path, made.routers[B].peers[A].path} == {want}, told
+    for letter in order:
+        made.wire(letter).mend()
+        made.run_for(TIMEOUT / 5)
+    assert made.run_until(lambda: decider.path is Path.CLOUD and not decider.local, 20.0), told
+    made.end()
 
 
 @pytest.mark.parametrize("initiator", Role)
@@ -86,7 +63,7 @@ def live_through(
 def test_whatever_happens_in_whatever_order_the_path_is_the_table_s(
     initiator: Role, states: tuple[LinkState, ...]
 ) -> None:
-    by_name = dict(zip(LINKS, states, strict=True))
-    changed = [name for name in LINKS if by_name[name] is not UP]
+    by_letter = dict(zip(LETTERS, states, strict=True))
+    changed = [letter for letter in LETTERS if by_letter[letter] is not UP]
     for policies, order in itertools.product(POLICIES, itertools.permutations(changed)):
-        live_through(initiator, policies, by_name, order)
+        live_through(initiator, policies, by_letter, order)

@@ -12,7 +12,7 @@ from rui.vrrp.fsm import VirtualRouter
 from rui.vrrp.packet import Advertisement
 from rui.vrrp.states import State
 from rui.vrrp.values import Send, Source, VrrpOptions
-from tests.simulation.parts import Clock
+from rui_cli.sim.clock import Clock
 
 VIRTUAL = (IPv4Address("192.0.2.254"),)
 

@@ -1,0 +1,16 @@
+"""Who says which router of the simulated group is primary."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Roles(Enum):
+    """Who says which router is primary."""
+
+    CONFIGURED = "configured"
+    """The startup files: the first is."""
+    ELECTED = "elected"
+    """VRRP, on an access network that fails too."""
+    ANY = "any"
+    """The seed decides between the two."""
