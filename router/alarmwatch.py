@@ -68,6 +68,7 @@ class AlarmWatch:
             self._disk(name, group)
             self._protection(name, group)
             self._replicas(name, group)
+            self._audits(name, group)
             failover = self._switch.groups.get(name)
             if failover is not None:
                 self._paths(name, failover)
@@ -138,6 +139,13 @@ class AlarmWatch:
             text = f"{peer} cannot store what it is sent ({failing}): free disk space there"
             active = bool(failing)
             self._alarms.set(AlarmType.STORE_FAILING, active, text if active else "", group=name, peer=peer)
+
+    def _audits(self, name: str, group: Group) -> None:
+        """A primary hears of other copies, a secondary of its own: after a switch nobody clears the last."""
+        for key in self._alarms.book.raised_of(AlarmType.DIGEST_MISMATCH):
+            if key.group == name and bool(key.peer) is not group.member.serving:
+                why = f"this router is {group.member.role.value} now"
+                self._alarms.set(AlarmType.DIGEST_MISMATCH, False, why, group=name, peer=key.peer)
 
     def _paths(self, name: str, failover: GroupFailover) -> None:
         for peer in failover.peers.values():

@@ -147,3 +147,14 @@ async def test_a_journal_that_has_caught_up_with_the_cloud(tmp_path: Path) -> No
         group.acknowledge(session.id, stored(session.batches[-1]))
         look()
         assert raised(group.alarms) == set()
+
+
+async def test_what_was_heard_in_another_role_is_forgotten(tmp_path: Path) -> None:
+    async with opened(tmp_path) as group:
+        group.audits.note("", group.member.durable, False)
+        group.audits.note("cloud", group.member.durable, False)
+        watch(group).look()
+        (alarm,) = [alarm for alarm in group.alarms.book.alarms if alarm.cleared is None]
+        assert alarm.key.peer == "cloud"
+        group.audits.note("cloud", group.member.durable, True)
+        assert raised(group.alarms) == set()
