@@ -8,8 +8,10 @@ from lxml import etree
 from manager.inbox import Inbox, MessageError, NotAllowedError
 from rui.backup import wire
 from rui.backup.identity import IdentityNotification, Role
+from rui.backup.lease import GrantRequest
 from rui.backup.messages import Batch, Change, Position, Quarantined, Stream
 from rui.backup.record import UserInfo
+from rui.backup.switchover import encode_grant_request, encode_release
 from rui.backup.version import ZERO, Epoch, Version
 from rui.netconf.events import NotificationReceived
 from rui.schema import Schema
@@ -26,8 +28,18 @@ class Taken:
     def identify(self, device: str, notification: IdentityNotification) -> None:
         self.identities.append((device, notification))
 
+    requests: list[GrantRequest] = field(default_factory=list)
+    released: list[tuple[str, Epoch]] = field(default_factory=list)
+
     def upload(self, device: str, batch: Batch, quarantined: tuple[Quarantined, ...]) -> None:
         self.uploads.append((device, batch, quarantined))
+
+    def grant_requested(self, device: str, request: GrantRequest) -> None:
+        assert request.device == device
+        self.requests.append(request)
+
+    def lease_released(self, device: str, epoch: Epoch) -> None:
+        self.released.append((device, epoch))
 
 
 def inbox(taken: Taken) -> Inbox:
@@ -137,3 +149,19 @@ def test_a_device_speaks_for_its_own_groups_only() -> None:
     with pytest.raises(NotAllowedError, match="bras-b is not configured for group g1"):
         box.take("bras-b", upload(put(1)))
     assert [device for device, _, _ in taken.uploads] == ["bras-a"]
+
+
+def test_a_wish_to_be_primary_and_a_released_lease_are_handed_on() -> None:
+    taken = Taken()
+    wish = GrantRequest("g1", "bras-b", Version(A, 9), yielding=True)
+    inbox(taken).take("bras-b", arrived(etree.tostring(encode_grant_request(wish))))
+    inbox(taken).take("bras-a", arrived(etree.tostring(encode_release("g1", A))))
+    assert taken.requests == [wish]
+    assert taken.released == [("bras-a", A)]
+
+
+def test_a_device_asks_for_itself_whatever_it_says() -> None:
+    taken = Taken()
+    forged = GrantRequest("g1", "bras-c", Version(A, 9))
+    inbox(taken).take("bras-b", arrived(etree.tostring(encode_grant_request(forged))))
+    assert [request.device for request in taken.requests] == ["bras-b"]

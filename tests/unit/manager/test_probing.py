@@ -37,7 +37,9 @@ class Session:
 
 
 async def probed(session: Session, burden: Burden, count: int) -> None:
-    task = asyncio.create_task(probe_forever(cast("ClientSession", cast("Any", session)), 0.001, burden, lambda: None))
+    task = asyncio.create_task(
+        probe_forever(cast("ClientSession", cast("Any", session)), 0.001, burden, lambda: None)
+    )
     await session.until(count)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
