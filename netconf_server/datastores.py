@@ -29,6 +29,7 @@ from netconf_server.partial import PartialLock, PartialLocks
 from netconf_server.payload import payload_of
 from netconf_server.persist import before_file, empty_config, read_config
 from netconf_server.storage import ConfigFile, on_disk, take_back_unconfirmed
+from netconf_server.whens import lapsed, remove_node
 from rui.netconf.errors import RpcError, first_error
 from rui.schema import DataError, Schema
 
@@ -41,6 +42,8 @@ T = TypeVar("T")
 
 # Elements of an edit above which it is worked out beside the event loop.
 _LARGE: Final = 5_000
+# How often the end of one condition may end another.
+_MOST_ROUNDS: Final = 16
 
 
 class Datastores:
@@ -157,7 +160,7 @@ class Datastores:
             if self.tree(target) is not base:
                 raise RpcError.in_use(f"{target} was given up by another session meanwhile; send it again")
             if target != CANDIDATE or validate or test_only:
-                self.validate(tree)
+                tree = self._holding(tree, target, config)
             else:
                 self._check_values(tree if errors else payload_of(config, default))
             if not test_only:
@@ -212,7 +215,7 @@ class Datastores:
             self._confirmed.check(session, persist_id)
             if self.candidate_changed:
                 self._allow(RUNNING, self._candidate, session)
-                self.validate(self._candidate)
+                self._candidate = self._holding(self._candidate, RUNNING)
             await self._finish(self._commit(confirm, session))
 
     async def cancel_commit(self, *, persist_id: str | None = None, session: int | None = None) -> None:
@@ -227,6 +230,28 @@ class Datastores:
         async with self._turn:
             self.locks.check_write(CANDIDATE, session)
             self._candidate = self._running
+
+    def _holding(
+        self, tree: etree._Element, target: str, asked: etree._Element | None = None
+    ) -> etree._Element:
+        """Validate what a datastore is to become; return it without what goes because its `when` ends to
+        hold. `asked` is the edit that led to it, where that is known. Raises RpcError.
+        """
+        namespaces = {module.name: module.namespace for module in self.schema.modules}
+        for _ in range(_MOST_ROUNDS):
+            try:
+                self.schema.check_config(tree)
+            except DataError as error:
+                shown = copy.deepcopy(tree)
+                gone = list(lapsed(error, shown, self.tree(target), asked, namespaces))
+                if not gone:
+                    raise to_rpc_error(error, self.schema, data=tree) from error
+                for node in gone:
+                    remove_node(node)
+                tree = shown
+            else:
+                break
+        return tree
 
     def validate(self, tree: etree._Element) -> None:
         """Check a whole configuration. Raises RpcError with every fault."""

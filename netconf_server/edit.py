@@ -162,7 +162,7 @@ class _Edit:
         if found is None or operation is Operation.REPLACE:
             found = renewed(target, found, node)
             for leaf in leafs:
-                set_leaf(found, None, leaf)
+                set_leaf(found, None, leaf, node.children[str(leaf.tag)])
             self.index.add(target, node, key, found)
         if position is not None and operation is not Operation.NONE:
             found = move(self.index, node, found, position, place)
@@ -179,7 +179,7 @@ class _Edit:
             self.index.forget(target, node, key)
             return
         if found is None:
-            found = set_leaf(target, None, source)
+            found = set_leaf(target, None, source, node)
             self.index.add(target, node, key, found)
         if position is not None and operation is not Operation.NONE:
             move(self.index, node, found, position, place)

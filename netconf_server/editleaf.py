@@ -8,7 +8,7 @@ from lxml import etree
 
 from netconf_server.editops import OPERATION, REMOVING, Operation
 from netconf_server.place import Place
-from netconf_server.values import is_default, is_marked_default
+from netconf_server.values import canonical, is_default, is_marked_default
 from netconf_server.xmltree import append_copy, value_prefixes
 from rui.netconf import names
 from rui.netconf.errors import RpcError
@@ -36,7 +36,7 @@ def edit_leaf(
     elif operation is Operation.CREATE and found is not None:
         raise place.exists()
     elif node.kind is Kind.LEAF:
-        set_leaf(target, found, source)
+        set_leaf(target, found, source, node)
     else:
         _set_whole(target, found, source)
 
@@ -59,17 +59,19 @@ def renewed(target: etree._Element, found: etree._Element | None, node: Node) ->
     return fresh
 
 
-def set_leaf(target: etree._Element, found: etree._Element | None, source: etree._Element) -> etree._Element:
+def set_leaf(
+    target: etree._Element, found: etree._Element | None, source: etree._Element, node: Node
+) -> etree._Element:
     """Give the leaf `found`, or a new one, the value of `source`; return the element it is now."""
     prefixes = value_prefixes(source)
     if found is not None and not prefixes:
-        found.text = source.text
+        found.text = canonical(source.text, node)
         return found
     if found is not None:
         target.remove(found)
     namespace = names.split(str(source.tag))[0] or ""
     leaf = etree.SubElement(target, source.tag, nsmap=names.nsmap(namespace, prefixes))
-    leaf.text = source.text
+    leaf.text = canonical(source.text, node)
     return leaf
 
 

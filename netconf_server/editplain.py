@@ -11,7 +11,7 @@ from lxml import etree
 
 from netconf_server.editleaf import set_leaf
 from netconf_server.listindex import ListIndex
-from netconf_server.values import key_tags, value_of
+from netconf_server.values import canonical, key_tags, value_of
 from rui.netconf import names
 from rui.schema import Kind, Node
 
@@ -53,7 +53,7 @@ def _fill(fresh: etree._Element, children: Sequence[etree._Element], node: Node)
         seen.add(tag)
         text = child.text
         if inner.namespace != node.namespace or (text and ":" in text):
-            set_leaf(fresh, None, child)
+            set_leaf(fresh, None, child, inner)
         else:
-            etree.SubElement(fresh, tag).text = text
+            etree.SubElement(fresh, tag).text = canonical(text, inner)
     return True

@@ -5,13 +5,15 @@ the new.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from lxml import etree
 
 from netconf_server.faults import to_xpath
+from netconf_server.values import canonical
 from rui.netconf import names
-from rui.schema import DataError, Issue, Schema
+from rui.schema import DataError, Issue, Node, Schema
 
 _ROOTS = frozenset({"config", "data"})
 
@@ -44,7 +46,18 @@ def read_config(path: Path, schema: Schema) -> etree._Element:
         schema.check_config(root, str(path))
     except DataError as error:
         raise StartupError(path, [_describe(issue, root, schema) for issue in error.issues]) from error
+    _write_canonically(root, schema.tree.data)
     return root
+
+
+def _write_canonically(parent: etree._Element, nodes: Mapping[str, Node]) -> None:
+    """Have valid values as their types write them, as those of edits are."""
+    for child in parent:
+        node = nodes.get(str(child.tag))
+        if node is not None and node.type is not None:
+            child.text = canonical(child.text, node)
+        elif node is not None and node.children:
+            _write_canonically(child, node.children)
 
 
 def parse_config(data: bytes) -> etree._Element:

@@ -4,6 +4,7 @@ become equal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -19,6 +20,11 @@ DEFAULT: Final = "{urn:ietf:params:xml:ns:netconf:default:1.0}default"
 """The attribute that marks default data (RFC 6243 section 6)."""
 
 _INTEGERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+
+
+# What YANG takes for numbers, and no more: Python's own reading is laxer (RFC 7950 9.2.1, 9.3.1).
+_WRITTEN_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_WRITTEN_DECIMAL = re.compile(r"[+-]?[0-9]{1,19}(?:\.[0-9]{1,18})?", re.ASCII)
 
 
 def key_tags(node: Node) -> tuple[str, ...]:
@@ -56,6 +62,25 @@ def value_of_text(text: str, prefixes: Mapping[str | None, str], node: Node) -> 
     return text
 
 
+def canonical(text: str | None, node: Node) -> str | None:
+    """The text as the model's type writes it (RFC 7950 9.1), for numbers and bits; others, and what does not
+    fit, as they are.
+    """
+    base = node.type.base if node.type is not None else "string"
+    if base == "string" or not text:
+        return text
+    if base in _INTEGERS and _WRITTEN_INTEGER.fullmatch(text):
+        return str(_integer(text))
+    if base == "decimal64" and _WRITTEN_DECIMAL.fullmatch(text):
+        digits = format(Decimal(text).normalize(), "f")
+        return digits if "." in digits else f"{digits}.0"
+    if base == "bits" and node.type is not None:
+        named = text.split()
+        ordered = [bit for bit in node.type.bits if bit in named]
+        return " ".join(ordered) if len(ordered) == len(named) else text
+    return text
+
+
 def is_marked_default(leaf: etree._Element) -> bool:
     """Whether an element is marked as default data."""
     return (leaf.get(DEFAULT) or "").strip() in ("true", "1")
@@ -67,10 +92,9 @@ def is_default(leaf: etree._Element, node: Node) -> bool:
 
 
 def _integer(text: str) -> Value:
-    digits = text.lstrip("+-")
-    octal = digits[:1] == "0" and digits.isdigit() and len(digits) > 1
+    """Values are decimal; hexadecimal is for the defaults of a module (RFC 7950 9.2.1)."""
     try:
-        return int(text, 8) if octal else int(text, 0)
+        return int(text, 16 if text.lstrip("+-")[:2].lower() == "0x" else 10)
     except ValueError:
         return text
 

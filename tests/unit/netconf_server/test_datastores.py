@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from netconf_server.capabilities import load_schema
 from netconf_server.datastores import CANDIDATE, RUNNING, Change, Datastores
 from netconf_server.edit import Operation
 from netconf_server.persist import StartupError
 from rui.netconf import names
 from rui.netconf.errors import RpcError
+from rui.schema import Schema
 from tests.integration.netconf_server_rig import TOY, toy, toy_schema
 
 NC = f'xmlns:nc="{names.BASE}"'
@@ -358,3 +360,64 @@ async def test_a_large_edit_is_refused_as_a_small_one() -> None:
         with pytest.raises(RpcError) as refused:
             await stores().edit(CANDIDATE, config(users + wrong))
         assert refused.value.tag == tag
+
+
+WHEN = "urn:example:when"
+MODEL = """
+module when { yang-version 1.1; namespace "urn:example:when"; prefix w;
+  container top {
+    leaf kind { type string; }
+    leaf speed { when "../kind = 'motor'"; type uint8; }
+    leaf unit { when "../speed"; type string; }
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory: pytest.TempPathFactory) -> Schema:
+    folder = tmp_path_factory.mktemp("yang")
+    folder.joinpath("when.yang").write_text(MODEL)
+    return load_schema(["when"], [folder])
+
+
+def top(inner: str) -> etree._Element:
+    return etree.fromstring(f'<config xmlns="{names.BASE}"><top xmlns="{WHEN}">{inner}</top></config>')
+
+
+def leaves(tree: etree._Element) -> list[str]:
+    return [etree.QName(leaf).localname for leaf in tree[0]]
+
+
+async def test_what_a_condition_no_longer_covers_is_deleted(conditional: Schema) -> None:
+    both = Datastores(conditional, top("<kind>motor</kind><speed>9</speed><unit>rpm</unit>"))
+    await both.edit(RUNNING, top("<kind>pump</kind>"))
+    assert leaves(both.running) == ["kind"]
+
+
+async def test_so_does_a_commit(conditional: Schema) -> None:
+    both = Datastores(conditional, top("<kind>motor</kind><speed>9</speed>"))
+    await both.edit(CANDIDATE, top("<kind>pump</kind>"))
+    assert leaves(both.candidate) == ["kind", "speed"]
+    await both.commit()
+    assert leaves(both.running) == ["kind"]
+    assert not both.candidate_changed
+
+
+async def test_what_is_asked_for_against_a_condition_is_refused(conditional: Schema) -> None:
+    both = Datastores(conditional, top("<kind>motor</kind><speed>9</speed>"))
+    with pytest.raises(RpcError) as refused:
+        await both.edit(RUNNING, top("<kind>pump</kind><speed>9</speed>"))
+    assert (refused.value.tag, refused.value.path) == ("unknown-element", "/when:top/when:speed")
+    await both.edit(CANDIDATE, top("<kind>pump</kind><speed>8</speed>"))
+    with pytest.raises(RpcError):
+        await both.commit()
+    assert leaves(both.running) == ["kind", "speed"]
+
+
+def test_a_file_s_numbers_are_read_as_their_type_writes_them(tmp_path: Path) -> None:
+    file = tmp_path / "startup.xml"
+    file.write_bytes(etree.tostring(config("<mtu>01500</mtu><user><name>a</name><uid>+7</uid></user>")))
+    running = Datastores.load(toy_schema(), file).running
+    assert value(running, "mtu") == "1500"
+    assert running.findtext(f"{toy('system')}/{toy('user')}/{toy('uid')}") == "7"

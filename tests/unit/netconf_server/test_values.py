@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from netconf_server.faults import to_rpc_error, to_xpath
-from netconf_server.values import value_of_text
+from netconf_server.values import canonical, value_of_text
 from rui.netconf.errors import RpcError
-from rui.schema import DataError, Issue, Tag
+from rui.schema import DataError, Issue, Kind, Node, Tag, TypeSpec
 from tests.integration.netconf_server_rig import TOY, toy_schema
 
 PREFIXES = {None: TOY, "t": TOY, "o": "urn:other"}
@@ -16,10 +16,10 @@ PREFIXES = {None: TOY, "t": TOY, "o": "urn:other"}
 @pytest.mark.parametrize(
     ("path", "one", "other", "same"),
     [
-        ("/toy:system/mtu", "70", "070", False),
+        ("/toy:system/mtu", "70", "070", True),
         ("/toy:system/mtu", "70", " +70 ", True),
         ("/toy:system/mtu", "70", "0x46", True),
-        ("/toy:system/mtu", "8", "010", True),
+        ("/toy:system/mtu", "8", "010", False),
         ("/toy:system/mtu", "many", "many", True),
         ("/toy:system/name", "a", " a", False),
         ("/toy:system/tint", "red", "t:red", True),
@@ -72,3 +72,28 @@ def test_the_first_issue_carries_the_others() -> None:
         "application",
         {"toy": TOY},
     )
+
+
+@pytest.mark.parametrize(
+    ("base", "text", "written"),
+    [
+        ("int8", "+07", "7"),
+        ("uint16", "0x1F", "0x1F"),
+        ("int32", "010", "10"),
+        ("int32", "-0", "0"),
+        ("int32", "1_0", "1_0"),
+        ("int32", " 5", " 5"),
+        ("int32", "five", "five"),
+        ("decimal64", "1.50", "1.5"),
+        ("decimal64", "100", "100.0"),
+        ("decimal64", "-0.0", "-0.0"),
+        ("decimal64", "x", "x"),
+        ("bits", "b  a", "a b"),
+        ("bits", "b z", "b z"),
+        ("string", "007", "007"),
+    ],
+)
+def test_values_as_their_type_writes_them(base: str, text: str, written: str) -> None:
+    spec = TypeSpec(base, base, bits=("a", "b"))
+    node = Node(Kind.LEAF, "m", "urn:m", "x", "/m:x", config=True, type=spec)
+    assert canonical(text, node) == written
