@@ -379,8 +379,10 @@ class Source:
 
     def _learn(self, position: Position, complete_from: Version) -> None:
         self.position = position
-        if position.snapshot is None and position.cursor >= complete_from:
-            self.protected = max(self.protected, position.cursor)
+        # What the replica holds of another history protects nothing of this one.
+        common = shared(self._lineage, position.lineage, position.cursor)
+        if position.snapshot is None and common >= complete_from:
+            self.protected = max(self.protected, common)
 
     def _change(self, event: Event, reason: str) -> None:
         state = TRANSITIONS.get((self.state, event))

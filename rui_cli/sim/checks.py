@@ -68,6 +68,8 @@ class Copy:
         if position.live < was.live and position.lineage == was.lineage:
             # Who joins another history goes on behind what both share
             raise Violation(6, f"{self.node}'s cursor goes back from {was.live} to {position.live}")
+        if position.live < was.live:
+            self.excused = max(self.excused, was.live)
         if position.snapshot is None and position.cursor > was.cursor:
             self._passed(was.cursor, position.cursor, position.lineage)
 

@@ -36,6 +36,10 @@ class CloudStore:
         self.recent = RecentBatches(RECENT)
         self._tombstones = tombstones
 
+    def reopen(self) -> None:
+        """A new process reads it: nothing is in memory yet."""
+        self.recent = RecentBatches(RECENT)
+
     def copy(self) -> CloudStore:
         """Return a backup of it."""
         ledger, self.table.ledger = self.table.ledger, None
@@ -59,6 +63,7 @@ class CloudStore:
         """Follow a writer's history from where both are the same, unless a newer writer is known."""
         if join.writer == self.position.writer:
             self.position = Position(join.shared, None, join.writer, join.lineage)
+            self.recent.forget("")
             self.recent.forget("")
         return Receipt(group, Result.STORED, self.position)
 

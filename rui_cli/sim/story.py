@@ -115,7 +115,8 @@ class Story:
                 if version is not None:
                     truth.logged_off(version, self._number)
             else:
-                odd = NEW_LEAF if chance.random() < ODD_RECORDS else b""
+                knows = router.name not in self.world.odds.old_models
+                odd = NEW_LEAF if chance.random() < ODD_RECORDS and knows else b""
                 router.member.put(key, record(self._number, odd))
         except JournalFullError:
             return False

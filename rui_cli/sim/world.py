@@ -156,6 +156,7 @@ class World:
         if host.up:
             return
         host.start()
+        self.store.reopen()
         self.checks.store_opened(self.store, restored=False)
         self._cloud = CloudDevice(self, host, self.store)
         self._cloud.start()
