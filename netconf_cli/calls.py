@@ -101,6 +101,17 @@ def begin(menu: Menu, words: Sequence[Word], context: Context, end: int) -> Call
     return call
 
 
+async def offers(menu: Menu, words: Sequence[Word], context: Context) -> list[Candidate]:
+    """Return what may follow these words. Raises LineError."""
+    entry, rest = find(menu, words)
+    if isinstance(entry, Menu):
+        return [Candidate(name, inner.help) for name, inner in entry.entries.items()]
+    call = entry.start(context)
+    for word in rest:
+        call.feed(word)
+    return await call.candidates()
+
+
 class Plain:
     """A call without arguments; the base of the others. Those that show no data only `act`."""
 

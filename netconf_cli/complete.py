@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netconf_cli.calls import ENTER, Candidate, Menu, find
+from netconf_cli.calls import ENTER, Candidate, Menu, offers
 from netconf_cli.context import Context
 from netconf_cli.pipes import PIPES, argument_of, pipe_name
 from netconf_cli.words import Line, LineError, Word, quoted, read_line
@@ -54,13 +54,7 @@ async def complete(menu: Menu, context: Context, text: str) -> Completion:
 
 
 async def _command(menu: Menu, context: Context, line: Line, done: tuple[Word, ...]) -> list[Candidate]:
-    entry, rest = find(menu, done)
-    if isinstance(entry, Menu):
-        return [Candidate(name, inner.help) for name, inner in entry.entries.items()]
-    call = entry.start(context)
-    for word in rest:
-        call.feed(word)
-    found = await call.candidates()
+    found = await offers(menu, done, context)
     return [*found, PIPE] if ENTER in found and line.ended else found
 
 

@@ -73,6 +73,10 @@ class Context:
         text = await self.small(requests.get_config(datastore, *wanted))
         return etree.fromstring(text) if text else etree.Element(names.DATA)
 
+    async def both(self) -> tuple[etree._Element, etree._Element]:
+        """The running configuration and the candidate, as far as the user may read them."""
+        return await self.config(requests.RUNNING), await self.config(requests.CANDIDATE)
+
     def data(self, operation: etree._Element, form: str, place: Place = TOP) -> AsyncIterator[str]:
         """The lines of what an operation replies, from `place` on, in one of the forms."""
         return self.written(self.session.call(operation), form, self.top, place)
@@ -147,7 +151,7 @@ class Below:
             yield from self._inner.whole(item, parents)
             return
         for child in item.children():
-            if not (child.node is not None and child.name in (item.node.keys if item.node else ())):
+            if not item.has_key(child):
                 yield from self._part(child, (*parents, item), depth + 1)
 
     def close(self, item: Item) -> Iterator[str]:

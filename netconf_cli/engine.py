@@ -12,7 +12,8 @@ from netconf_cli.calls import Menu, begin
 from netconf_cli.complete import Completion, complete
 from netconf_cli.configuration import configuration
 from netconf_cli.context import CommandError, Context
-from netconf_cli.operational import NEW_PAGE, operational
+from netconf_cli.monitor import NEW_PAGE
+from netconf_cli.operational import operational
 from netconf_cli.pipes import Pipes, read_pipes
 from netconf_cli.render import harmless
 from netconf_cli.words import LineError, read_line

@@ -11,7 +11,7 @@ from lxml import etree
 from netconf_cli.walk import Item, Visitor
 from netconf_cli.words import quoted
 from rui.netconf import names
-from rui.schema import Kind, Node, TypeSpec
+from rui.schema import Kind, TypeSpec
 
 _INDENT = "    "
 _NUMBERS = frozenset({"int8", "int16", "int32", "uint8", "uint16", "uint32"})
@@ -41,7 +41,7 @@ class Braces:
         if not item.inner:
             yield f"{self._indent}{_statement(item)}"
             return
-        inner = [child for child in item.children() if not _is_key(item, child)]
+        inner = [child for child in item.children() if not item.has_key(child)]
         if not inner:
             yield f"{self._indent}{_head(item)};"
             return
@@ -77,7 +77,7 @@ class SetLines:
         if not item.inner:
             yield " ".join((self._prefix, *self._path, _statement(item)[:-1]))
             return
-        children = [child for child in item.children() if not _is_key(item, child)]
+        children = [child for child in item.children() if not item.has_key(child)]
         self._path.append(_head(item))
         if not children:
             yield " ".join((self._prefix, *self._path))
@@ -105,7 +105,7 @@ class Xml:
         yield f"{self._indent}{start[:-2]}>"
         self._depth += 1
         for child in item.children():
-            if _is_key(item, child):
+            if item.has_key(child):
                 yield from self._lines(child.element)
 
     def whole(self, item: Item, _parents: tuple[Item, ...] = ()) -> Iterator[str]:
@@ -155,7 +155,7 @@ class Json:
         self._arrays.append(None)
         self._filled.append(False)
         for child in item.children():
-            if _is_key(item, child):
+            if item.has_key(child):
                 yield from self.whole(child, (item,))
 
     def whole(self, item: Item, parents: tuple[Item, ...] = ()) -> Iterator[str]:
@@ -273,16 +273,6 @@ def _statement(item: Item) -> str:
     text = item.element.text or ""
     empty = item.node is not None and item.node.type is not None and item.node.type.base == "empty"
     return f"{item.name};" if empty or not text else f"{item.name} {quoted(text)};"
-
-
-def _is_key(parent: Item, child: Item) -> bool:
-    node: Node | None = parent.node
-    return (
-        node is not None
-        and child.node is not None
-        and child.node.name in node.keys
-        and child.node.namespace == node.namespace
-    )
 
 
 def _nsmap(element: etree._Element) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from importlib import import_module
 from typing import Protocol
 
 import structlog
@@ -152,7 +153,7 @@ class Shell:
         return 0 if worked else 1
 
     async def _interact(self, engine: Engine) -> None:
-        editor = self._editor = self._make_editor(engine)
+        editor = self._editor = await self._make_editor(engine)
         console = self._console
         context = engine.context
         while not context.leaving and not self._over:
@@ -167,10 +168,11 @@ class Shell:
             if context.edit is not None:
                 await console.line("")
 
-    def _make_editor(self, engine: Engine) -> Editor:
+    async def _make_editor(self, engine: Engine) -> Editor:
         if self._console.dumb:
             return PlainEditor(self._console.write, engine.complete, lambda: self._console.width)
-        # Imported by the first who needs it: a router without command lines does without
+        # Imported by the first who needs it, beside the loop: a router without command lines does without
+        await asyncio.to_thread(import_module, "netconf_cli.prompt")
         from netconf_cli.prompt import ToolkitEditor  # noqa: PLC0415
 
         return ToolkitEditor(self._console, self._history, engine.complete)

@@ -50,6 +50,16 @@ class Item:
         for child in self.element.iterchildren(etree.Element):
             yield Item(child, self.node.children.get(str(child.tag)) if self.node is not None else None)
 
+    def has_key(self, child: Item) -> bool:
+        """Whether a child is one of this entry's keys, which are told with the entry."""
+        node, leaf = self.node, child.node
+        return (
+            node is not None
+            and leaf is not None
+            and leaf.name in node.keys
+            and leaf.namespace == node.namespace
+        )
+
     @property
     def inner(self) -> bool:
         """Whether it has children rather than a value."""
@@ -153,7 +163,7 @@ class _Walk(Generic[T]):
             if frame.item.node is not None:
                 yield from self._open_all(frame)
                 yield from self._visitor.close(frame.item)
-        elif self._is_key(frame.item):
+        elif self._frames and self._frames[-1].item.has_key(frame.item):
             return
         else:
             yield from self._open_all()
@@ -162,16 +172,6 @@ class _Walk(Generic[T]):
         parent = element.getparent()
         if parent is not None:
             parent.remove(element)
-
-    def _is_key(self, item: Item) -> bool:
-        """Whether it is a key of the entry around it, which is told with the entry."""
-        parent = self._frames[-1].item.node if self._frames else None
-        return (
-            parent is not None
-            and item.node is not None
-            and item.node.name in parent.keys
-            and item.node.namespace == parent.namespace
-        )
 
     def _open_all(self, *more: _Frame) -> Iterator[T]:
         for frame in (*self._frames, *more):
