@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check style types model arrows bench sim lab clean
+.PHONY: help setup demo test check style types model arrows bench sim chaos lab clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -43,6 +43,10 @@ bench: $(STAMP)  ## The benchmarks; tables on the screen, JSON in out/ (ARGS=...
 sim: $(STAMP)  ## The simulation, ten thousand seeds; JSON in out/sim.json (ARGS=...)
 	@mkdir -p out
 	@$(BIN)/rui sim --seeds 10000 --processes $$(nproc) --json out/sim.json $(ARGS)
+
+chaos: $(STAMP)  ## Real processes through five minutes of faults; JSON in out/chaos.json (ARGS=...)
+	@mkdir -p out
+	@$(BIN)/rui chaos --seconds 300 --json out/chaos.json $(ARGS)
 
 lab: $(STAMP)  ## Real DHCP clients and a real Kea in network namespaces (root, Debian); JSON in out/lab.json
 	@mkdir -p out

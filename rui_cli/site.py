@@ -87,7 +87,8 @@ class Group:
 class Site:
     """The files of one manager and of the routers of `groups`, below `folder`; `write` makes them.
 
-    `addresses` says where devices are, by name; those that it leaves out are on loopback.
+    `addresses` says where devices are, by name; those that it leaves out are on loopback. Before `write`,
+    `dialled` may be given ports to dial instead of a server's own, by (client, server): what stands between.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Site:
         self.devices = (MANAGER, *self.routers)
         self._addresses = {name: (addresses or {}).get(name, LOOPBACK) for name in self.devices}
         self.ports = dict(zip(self.devices, free_ports(len(self.devices), LOOPBACK), strict=True))
+        self.dialled: dict[tuple[str, str], int] = {}
 
     def startup(self, name: str) -> Path:
         """The startup file of a device."""
@@ -161,7 +163,7 @@ class Site:
     def _client(self, name: str, server: str) -> dict[str, Content]:
         return {
             "address": self._addresses[server],
-            "port": str(self.ports[server]),
+            "port": str(self.dialled.get((name, server), self.ports[server])),
             "username": name,
             "password-file": str(self.folder / name / "client.password"),
             "host-key": self._host_keys[server],
