@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,11 +11,11 @@ import structlog
 from lxml import etree
 
 from netconf_server.call import SessionInfo
+from netconf_server.push_patch import ChangeKind, add_patch, kind_of
 from netconf_server.push_source import PushSource, TooBigError
 from netconf_server.streams import Receiver
 from netconf_server.subscription_errors import PUSH
 from netconf_server.subscription_stream import Established, add, state_change
-from netconf_server.treediff import ChangeKind, Difference, Step, resource_path
 from netconf_server.xmltree import append_copy
 from rui.netconf import names
 from rui.netconf.errors import RpcError
@@ -226,42 +226,17 @@ class PushSubscription:
             await self._send_all()
             return
         changes = self.source.differences(before, found)
+        if changes is None:
+            await self._send_all()
+            return
         self._known = found
-        told = [change for change in changes if change.kind not in self.terms.excluded]
+        told = [change for change in changes if kind_of(change) not in self.terms.excluded]
         self.excluded += len(changes) - len(told)
         if told:
-            self._send(self._patch(told))
-
-    def _patch(self, changes: Sequence[Difference]) -> etree._Element:
-        """push-change-update with a YANG patch of the changes (RFC 8641 section 3.7, RFC 8072)."""
-        update = self._update("push-change-update")
-        holder = add(update, "datastore-changes")
-        patch = add(holder, "yang-patch")
-        add(patch, "patch-id", str(self._patches))
-        self._patches += 1
-        for count, change in enumerate(changes, 1):
-            edit = add(patch, "edit")
-            add(edit, "edit-id", f"edit{count}")
-            add(edit, "operation", change.kind)
-            add(edit, "target", resource_path(change.steps, self.source.modules))
-            self._add_place(edit, change)
-            if change.kind not in (ChangeKind.DELETE, ChangeKind.MOVE):
-                append_copy(add(edit, "value"), change.element)
-        return update
-
-    def _add_place(self, edit: etree._Element, change: Difference) -> None:
-        """Say behind which entry one stands that was inserted or moved; the first one is first."""
-        if change.kind not in (ChangeKind.INSERT, ChangeKind.MOVE):
-            return
-        previous = change.element.getprevious()
-        while previous is not None and previous.tag != change.element.tag:
-            previous = previous.getprevious()
-        if previous is None:
-            add(edit, "where", "first")
-            return
-        step: Step = self.source.step(previous, change.steps)
-        add(edit, "point", resource_path((*change.steps[:-1], step), self.source.modules))
-        add(edit, "where", "after")
+            update = self._update("push-change-update")
+            add_patch(add(update, "datastore-changes"), self._patches, told)
+            self._patches += 1
+            self._send(update)
 
     def _update(self, name: str) -> etree._Element:
         update = etree.Element(f"{{{PUSH}}}{name}", nsmap=names.nsmap(PUSH))

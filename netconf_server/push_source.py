@@ -8,8 +8,9 @@ from typing import Final
 
 from lxml import etree
 
-from netconf_server.treediff import Difference, Step, Steps, differences, step_of
-from netconf_server.xmltree import parsed
+from netconf_server.difference import Difference, differences
+from netconf_server.push_patch import has_keyless
+from netconf_server.xmltree import parsed, to_bytes
 from rui.netconf import names
 from rui.schema import Schema
 
@@ -41,7 +42,6 @@ class PushSource:
         self.shown = shown
         self.polled = polled
         """Whether nobody tells of its changes, so that it has to be looked at."""
-        self.modules = {module.namespace: module.name for module in schema.modules}
         self._schema = schema
         self._pieces = pieces
         self._bound = bound
@@ -59,11 +59,12 @@ class PushSource:
                 await asyncio.sleep(0)
         return parsed(b"".join([*held, b"</data>"]))
 
-    def differences(self, old: etree._Element, new: etree._Element) -> list[Difference]:
-        """What changed between two readings."""
-        return list(differences(self._schema.tree.data, old, new))
-
-    def step(self, element: etree._Element, steps: Steps) -> Step:
-        """The path step of a sibling of the node at `steps`."""
-        node = self._schema.find([step.tag for step in steps])
-        return step_of(element, node)
+    def differences(self, old: etree._Element, new: etree._Element) -> list[Difference] | None:
+        """What changed between two readings; None where that cannot be told entry by entry."""
+        top = self._schema.tree.data
+        for tag in {str(child.tag) for tree in (old, new) for child in tree}:
+            node = top.get(tag)
+            texts = [[to_bytes(item) for item in tree.iterchildren(tag)] for tree in (old, new)]
+            if texts[0] != texts[1] and (node is None or has_keyless(node)):
+                return None
+        return list(differences(old, new, top))

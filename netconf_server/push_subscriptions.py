@@ -13,6 +13,7 @@ from netconf_server.call import RpcCall
 from netconf_server.datastores import Datastores
 from netconf_server.providers import Providers
 from netconf_server.push import PushSubscription, PushTerms
+from netconf_server.push_patch import ChangeKind
 from netconf_server.push_source import MAX_UPDATE, PushSource, TooBigError
 from netconf_server.pushdown import Filters, key_plans
 from netconf_server.query import Query, View, Wanted
@@ -22,7 +23,6 @@ from netconf_server.subscription_classic import read_time
 from netconf_server.subscription_errors import PUSH, refused
 from netconf_server.subscription_stream import Established, subscribed_tag
 from netconf_server.subtree import SubtreeFilter
-from netconf_server.treediff import ChangeKind
 from netconf_server.xpathfilter import XPathFilter
 from rui.netconf.errors import RpcError
 from rui.schema import Schema

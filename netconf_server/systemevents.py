@@ -14,8 +14,9 @@ from lxml import etree
 from netconf_server.call import SessionInfo
 from netconf_server.confirmed import ConfirmChange
 from netconf_server.datastores import Change
+from netconf_server.difference import Happened, differences
+from netconf_server.place import Place
 from netconf_server.streams import Stream
-from netconf_server.treediff import ChangeKind, Step, Steps, differences, instance_identifier
 from netconf_server.xmltree import to_bytes
 from rui.netconf import names
 from rui.schema import DataError, Schema
@@ -24,12 +25,11 @@ log = structlog.get_logger(__name__)
 
 EVENTS: Final = "urn:ietf:params:xml:ns:yang:ietf-netconf-notifications"
 _MAX_EDITS: Final = 100
-_OPERATIONS: Final[Mapping[ChangeKind, str]] = {
-    ChangeKind.CREATE: "create",
-    ChangeKind.INSERT: "create",
-    ChangeKind.DELETE: "delete",
-    ChangeKind.REPLACE: "replace",
-    ChangeKind.MOVE: "merge",
+_OPERATIONS: Final[Mapping[Happened, str]] = {
+    Happened.CREATED: "create",
+    Happened.DELETED: "delete",
+    Happened.CHANGED: "replace",
+    Happened.MOVED: "merge",
 }
 
 
@@ -40,7 +40,6 @@ class SystemEvents:
         self._schema = schema
         self._stream = stream
         self._sessions = sessions
-        self._prefixes = {module.namespace: module.name for module in schema.modules}
 
     def session_started(self, info: SessionInfo) -> None:
         """Tell of a session whose hellos were exchanged."""
@@ -64,8 +63,8 @@ class SystemEvents:
         event = _event("netconf-config-change")
         self._add_changed_by(event, change.session)
         _add(event, "datastore", datastore)
-        for steps, operation in self._edits(change):
-            self._add_edit(event, steps, operation)
+        for place, operation in self._edits(change):
+            self._add_edit(event, place, operation)
         if event.find(f"{{{EVENTS}}}edit") is not None:
             self._publish(event)
 
@@ -102,23 +101,22 @@ class SystemEvents:
     def _heard(self) -> bool:
         return bool(self._stream.subscriptions) or self._stream.log is not None
 
-    def _edits(self, change: Change) -> Iterator[tuple[Steps, str]]:
+    def _edits(self, change: Change) -> Iterator[tuple[Place, str]]:
         """Each node that differs; where they are too many the top-level nodes that hold them."""
         top = self._schema.tree.data
-        found = list(islice(differences(top, change.old, change.new), _MAX_EDITS + 1))
+        found = list(islice(differences(change.old, change.new, top), _MAX_EDITS + 1))
         if len(found) <= _MAX_EDITS:
-            yield from ((item.steps, _OPERATIONS[item.kind]) for item in found)
+            yield from ((item.place, _OPERATIONS[item.happened]) for item in found)
             return
-        for tag in top:
+        for tag, node in top.items():
             texts = [[to_bytes(item) for item in tree.iterchildren(tag)] for tree in (change.old, change.new)]
             if texts[0] != texts[1]:
-                yield (Step(tag),), "merge"
+                yield Place.root().child(node), "merge"
 
-    def _add_edit(self, event: etree._Element, steps: Steps, operation: str) -> None:
+    def _add_edit(self, event: etree._Element, place: Place, operation: str) -> None:
         edit = _add(event, "edit")
-        text, used = instance_identifier(steps, self._prefixes)
-        target = etree.SubElement(edit, f"{{{EVENTS}}}target", nsmap=used)
-        target.text = text
+        target = etree.SubElement(edit, f"{{{EVENTS}}}target", nsmap=place.namespaces)
+        target.text = place.text
         _add(edit, "operation", operation)
 
     def _add_changed_by(self, event: etree._Element, session: int | None) -> None:

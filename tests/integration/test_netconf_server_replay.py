@@ -176,7 +176,7 @@ async def test_who_comes_goes_and_changes_what_is_told(tmp_path: Path) -> None:
                 "2",
                 "admin",
             )
-            assert (change["target"], change["operation"]) == ("/toy:system", "create")
+            assert (change["target"], change["operation"]) == ("/toy:system/toy:server[.='s']", "create")
             await other.rpc("<commit><confirmed/><confirm-timeout>60</confirm-timeout></commit>")
             start = await system_event(watcher)
             assert (start["confirm-event"], start["timeout"]) == ("start", "60")
