@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 GROUP, PRIMARY, SECONDARY = "access-1", "bras-a", "bras-b"
 USERS = 60
-WITHIN = 40.0
+WITHIN = 120.0
 
 
 def tutorial(beginning: str) -> list[str]:

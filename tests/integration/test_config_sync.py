@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SYNC = "urn:rui-cloud:yang:config-sync"
 NACM = "urn:ietf:params:xml:ns:yang:ietf-netconf-acm"
 GROUP, ONE, OTHER = "access-1", "bras-a", "bras-b"
-WITHIN = 40.0
+WITHIN = 120.0
 
 
 @dataclass
