@@ -156,6 +156,8 @@ class AccessControl:
         return root
 
     def _verify(self, change: Change) -> None:
+        if _configured(change.old) == _configured(change.new):
+            return
         try:
             read_policy(self._schema, change.new)
         except PolicyError as error:

@@ -25,6 +25,7 @@ _NEEDED: Final = {
     Happened.CHANGED: Right.UPDATE,
     Happened.MOVED: Right.UPDATE,
 }
+_WRITES: Final = frozenset(_NEEDED.values())
 # What may fail because something exists or not: refused before it can tell that.
 _TELLING: Final = {Operation.CREATE: Right.CREATE, Operation.DELETE: Right.DELETE}
 
@@ -46,12 +47,20 @@ def check_change(access: Access, old: etree._Element, new: etree._Element, top: 
     Every node that comes, goes or changes needs the right; what goes because another case of its choice came
     needs none (RFC 8341 3.2.5). Names nothing that the user may not read.
     """
-    if access.unlimited or old is new:
+    if access.unlimited or old is new or all(_is_open(access, top.get(tag)) for tag in _tags(old, new)):
         return
     before, after = _Check(access, top, old), _Check(access, top, new)
     for found in differences(old, new, top):
         if not found.implied:
             (before if found.new is None else after).difference(found)
+
+
+def _tags(*trees: etree._Element) -> set[str]:
+    return {str(child.tag) for tree in trees for child in tree.iterchildren(etree.Element)}
+
+
+def _is_open(access: Access, node: Node | None) -> bool:
+    return node is not None and all(access.scope(node, right) is Scope.ALL for right in _WRITES)
 
 
 @dataclass(frozen=True)
