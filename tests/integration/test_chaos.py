@@ -16,7 +16,7 @@ from tests.integration.test_demo import left_in, processes_naming
 
 pytestmark = pytest.mark.timeout(240)
 
-SECONDS, SEED = 20, 19
+SECONDS, SEED = 20, 23
 
 
 async def start_chaos(folder: Path, *words: str) -> Process:
