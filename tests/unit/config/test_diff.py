@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -79,7 +79,7 @@ items = st.dictionaries(st.sampled_from("pqr"), st.tuples(st.integers(0, 2), sub
 trees = st.tuples(leaf, tags, items).map("".join)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(old=trees, new=trees)
 def test_the_patch_makes_the_new_out_of_the_old(schema: Schema, old: str, new: str) -> None:
     edit = patch(differences(config(old), config(new), schema.tree.data))

@@ -1,7 +1,7 @@
 """Lines cut into words."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netconf_cli.pipes import read_pipes
@@ -25,11 +25,13 @@ def test_an_open_quote_is_refused_where_it_begins() -> None:
     assert read_line('set x "abc', unfinished=True).words[-1].text == "abc"
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=40))
 def test_what_is_quoted_reads_back(text: str) -> None:
     assert [word.text for word in read_line(f"a {quoted(text)} b").words] == ["a", text, "b"]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=60))
 def test_no_line_breaks_the_reader(text: str) -> None:
     read_line(text, unfinished=True)
