@@ -6,9 +6,10 @@ from typing import Final
 import asyncssh
 import structlog
 
-from netconf_client.api import DEFAULT_TIMEOUT, NotificationCallback, Reply
+from netconf_client.api import DEFAULT_TIMEOUT, Reply
+from netconf_client.driver import DriverSession
 from netconf_client.errors import ConnectFailed, ReplyTimeout, SessionClosed
-from netconf_client.operations import Operations, make_reply, operation_name
+from netconf_client.operations import make_reply, operation_name
 from rui.netconf import events, messages
 from rui.netconf.session import ClientSession as Core
 from rui.netconf.session import Limits
@@ -22,22 +23,20 @@ PACKET: Final = 128 * 1024
 WINDOW: Final = 4 * 1024 * 1024
 
 
-class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
+class NativeSession(DriverSession, asyncssh.SSHClientSession[bytes]):
     """A ClientSession on asyncssh. `open_session` makes it; its methods belong to one event loop.
 
     asyncssh calls `connection_made` to `connection_lost`; everything else is ClientSession's.
     """
 
     def __init__(self, where: str, limits: Limits) -> None:
-        self._where = where
-        self._loop = asyncio.get_running_loop()
+        super().__init__(where)
         self._core = Core(limits=limits)
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
         self._connection: asyncssh.SSHClientConnection | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: float | None = None
         self._flushing: asyncio.Handle | None = None
-        self._callback: NotificationCallback | None = None
         self._replies: dict[str, asyncio.Future[events.ReplyReceived]] = {}
         self._slots = asyncio.Semaphore(limits.max_outstanding)
         self._slots_taken = 0
@@ -45,7 +44,6 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
         self._writable = asyncio.Event()
         self._writable.set()
         self._opened: asyncio.Future[None] = self._loop.create_future()
-        self._closed: asyncio.Future[str] = self._loop.create_future()
 
     @property
     def session_id(self) -> int:
@@ -56,16 +54,6 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
     def capabilities(self) -> tuple[str, ...]:
         """The server's capabilities, in its order."""
         return self._core.peer_capabilities
-
-    @property
-    def where(self) -> str:
-        """The server's address, for messages and logs."""
-        return self._where
-
-    @property
-    def closed_reason(self) -> str | None:
-        """Why the session is over; None while it is not."""
-        return self._closed.result() if self._closed.done() else None
 
     async def rpc(self, operation: messages.Body, *, timeout: float = DEFAULT_TIMEOUT) -> Reply:
         """Send one operation and return its reply. See ClientSession."""
@@ -117,10 +105,6 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
         if self._core.outstanding >= self._core.limits.max_outstanding and not self._replies:
             self._handle(self._core.fail(f"{self._core.outstanding} rpcs in a row were never answered"))
 
-    def on_notification(self, callback: NotificationCallback | None) -> None:
-        """Have `callback` called for each notification. See ClientSession."""
-        self._callback = callback
-
     def pause_reading(self) -> None:
         """Take nothing more from the server until `resume_reading`; SSH's window then stops the sender."""
         if self._channel is not None:
@@ -130,10 +114,6 @@ class NativeSession(Operations, asyncssh.SSHClientSession[bytes]):
         """Undo `pause_reading`."""
         if self._channel is not None:
             self._channel.resume_reading()
-
-    async def wait_closed(self) -> str:
-        """Wait until the session is over and return the reason."""
-        return await asyncio.shield(self._closed)
 
     async def close(self) -> None:
         """End the session in bounded time: close-session, then the transport, in the end by force."""

@@ -20,10 +20,11 @@ from ncclient.transport.errors import TransportError
 from ncclient.transport.session import NotificationHandler, SessionListener
 
 from netconf_client import vendorssh
-from netconf_client.api import DEFAULT_TIMEOUT, NotificationCallback, Reply, Target
+from netconf_client.api import DEFAULT_TIMEOUT, Reply, Target
+from netconf_client.driver import DriverSession
 from netconf_client.errors import ConnectFailed, ReplyTimeout, SessionClosed
 from netconf_client.hostkeys import HostKeyVerifier
-from netconf_client.operations import Operations, as_element, make_reply, operation_name
+from netconf_client.operations import as_element, make_reply, operation_name
 from rui.netconf import messages, names
 from rui.netconf.errors import RpcError
 
@@ -69,17 +70,14 @@ class _Listener(SessionListener):  # type: ignore[misc]
         self._session.from_thread(self._session.lost, f"transport lost: {ex or type(ex).__name__}")
 
 
-class VendorSession(Operations):
+class VendorSession(DriverSession):
     """A ClientSession on ncclient. `connect_vendor` makes it; its methods belong to one event loop."""
 
     def __init__(self, where: str, session: vendorssh.CheckedSession) -> None:
-        self._where = where
+        super().__init__(where)
         self._session = session
-        self._loop = asyncio.get_running_loop()
-        self._callback: NotificationCallback | None = None
         self._slots = asyncio.Semaphore(MAX_OUTSTANDING)
         self._unanswered: set[asyncio.Future[str]] = set()
-        self._closed: asyncio.Future[str] = self._loop.create_future()
         self._ending: asyncio.Task[None] | None = None
         self._parser = messages.MessageParser()
         self.may_read = threading.Event()
@@ -97,16 +95,6 @@ class VendorSession(Operations):
     def capabilities(self) -> tuple[str, ...]:
         """The server's capabilities, in its order."""
         return tuple(self._session.server_capabilities)
-
-    @property
-    def where(self) -> str:
-        """The server's address, for messages and logs."""
-        return self._where
-
-    @property
-    def closed_reason(self) -> str | None:
-        """Why the session is over; None while it is not."""
-        return self._closed.result() if self._closed.done() else None
 
     async def rpc(self, operation: messages.Body, *, timeout: float = DEFAULT_TIMEOUT) -> Reply:
         """Send one operation and return its reply. ncclient sends text, so bytes are parsed first."""
@@ -157,10 +145,6 @@ class VendorSession(Operations):
         elif not answered.done():
             answered.set_result(reply)
 
-    def on_notification(self, callback: NotificationCallback | None) -> None:
-        """Have `callback` called for each notification. See ClientSession."""
-        self._callback = callback
-
     def pause_reading(self) -> None:
         """Take nothing more from the server; ncclient's one thread then sends nothing either."""
         self.may_read.clear()
@@ -168,10 +152,6 @@ class VendorSession(Operations):
     def resume_reading(self) -> None:
         """Undo `pause_reading`."""
         self.may_read.set()
-
-    async def wait_closed(self) -> str:
-        """Wait until the session is over and return the reason."""
-        return await asyncio.shield(self._closed)
 
     async def close(self) -> None:
         """End the session in bounded time."""
