@@ -44,6 +44,14 @@ def measure_catchup(
     _run("catchup", users, json, repeat, keep)
 
 
+@app.command("failover")
+def measure_failover(
+    users: _Users = None, json: _Json = None, repeat: _Repeat = 3, keep: _Keep = False
+) -> None:
+    """Time from a lost cloud to local backup, age of changes on the way back, catch-up on the RBS channel."""
+    _run("failover", users, json, repeat, keep)
+
+
 @app.command("memory")
 def measure_memory(
     users: _Users = None, json: _Json = None, repeat: _Repeat = 3, keep: _Keep = False

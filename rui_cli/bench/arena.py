@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -103,6 +103,17 @@ class Arena:
         chosen = names or tuple(self.fleet.members)
         self._up -= set(chosen)
         await asyncio.gather(*(self.fleet.members[name].stop(30.0) for name in chosen))
+        self._forget(chosen)
+
+    async def crash(self, name: str) -> float:
+        """Kill a device; return when, in monotonic seconds. Its trace begins anew at the next start."""
+        self._up.discard(name)
+        at = time.monotonic()
+        await self.fleet.members[name].kill()
+        self._forget((name,))
+        return at
+
+    def _forget(self, chosen: Collection[str]) -> None:
         for name in chosen:
             self._trace(name).unlink()
             self._readers[name] = TraceReader(self._trace(name))
@@ -134,14 +145,14 @@ class Arena:
             self._check(f"{name} {milestone} {users}", f"it is at {marks.count_at()}", deadline)
             await asyncio.sleep(_POLL)
 
-    async def until_event(self, name: str, event: str, within: float) -> float:
-        """Wait until a device has logged an event; return when, in monotonic seconds."""
+    async def until_event(self, name: str, event: str, within: float, **facts: str) -> float:
+        """Wait until a device has logged an event with these facts; return when, in monotonic seconds."""
         deadline = time.monotonic() + within
         while True:
             for line in self.fleet.members[name].log.read_text().splitlines():
                 with contextlib.suppress(ValueError):
                     fields = json.loads(line)
-                    if isinstance(fields, dict) and fields.get("event") == event:
+                    if isinstance(fields, dict) and {"event": event, **facts}.items() <= fields.items():
                         wall = datetime.fromisoformat(fields["timestamp"]).timestamp()
                         return wall - time.time() + time.monotonic()
             self._check(f"{name} {event}", "it has not said so", deadline)
@@ -200,14 +211,17 @@ class Arena:
 
 
 @contextlib.asynccontextmanager
-async def arena(keep: bool = False, **leaves: str) -> AsyncIterator[Arena]:
+async def arena(
+    keep: bool = False, group: Mapping[str, Content] = _STEADY, **leaves: str
+) -> AsyncIterator[Arena]:
     """Make a site in a folder of its own, nothing started; at the end all is stopped and removed.
 
     ``leaves`` are leaves of the simulated source, with _ for -; those not given keep everything still.
+    ``group`` is the rest of the group's configuration at the routers.
     """
     folder = Path(tempfile.mkdtemp(prefix="rui-bench-"))
     simulated = {**_QUIET, **{name.replace("_", "-"): value for name, value in leaves.items()}}
-    site = Site(folder, [Group(GROUP, PRIMARY, (SECONDARY,), simulated=simulated, router_leaves=_STEADY)])
+    site = Site(folder, [Group(GROUP, PRIMARY, (SECONDARY,), simulated=simulated, router_leaves=group)])
     site.write()
     try:
         async with Fleet(folder) as fleet:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from rui_cli.bench import bounds, catchup, get, latency, memory, replication
+from rui_cli.bench import bounds, catchup, failover, get, latency, memory, replication
 from rui_cli.bench.results import Aim, Bound
 
 
@@ -55,6 +55,20 @@ ROWS = (
         bounds.catchup,
         "1000 records at a time from SQLite over TCP to a process that writes and syncs them",
         "Kea: an empty standby fetches 13,600 to 27,900 leases/s",
+    ),
+    Row(
+        "failover",
+        100_000,
+        (
+            Aim("local_ms_after_timeout", Bound.AT_MOST, 50.0),
+            Aim("immediate_ms_after_timeout", Bound.AT_MOST, 50.0),
+            Aim("return_oldest_ms", Bound.AT_MOST, 1000.0),
+            Aim("users_per_s", Bound.AT_LEAST, 50_000, "users_per_s"),
+        ),
+        failover.measure,
+        bounds.catchup,
+        "1000 records at a time from SQLite over TCP to a process that writes and syncs them",
+        "Kea HA: 2.1 to 2.9 s until the standby serves DHCP",
     ),
     Row(
         "memory",
