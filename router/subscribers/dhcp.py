@@ -16,7 +16,7 @@ from router.dhcp.transport import UdpPorts, choose_transport
 from router.dhcp.values import SubscriberOffline, SubscriberOnline, SubscriberRenewed
 from router.group import Group
 from router.subscribers.leases import Leases
-from rui.backup.member_outputs import JournalFullError
+from rui.backup.member_outputs import JournalFullError, NotPrimaryError
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +80,8 @@ class DhcpSubscribers:
         record = self._leases.record_of(event.facts, since)
         try:
             self._group.put(event.key, record, lambda: self.shell.send_reply(event.reply))
-        except JournalFullError as error:
+        except (JournalFullError, NotPrimaryError) as error:
+            # The client asks again: this router, or the one that has become primary
             self._dropped("login-refused", str(error))
             return
         if not renewed:
@@ -96,6 +97,10 @@ class DhcpSubscribers:
             self._dropped("logoff-delayed", str(error))
             self._owed[key] = reason
             self._arm_owed()
+            return
+        except NotPrimaryError as error:
+            # The role went a moment ago; at the new primary the lease runs out
+            self._dropped("logoff-dropped", str(error))
             return
         if gone is not None:
             log.info("user-offline", group=self._group.config.id, key=key.decode(), reason=reason)

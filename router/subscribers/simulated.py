@@ -12,7 +12,7 @@ from router.config import SimulatedSource
 from router.group import Group
 from router.subscribers.invented import Inventor
 from router.subscribers.population import Event, Happening, Population
-from rui.backup.member_outputs import JournalFullError
+from rui.backup.member_outputs import JournalFullError, NotPrimaryError
 from rui.backup.version import ZERO
 
 log = structlog.get_logger(__name__)
@@ -71,9 +71,13 @@ class SimulatedSubscribers:
             arrivals=self._source.arrivals,
             limit=self._source.max_population,
         )
-        if first_start:
-            await self._burst(population)
-        await self._live(population)
+        try:
+            if first_start:
+                await self._burst(population)
+            await self._live(population)
+        except NotPrimaryError:
+            # The role is gone; the source is begun anew in the next one
+            log.info("simulation-ended", group=self._group.config.id)
 
     async def _burst(self, population: Population) -> None:
         """Bring the initial population online, as fast as the journal takes it."""

@@ -139,6 +139,18 @@ async def test_a_full_journal_drops_the_login_and_owes_the_logoff(
         await eventually(lambda: KEY not in group.member.table)
 
 
+async def test_who_has_just_lost_the_role_refuses_logins_and_drops_logoffs(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (group, source):
+        source.learn(ONLINE)
+        await until(group, 1)
+        group.demote("another one is primary")
+        source.learn(replace(ONLINE, key=b"02:00:00:00:00:02/100/0"))
+        source.learn(SubscriberOffline(KEY, "released"))
+        assert source.drops == {"login-refused": 1, "logoff-dropped": 1}
+        assert source.replies == [REPLY]
+        assert list(group.member.table.live_keys()) == [KEY]
+
+
 async def test_a_secondary_relays_nothing(tmp_path: Path) -> None:
     async with opened(tmp_path, Role.SECONDARY) as group:
         source = Source(group)
