@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from rui.backup.member_outputs import Answer
-from rui.backup.messages import Batch, Change, Offer, Position, Quarantined, Receipt, Result, SnapshotPage
+from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result, SnapshotPage
 from rui.backup.replica import Judgement, judge, supersedes
 from rui.backup.table import Table
 from rui.backup.version import ZERO, Version
@@ -35,7 +35,7 @@ class Adoption:
         self._waiting: deque[tuple[Version, Answer]] = deque()
         self._newest = ZERO
         self._positions: dict[str, tuple[Version, Position]] = {}
-        # Of what was written anew: the version under which it was offered.
+        # The newest version under which something was offered of a key.
         self._origins: dict[bytes, Version] = {}
 
     def position(self, offer: Offer) -> Position:
@@ -90,20 +90,19 @@ class Adoption:
         """Write anew what is newer than what ``table`` holds; return the new versions by key."""
         written: dict[bytes, Version] = {}
         for change in batch.changes:
-            if self._wants(change, table.get(change.key)):
+            held = table.get(change.key)
+            known = self._origins.get(change.key, held.version if held is not None else None)
+            if not supersedes(change.version, known):
+                continue
+            # The end of a user that is not known here is noted: another replica may offer what came before it
+            self._origins[change.key] = change.version
+            if held is not None or change.record is not None:
                 written[change.key] = write(change.key, change.record)
-                self._origins[change.key] = change.version
         if judgement.clear is not None:
             for key in _deleted_there(judgement.clear, offer, batch, table):
                 written[key] = write(key, None)
         self._positions[offer.by] = (offer.shared, judgement.position)
         return written
-
-    def _wants(self, change: Change, held: Change | None) -> bool:
-        """Say whether an offered change is newer than what is held of its key."""
-        if held is None:
-            return change.record is not None
-        return supersedes(change.version, self._origins.get(change.key, held.version))
 
 
 def _deleted_there(page: SnapshotPage, offer: Offer, batch: Batch, table: Table) -> list[bytes]:

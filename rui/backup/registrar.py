@@ -105,9 +105,10 @@ class Registrar:
             self._accepted(entry, current.notification.position)
         if entry.role is Role.PRIMARY:
             self._tell_superseded(entry, position)
-        elif self.primary is not None and entry.epoch > self.primary.epoch:
-            # It takes nothing written under an older epoch than it knows: the primary claims a newer one.
-            self._have_claimed_above(entry, self.primary.device, position)
+        newest = max(self.entries.values(), key=lambda known: known.epoch)
+        if self.primary is not None and newest.epoch > self.primary.epoch:
+            # Who knows of it takes nothing written under an older epoch: the primary claims a newer one.
+            self._have_claimed_above(newest, self.primary.device, position)
         self._next(position)
 
     def failed(self, reason: str, now: float) -> None:

@@ -35,6 +35,8 @@ class Truth:
         self._deeds: dict[Version, int] = {}
         self._last: dict[bytes, tuple[int, bytes | None]] = {}
         self._logoffs: dict[bytes, int] = {}
+        self._done: set[int] = set()
+        self._deed_of: dict[bytes, tuple[int, Version]] = {}
 
     def logged_off(self, version: Version, number: int) -> None:
         """The user's ``number``-th deed was a logoff, taken under a version."""
@@ -65,6 +67,13 @@ class Truth:
         if content is None:
             self.ends[key] = max(version, self.ends.get(key, version))
         number = self._number(key, version, content)
+        if number not in self._done:
+            self._done.add(number)
+            last, newest = self._deed_of.get(key, (number, version))
+            if (number > last) != (version > newest) and number != last:
+                # Two writers that did not know of each other: the later deed has the lower version
+                self.contested.add(key)
+            self._deed_of[key] = max((last, newest), (number, version))
         if number >= self._last.get(key, (0, None))[0]:
             self._last[key] = number, content
 

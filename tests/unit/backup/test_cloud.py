@@ -138,6 +138,19 @@ def test_a_superseded_claim_is_refused_with_the_highest_epoch() -> None:
     assert not cloud.entries
 
 
+def test_a_primary_is_asked_to_claim_above_what_a_secondary_knows() -> None:
+    """That one takes nothing written under an older epoch, whichever of the two came first."""
+    cloud = Cloud(GROUP, "store-1", options=OPTIONS)
+    knows = IdentityNotification(GROUP, "bras-b", "", Role.SECONDARY, Epoch(7, "bras-b"), Position())
+    cloud.identify("bras-b", knows, WALL)
+    keep(cloud)
+    cloud.identify("bras-a", first_identity(), WALL)
+    claim(cloud)
+    keep(cloud)
+    results = [output.result for output in of(Identify, cloud.outputs(0.0)) if output.device == "bras-a"]
+    assert [(result.accepted, result.highest) for result in results][-1] == (False, Epoch(7, "bras-b"))
+
+
 def test_a_claim_that_the_store_refuses_is_refused() -> None:
     cloud = Cloud(GROUP, "store-1", options=OPTIONS)
     cloud.identify("bras-a", first_identity(), WALL)
