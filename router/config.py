@@ -12,6 +12,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from netconf_client.api import Target
 from netconf_server.accounts import Account
 from netconf_server.limits import Limits
+from router.bfd import BfdConfig
+from router.dataplane import DataPlaneConfig
 from router.dhcp.values import RelayConfig
 from router.vrrp import VrrpConfig
 from rui.backoff import BackoffPolicy
@@ -165,3 +167,5 @@ class RouterConfig:
     channels: tuple[RbsChannel, ...]
     groups: tuple[GroupConfig, ...]
     journal_limit: int
+    bfd: BfdConfig
+    dataplane: DataPlaneConfig | None

@@ -25,10 +25,14 @@ from netconf_server import (
 from router.alarms import Alarms
 from router.alarmwatch import AlarmWatch
 from router.auditing import AuditOperations
+from router.bfd import BfdSocketError
+from router.bfdwatch import BfdWatch
 from router.calling import call_home
 from router.config import DhcpSource, GroupConfig, RouterConfig, SimulatedSource
+from router.dataplane import DataPlaneError
 from router.dhcp.transport import TransportError
 from router.download import Downloader
+from router.forwarding import Forwarding
 from router.group import Group
 from router.incoming import Inspector
 from router.journal import DataDirectory, DataDirectoryError, GroupJournal, Quota
@@ -41,6 +45,7 @@ from router.subscribers.dhcp import DhcpSubscribers
 from router.subscribers.invented import added_leaves
 from router.subscribers.simulated import SimulatedSubscribers
 from router.switching import Switching
+from router.vrrp import TransportError as VrrpTransportError
 from rui.backup.links import Link
 from rui.backup.trace import Trace
 from rui.netconf.errors import RpcError
@@ -91,6 +96,8 @@ class Router:
         self._quota = Quota()
         self._watch: AlarmWatch | None = None
         self._switching: Switching | None = None
+        self._forwarding: Forwarding | None = None
+        self._bfd: BfdWatch | None = None
         self._added = b""
 
     async def start(self) -> Mapping[str, object]:
@@ -109,8 +116,12 @@ class Router:
         for task in self._callers:
             task.cancel()
         await asyncio.gather(*self._callers, return_exceptions=True)
+        if self._bfd is not None:
+            await self._bfd.close()
         if self._switching is not None:
             await self._switching.close()
+        if self._forwarding is not None:
+            await self._forwarding.close()
         for source in self._sources.values():
             await source.close()
         if self._watch is not None:
@@ -163,8 +174,12 @@ class Router:
         self._added = added_leaves(schema)
         for entry in config.groups:
             await self._start_source(entry)
+        if self._forwarding is not None:
+            await self._forwarding.open()
         if self._switching is not None:
             await self._switching.start()
+        if self._bfd is not None:
+            await self._bfd.start()
         return facts
 
     async def _recover(self, config: RouterConfig, directory: DataDirectory) -> None:
@@ -225,6 +240,13 @@ class Router:
             restart_source=self._restart_source,
         )
         self._switching.register(server)
+        if config.dataplane is not None:
+            tables = {name: group.member.table for name, group in self.groups.items()}
+            self._forwarding = Forwarding(config.dataplane, tables, self._switching.forwards)
+            self._switching.moved = self._forwarding.moved
+        if config.bfd.sessions:
+            self._bfd = BfdWatch(config.bfd, self._switching.elections.values(), self.alarms, events)
+            server.register_tree("/rui-bfd:bfd-sessions", self._bfd)
         server.register_tree(
             "/rui-identity:identity", IdentityTree(self.groups, config.device, config.address)
         )
@@ -319,7 +341,8 @@ class Router:
             self._server.accounts.replace(new.server.accounts)
             log.info("accounts-changed", accounts=[account.name for account in new.server.accounts])
         running = tuple(self._follow(group, old.groups) for group in new.groups)
-        if running != old.groups or old.server.listen != new.server.listen:
+        unchanged = (old.server.listen, old.bfd, old.dataplane) == (new.server.listen, new.bfd, new.dataplane)
+        if running != old.groups or not unchanged:
             log.warning("configuration-takes-effect-at-restart", remedy="restart the router")
 
     def _follow(self, group: GroupConfig, old: tuple[GroupConfig, ...]) -> GroupConfig:
@@ -350,4 +373,10 @@ def _refusal(error: BaseException, startup: Path) -> RouterStartError | None:
             return RouterStartError(str(error), f"correct the account in {startup}")
         case TransportError():
             return RouterStartError(str(error), f"correct the group's dhcp source in {startup}")
+        case VrrpTransportError():
+            return RouterStartError(str(error), f"correct the group's vrrp in {startup}")
+        case DataPlaneError():
+            return RouterStartError(str(error), f"correct data-plane in {startup}, or the system")
+        case BfdSocketError():
+            return RouterStartError(str(error), f"correct bfd in {startup}")
     return None

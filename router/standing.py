@@ -34,6 +34,8 @@ from rui.vrrp.states import State
 log = structlog.get_logger(__name__)
 
 _PERIOD = 0.2
+_REDIAL = 2
+"""Link timeouts in which a channel that is dialled anew comes up."""
 _YIELD_PRIORITY = 1
 
 
@@ -61,6 +63,7 @@ class Standing:
         self._task: asyncio.Task[None] | None = None
         self._conflict = ""
         self._released = NO_EPOCH
+        self._judged_from = 0.0
         self.core = Mastership(options, primary=group.member.role is Role.PRIMARY)
         group.superseded = self._superseded
         if failover is not None:
@@ -167,7 +170,8 @@ class Standing:
             self._release(failover.cloud.state)
         self._two_primaries(self._still_master())
         now = self._loop.time()
-        self.core.evidence(cloud=cloud, peer=peer, synced=member.in_sync, now=now)
+        if now >= self._judged_from:
+            self.core.evidence(cloud=cloud, peer=peer, synced=member.in_sync, now=now)
         due = self.core.next_deadline()
         if due is not None and now >= due:
             self.core.handle_timer(now)
@@ -183,9 +187,11 @@ class Standing:
         for output in self.core.outputs():
             match output:
                 case Promote(reason):
+                    self._moving()
                     self._group.promote(reason)
                     self._tell_all()
                 case Demote(reason):
+                    self._moving()
                     self._group.demote(reason)
                 case AskGrant():
                     self._ask()
@@ -198,6 +204,10 @@ class Standing:
                     log.info(
                         "standing", group=self._group.config.id, old=old.value, new=new.value, reason=reason
                     )
+
+    def _moving(self) -> None:
+        """With the role the channel's two ends change places: nobody is judged before it is up again."""
+        self._judged_from = self._loop.time() + _REDIAL * self._group.config.link_timeout
 
     def _stand(self, yields: bool, preempts: bool) -> None:
         if self.election is None:

@@ -19,6 +19,7 @@ from netconf_client.hostkeys import HostKeyPolicy, KnownHosts, PinnedKey, TrustO
 from netconf_client.sshclient import load_credentials
 from netconf_server.accounts import read_accounts
 from netconf_server.limits import read_limits
+from router.bfd import read_bfd
 from router.config import (
     Acknowledgement,
     AcknowledgementPolicy,
@@ -35,6 +36,7 @@ from router.config import (
     ServerConfig,
     SimulatedSource,
 )
+from router.dataplane import read_dataplane
 from router.dhcp.values import (
     AccessPort,
     DownstreamPolicy,
@@ -43,6 +45,7 @@ from router.dhcp.values import (
     RelayConfig,
     RelayConfigError,
 )
+from router.virtual import hear_virtual, join_plane
 from router.vrrp import VrrpConfig, read_vrrp
 from rui.backoff import BackoffPolicy
 from rui.backup.decision import Policy
@@ -74,6 +77,9 @@ def read_config(schema: Schema, running: etree._Element, folder: Path) -> Router
         )
     server = child(device, "netconf-server")
     groups = tuple(_group(entry) for entry in children(device, "group"))
+    plane = read_dataplane(device)
+    if plane is not None:
+        plane = join_plane(plane, groups)
     return RouterConfig(
         device=text(device, "device-id"),
         address=optional(device, "address") or _own_address(server),
@@ -85,8 +91,10 @@ def read_config(schema: Schema, running: etree._Element, folder: Path) -> Router
             for entry in children(device, "cloud-endpoint")
         ),
         channels=_channels(device, folder),
-        groups=groups,
+        groups=tuple(hear_virtual(group, plane) for group in groups),
         journal_limit=int(text(child(device, "journal"), "max-size")),
+        bfd=read_bfd(device),
+        dataplane=plane,
     )
 
 

@@ -13,11 +13,12 @@ from netconf_server import NetconfServer, RpcCall
 from router.group import Group
 from router.rbs import Switch
 from router.standing import Standing
-from router.vrrp import Election
+from router.vrrp import Election, VrrpTree
 from rui.backup import switchover
 from rui.backup.identity import Role
 from rui.backup.wire import WireError
 from rui.netconf.errors import RpcError
+from rui.vrrp.states import State
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +26,10 @@ _T = TypeVar("_T")
 
 
 class Switching:
-    """All standings of one router. ``restart_source`` begins a group's subscribers anew in its role now."""
+    """All standings of one router. ``restart_source`` begins a group's subscribers anew in its role now.
+
+    ``moved`` is told when an election or a role has changed, before anything slow is done about it.
+    """
 
     def __init__(
         self,
@@ -36,10 +40,13 @@ class Switching:
         is_cloud: Callable[[str], bool],
         restart_source: Callable[[str], Awaitable[None]],
     ) -> None:
+        self._groups = groups
         self._switch = switch
         self._is_cloud = is_cloud
         self._restart_source = restart_source
         self._tasks: set[asyncio.Task[None]] = set()
+        self.moved: Callable[[], None] = lambda: None
+        self.elections: dict[str, Election] = {}
         self.standings: dict[str, Standing] = {}
         for name, group in groups.items():
             config = group.config
@@ -52,18 +59,26 @@ class Switching:
                 failover.come_up = standing.tell
             group.role_changed = lambda role, name=name: self._changed(name, role)  # type: ignore[misc]
             if config.vrrp is not None:
-                standing.election = Election(
+                standing.election = self.elections[name] = Election(
                     name,
                     config.vrrp.options,
                     config.vrrp.transport(),
-                    on_master=standing.elected,
-                    on_backup=standing.deposed,
+                    on_master=self._moving(standing.elected),
+                    on_backup=self._moving(standing.deposed),
                 )
 
     def register(self, server: NetconfServer) -> None:
-        """Answer ``grant-result`` and ``switch-identity``."""
+        """Answer ``grant-result`` and ``switch-identity``; show the virtual routers."""
+        server.register_tree("/rui-vrrp:vrrp", VrrpTree(self.elections))
         server.register_rpc(switchover.GRANT_RESULT, self._grant_result)
         server.register_rpc(switchover.SWITCH, self._switch_identity)
+
+    def forwards(self, name: str) -> bool:
+        """Whether this router forwards for a group: the election decides, and without one the role."""
+        election = self.elections.get(name)
+        if election is None:
+            return self._groups[name].member.role is Role.PRIMARY
+        return election.state().state is State.MASTER
 
     async def start(self) -> None:
         """Stand for elections and look at the links. Raises router.vrrp.TransportError."""
@@ -80,7 +95,15 @@ class Switching:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _moving(self, tell: Callable[[str], None]) -> Callable[[str], None]:
+        def changed(reason: str) -> None:
+            self.moved()
+            tell(reason)
+
+        return changed
+
     def _changed(self, name: str, role: Role) -> None:
+        self.moved()
         failover = self._switch.groups.get(name)
         if failover is not None:
             failover.change_role()

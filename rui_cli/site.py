@@ -28,6 +28,8 @@ MANAGER = "cloud"
 OPERATOR = "operator"
 DEVICE_NAMESPACE = "urn:rui-cloud:yang:device"
 CLOUD_NAMESPACE = "urn:rui-cloud:yang:cloud"
+VRRP = "{urn:rui-cloud:yang:vrrp}vrrp"
+"""The node by which VRRP decides who is primary of a group, instead of its configuration."""
 
 # A failure on loopback shows at once, so a site looks for it, and tries again, sooner than a network would.
 _KEEPALIVE: Mapping[str, "Content"] = {"interval": "1000", "max-missed": "3"}
@@ -50,6 +52,9 @@ def add_configuration(root: etree._Element, namespace: str, name: str, content: 
 
 
 def _add(parent: etree._Element, namespace: str, name: str, content: Content) -> None:
+    if name.startswith("{"):
+        # Of another module than the node around it
+        namespace, name = name[1:].split("}")
     if isinstance(content, Sequence) and not isinstance(content, str):
         for entry in content:
             _add(parent, namespace, name, entry)
@@ -68,7 +73,8 @@ class Group:
 
     `simulated` holds leaves of the simulated subscriber source, given to every member so that roles can
     change, or None where `router_leaves` names another source; `router_leaves` and `cloud_leaves` are added
-    to the group's configuration at the routers and at the manager.
+    to the group's configuration at the routers and at the manager, `own_leaves` at the router of that name.
+    Names of other modules' nodes are written `{namespace}name`.
     """
 
     id: str
@@ -77,6 +83,7 @@ class Group:
     simulated: Mapping[str, Content] | None = field(default_factory=dict)
     router_leaves: Mapping[str, Content] = field(default_factory=dict)
     cloud_leaves: Mapping[str, Content] = field(default_factory=dict)
+    own_leaves: Mapping[str, Mapping[str, Content]] = field(default_factory=dict)
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -87,12 +94,18 @@ class Group:
 class Site:
     """The files of one manager and of the routers of `groups`, below `folder`; `write` makes them.
 
+    `leaves` are added to the configuration of the router of that name.
+
     `addresses` says where devices are, by name; those that it leaves out are on loopback. Before `write`,
     `dialled` may be given ports to dial instead of a server's own, by (client, server): what stands between.
     """
 
     def __init__(
-        self, folder: Path, groups: Sequence[Group], addresses: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        groups: Sequence[Group],
+        addresses: Mapping[str, str] | None = None,
+        leaves: Mapping[str, Mapping[str, Content]] | None = None,
     ) -> None:
         self.folder = folder
         self.groups = tuple(groups)
@@ -100,6 +113,7 @@ class Site:
         self.devices = (MANAGER, *self.routers)
         self._addresses = {name: (addresses or {}).get(name, LOOPBACK) for name in self.devices}
         self.ports = dict(zip(self.devices, free_ports(len(self.devices), LOOPBACK), strict=True))
+        self._leaves = dict(leaves or {})
         self.dialled: dict[tuple[str, str], int] = {}
 
     def startup(self, name: str) -> Path:
@@ -179,6 +193,7 @@ class Site:
             "cloud-endpoint": [{"name": MANAGER, **self._client(name, MANAGER)}],
             "rbs-channel": [{"peer": peer, **self._client(name, peer)} for peer in self._peers(name)],
             "group": [self._group(name, group) for group in self.groups if name in group.members],
+            **self._leaves.get(name, {}),
         }
         config = configuration(DEVICE_NAMESPACE, "device", device)
         access = policy.router_policy([OPERATOR], [MANAGER], self._peers(name))
@@ -197,15 +212,19 @@ class Site:
 
     def _group(self, name: str, group: Group) -> dict[str, Content]:
         simulated: dict[str, Content] = {} if group.simulated is None else {"simulated": group.simulated}
+        leaves = {**group.router_leaves, **group.own_leaves.get(name, {})}
+        role: dict[str, Content] = {}
+        if VRRP not in leaves:
+            role = {"static-role": "primary" if name == group.primary else "secondary"}
         return {
             "id": group.id,
-            "static-role": "primary" if name == group.primary else "secondary",
+            **role,
             "member": [
                 {"device-id": other, "address": self._addresses[other]}
                 for other in group.members
                 if other != name
             ],
-            **group.router_leaves,
+            **leaves,
             **simulated,
         }
 

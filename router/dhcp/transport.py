@@ -116,6 +116,7 @@ class InterfaceTransport:
         self._config = config
         self._ports = ports
         self._by_index: dict[int, AccessPort] = {}
+        self._virtual = {port.virtual_interface: port for port in config.ports if port.virtual_interface}
         self._frames: dict[str, socket.socket] = {}
         self._readers: list[_Reader] = []
         self._server_socket: socket.socket | None = None
@@ -125,7 +126,7 @@ class InterfaceTransport:
 
         def take(data: bytes, interface: int, addressed: bool, sender: tuple[str, int]) -> None:
             # A renewal is unicast to the giaddr, so a client's packet may arrive at either kind of socket
-            port = self._by_index.get(interface)
+            port = self._by_index.get(interface) or self._virtual_port(interface)
             if port is not None:
                 on_client(data, ClientSource(port, sender, addressed))
             else:
@@ -139,6 +140,15 @@ class InterfaceTransport:
         except BaseException:
             self.close()
             raise
+
+    def _virtual_port(self, interface: int) -> AccessPort | None:
+        """Return the port whose virtual interface that is; VRRP makes it anew when it is configured anew."""
+        if not self._virtual:
+            return None
+        try:
+            return self._virtual.get(socket.if_indextoname(interface))
+        except OSError:
+            return None  # gone since
 
     def _open_port(self, port: AccessPort, take: Take) -> None:
         try:

@@ -42,6 +42,7 @@ class AccessPort:
 
     ``interface`` is this router's own name for it, ``logical_port`` the name that all routers of the group
     share. A ``trusted`` port leads to an access node whose option 82 is believed (RFC 3046 section 2.1).
+    ``virtual_interface``, which may come and go, is where packets to the virtual MAC come in.
     """
 
     interface: str
@@ -49,6 +50,7 @@ class AccessPort:
     outer_vlan: int = 0
     inner_vlan: int = 0
     trusted: bool = False
+    virtual_interface: str = ""
 
 
 @dataclass(frozen=True, slots=True)

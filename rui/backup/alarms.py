@@ -29,6 +29,7 @@ class AlarmType(Enum):
     DELIVERY_FAILING = "delivery-failing"
     JOURNAL_FAILING = "journal-failing"
     JOURNAL_NEARLY_FULL = "journal-nearly-full"
+    BFD_SESSION_DOWN = "bfd-session-down"
 
 
 class Severity(Enum):
@@ -55,6 +56,7 @@ SEVERITIES: dict[AlarmType, Severity] = {
     _T.DELIVERY_FAILING: _S.MAJOR,
     _T.JOURNAL_FAILING: _S.CRITICAL,
     _T.JOURNAL_NEARLY_FULL: _S.MAJOR,
+    _T.BFD_SESSION_DOWN: _S.MAJOR,
 }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from rui.backup.digest import MODULUS, empty_buckets, record_digest
@@ -63,6 +63,8 @@ class Table:
         self.head = ZERO
         self.floor = ZERO
         self.complete_from = ZERO
+        self.watch: Callable[[bytes], None] | None = None
+        """Told of every key whose record has come, changed or gone."""
 
     def __len__(self) -> int:
         return len(self._values) - self._tombstones
@@ -123,6 +125,8 @@ class Table:
         self._keys.append(key)
         if len(self._keys) > 2 * len(self._values) + _COMPACT_AT_LEAST:
             self._compact()
+        if self.watch is not None:
+            self.watch(key)
         return True
 
     def since(self, after: Version, limit: int, upto: Version) -> Slice:
@@ -202,6 +206,8 @@ class Table:
                 if held is not None and held.record is not None and held.version <= page.version:
                     self._drop(key)
                     cleared += 1
+                    if self.watch is not None:
+                        self.watch(key)
         if page.last == LAST_BUCKET:
             # The cleared keys left no tombstones, so nobody can be told of them by the stream any more.
             self.floor = max(self.floor, page.version)
