@@ -82,7 +82,9 @@ async def read_schema(session: ClientSession, folder: Path) -> Schema:
     wanted = {module.name: module.features for module in modules if module.implemented}
     while True:
         try:
-            return Schema.load(wanted, (folder, *installed_directories()), features=wanted)
+            # Beside the loop, which answers the server's keepalives meanwhile
+            places = (folder, *installed_directories())
+            return await asyncio.to_thread(Schema.load, wanted, places, features=wanted)
         except SchemaError as error:
             faulty = {Path(problem.file).stem.partition("@")[0] for problem in error.problems} & wanted.keys()
             if not faulty:
