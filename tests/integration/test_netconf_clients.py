@@ -131,11 +131,15 @@ def test_yangcli_agrees_on_a_session(server: Served) -> None:
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, errors="replace",
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while log.read_text().count("session-opened") == before and time.monotonic() < deadline:
-        time.sleep(0.05)
-    # it writes out what it has to say when it ends
-    process.terminate()
-    output, _ = process.communicate(timeout=30)
+    try:
+        deadline = time.monotonic() + 60
+        while log.read_text().count("session-opened") == before and time.monotonic() < deadline:
+            time.sleep(0.05)
+        # it writes out what it has to say when it ends
+        process.terminate()
+        output, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
     assert log.read_text().count("session-opened") == before + 1
     assert "yang-library:1.1" in output
