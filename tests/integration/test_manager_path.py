@@ -11,7 +11,7 @@ from lxml import etree
 
 from netconf_client import connect
 from rui.backup import requests, wire
-from rui.backup.identity import IdentityNotification, Role
+from rui.backup.identity import IdentityNotification, IdentityResult, Role
 from rui.backup.messages import Batch, Change, Position, Result, Stream
 from rui.backup.version import Epoch, Version
 from rui.netconf.errors import ErrorTag, RpcError
@@ -146,21 +146,24 @@ async def test_a_gap_is_asked_for_again_and_a_duplicate_changes_nothing(tmp_path
         assert await manager.digest() == before
 
 
-async def test_a_superseded_primary_is_told_the_highest_epoch(tmp_path: Path) -> None:
+async def test_a_second_primary_is_told_who_is_primary(tmp_path: Path) -> None:
     async with site(tmp_path, PRIMARY, ("bras-b", {"g1": Role.PRIMARY})) as (_, a, b):
+        names = {"bras-a": a, "bras-b": b}
+        a.login(1)
+        b.login(2)
+
+        def last() -> dict[str, IdentityResult]:
+            results = {name: router.group().identity_results for name, router in names.items()}
+            return {name: found[-1] for name, found in results.items() if found}
+
         await eventually(
-            lambda: any(result.accepted for router in (a, b) for result in router.group().identity_results),
-            "one is accepted",
+            lambda: sorted(result.accepted for result in last().values()) == [False, True],
+            "one is accepted, the other is not",
         )
-        await eventually(
-            lambda: all(
-                router.group().identity_results and router.group().identity_results[-1].accepted
-                for router in (a, b)
-            ),
-            "each has claimed above the other in the end",
-        )
-        claims = {router.group().member.epoch.counter for router in (a, b)}
-        assert max(claims) >= 1
+        primary = next(name for name, result in last().items() if result.accepted)
+        refused = next(result for result in last().values() if not result.accepted)
+        assert refused.primary == primary
+        assert refused.highest.device == primary
 
 
 async def test_an_identity_of_another_device_is_refused(tmp_path: Path) -> None:
