@@ -24,9 +24,9 @@ Write = Callable[[bytes, bytes | None], Version]
 
 
 class Adoption:
-    """The offers to one primary under one epoch.
+    """The offers to one primary, as long as it holds the role.
 
-    Nothing of it outlasts the epoch: an offer can be repeated.
+    A newer epoch begins them again: an offer can be repeated.
     """
 
     def __init__(self, group: str) -> None:
@@ -79,6 +79,13 @@ class Adoption:
             replace(answer, receipt=replace(answer.receipt, result=Result.REFUSED, reason=reason))
             for answer in found
         ]
+
+    def begin_again(self) -> list[Answer]:
+        """The primary has claimed a newer epoch, to which everybody offers anew; return the answers to all
+        that waits. Under which version a change was offered stays known: what comes later may be newer.
+        """
+        self._positions.clear()
+        return self.give_up("a newer epoch was claimed meanwhile: offer it again")
 
     def changed(self, key: bytes) -> None:
         """The user of ``key`` logged in or off: what is offered of before is older."""

@@ -410,13 +410,14 @@ class Member:
     def _claim(self, above: Epoch) -> None:
         """Take an epoch above all that are known; the cloud is told of it once it is durable."""
         self._writer.claim(above, self.position.writer)
-        self._adoption = Adoption(self.group)
+        self._outputs.extend(self._adoption.begin_again())
         for source in self.locals.values():
             source.connect(source.position, self.epoch, self.durable, self.table.floor, self._writer.lineage)
         self._write()
 
     def _take_office(self) -> None:
         self._promoting = False
+        self._adoption = Adoption(self.group)
         self._writer.continue_from(self.position)
         # A replica may hold more than its cursor says, and all that it holds is durable.
         self.durable = max(self.position.cursor, self.table.head)

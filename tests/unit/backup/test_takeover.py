@@ -25,7 +25,7 @@ from rui.backup.identity import Role
 from rui.backup.lineage import Lineage
 from rui.backup.member import Member
 from rui.backup.member_outputs import CLOUD, Answer, Append, MemberOptions, Notify, Superseded
-from rui.backup.messages import Batch, Offer, Receipt, Result, Stream
+from rui.backup.messages import Batch, Offer, Position, Receipt, Result, Stream
 from rui.backup.source import SourceOptions, SourceState, WantPage
 from rui.backup.version import ZERO, Epoch, Version
 from rui_cli.sim.store import CloudStore
@@ -252,6 +252,28 @@ def test_who_loses_the_role_offers_what_nobody_else_had() -> None:
         b"k4": b"<user>newer</user>",
     }
     assert len(site.digests()) == 1
+
+
+def test_a_logoff_counts_that_is_offered_after_the_login_and_after_another_claim() -> None:
+    site = started("bras-a", "bras-b")
+    site.disconnect("bras-b")
+    put(site, "bras-a", 1, 2)
+    site.settle()
+    site.disconnect("bras-a")
+    site.members["bras-a"].delete(b"k1")
+    site.take_over("bras-b")
+    site.connect("bras-b")
+    site.settle()
+    assert users(site, "bras-b") == {b"k1", b"k2"}, "taken over from the cloud"
+    heir = site.members["bras-b"]
+    before = heir.epoch
+    heir.start_local("bras-c", Position(writer=Epoch(7, "bras-c")), OPTIONS)
+    heir.stop_local("bras-c")
+    assert heir.epoch > before
+    site.settle()
+    site.connect("bras-a")
+    site.settle()
+    assert users(site, "bras-a") == users(site, "bras-b") == users(site, CLOUD) == {b"k2"}
 
 
 def test_an_offer_goes_over_the_channel_where_the_cloud_is_away() -> None:
