@@ -101,10 +101,9 @@ class Adoption:
             known = self._origins.get(change.key, held.version if held is not None else None)
             if not supersedes(change.version, known):
                 continue
-            # The end of a user that is not known here is noted: another replica may offer what came before it
+            # The end of a user that is not known here too: another replica may hold what came before it
             self._origins[change.key] = change.version
-            if held is not None or change.record is not None:
-                written[change.key] = write(change.key, change.record)
+            written[change.key] = write(change.key, change.record)
         if judgement.clear is not None:
             for key in _deleted_there(judgement.clear, offer, batch, table):
                 written[key] = write(key, None)
