@@ -14,8 +14,8 @@ from typing import Literal
 from lxml import etree
 
 from netconf_client.api import Target
+from netconf_client.configured import read_host_key, read_password
 from netconf_client.errors import ConnectFailed
-from netconf_client.hostkeys import HostKeyPolicy, KnownHosts, PinnedKey, TrustOnFirstUse
 from netconf_client.sshclient import load_credentials
 from netconf_server.accounts import Account, read_accounts
 from netconf_server.limits import Limits, read_limits
@@ -172,9 +172,9 @@ class _Reader:
             host=optional(entry, "address") or device,
             port=int(text(entry, "port")),
             username=text(entry, "username"),
-            password=self._password(entry, where),
+            password=read_password(entry, self._folder, where),
             client_keys=self._keys(entry),
-            host_key=self._host_key(entry, where),
+            host_key=read_host_key(entry, self._folder, where),
             keepalive_interval=seconds(keepalive, "interval"),
             keepalive_count=int(text(keepalive, "max-missed")),
             bulk=frozenset({wire.UPLOAD}),
@@ -197,38 +197,11 @@ class _Reader:
             groups=frozenset(group.text or "" for group in children(entry, "group")) or None,
         )
 
-    def _password(self, entry: etree._Element, where: str) -> str | None:
-        name = optional(entry, "password-file")
-        if name is None:
-            return None
-        path = self._folder / name
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{where}/password-file: {path} cannot be read: {error}") from error
-        if not lines or not lines[0]:
-            raise ConfigError(f"{where}/password-file: {path} is empty: its first line is the password")
-        return lines[0]
-
     def _keys(self, entry: etree._Element) -> tuple[Path, ...]:
         name = optional(entry, "private-key-file")
         if name is None:
             return ()
         return (self._folder / name,)
-
-    def _host_key(self, entry: etree._Element, where: str) -> HostKeyPolicy:
-        pinned = optional(entry, "host-key")
-        if pinned is not None:
-            policy = PinnedKey(pinned)
-            try:
-                policy.load()
-            except ValueError as error:
-                raise ConfigError(f"{where}/host-key: {error}") from error
-            return policy
-        known = optional(entry, "known-hosts-file")
-        if known is not None:
-            return KnownHosts(self._folder / known)
-        return TrustOnFirstUse(self._folder / text(entry, "trust-on-first-use-file"))
 
 
 def _profile(entry: etree._Element) -> Profile:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 from lxml import etree
 
 from netconf_server import NetconfServer, RpcCall
 from router.group import Group
+from router.listener import decoded
 from rui.backup import audit_wire
 from rui.backup.audit import Agreement, list_table
 from rui.backup.member_outputs import CLOUD, JournalFullError, NotPrimaryError
 from rui.netconf.errors import RpcError
 
-_T = TypeVar("_T")
 _Elements = Sequence[etree._Element]
 
 
@@ -33,12 +32,12 @@ class AuditOperations:
         self._server.register_rpc(audit_wire.RESYNC, self._resync)
 
     async def _list(self, call: RpcCall) -> _Elements:
-        name, buckets = _read(lambda: audit_wire.decode_list_request(call.operation))
+        name, buckets = decoded(lambda: audit_wire.decode_list_request(call.operation))
         member = self._group(name, call.session.user).member
         return audit_wire.encode_listing(list_table(member.table, member.durable, buckets))
 
     async def _result(self, call: RpcCall) -> _Elements:
-        result = _read(lambda: audit_wire.decode_result(call.operation))
+        result = decoded(lambda: audit_wire.decode_result(call.operation))
         group = self._serving(result.group, call.session.user)
         if call.session.user in group.config.members and call.session.user != result.replica:
             raise RpcError.access_denied(f"{call.session.user} may not tell of the copy of {result.replica}")
@@ -50,14 +49,14 @@ class AuditOperations:
             raise RpcError.operation_failed(str(error)) from error
 
     async def _audit(self, call: RpcCall) -> _Elements:
-        name, within = _read(lambda: audit_wire.decode_audit(call.operation))
+        name, within = decoded(lambda: audit_wire.decode_audit(call.operation))
         group = self._serving(name, call.session.user)
         copies = [CLOUD, *group.config.members]
         group.audit()
         return audit_wire.encode_compared(await group.audits.settled(copies, within))
 
     async def _resync(self, call: RpcCall) -> None:
-        name, replica = _read(lambda: audit_wire.decode_resync(call.operation))
+        name, replica = decoded(lambda: audit_wire.decode_resync(call.operation))
         if not self._serving(name, call.session.user).resync(replica):
             raise RpcError.operation_failed(
                 f"nothing is sent to {replica} from here: ask the cloud where that delivers to it; without a "
@@ -79,11 +78,3 @@ class AuditOperations:
         if user in routers and user not in group.config.members:
             raise RpcError.access_denied(f"{user} has no part in group {name}")
         return group
-
-
-def _read(read: Callable[[], _T]) -> _T:
-    try:
-        return read()
-    except ValueError as error:
-        # WireError and VersionError: the model's patterns let through what only the whole can tell
-        raise RpcError.invalid_value(str(error)) from error

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 import structlog
 from lxml import etree
@@ -12,6 +11,7 @@ from netconf_server import NetconfServer, RpcCall, Subscription
 from router.download import Downloader
 from router.group import Group
 from router.incoming import Inspector
+from router.listener import Listener, decoded
 from router.rbs import Switch
 from rui.backup import wire
 from rui.backup.member_outputs import CLOUD
@@ -21,33 +21,6 @@ from rui.netconf.errors import RpcError
 log = structlog.get_logger(__name__)
 
 STREAM = "rui-backup"
-_T = TypeVar("_T")
-
-
-class Subscriber:
-    """A :class:`router.uplink.CloudSession`: one session's subscription to the stream."""
-
-    def __init__(self, server: NetconfServer, subscription: Subscription) -> None:
-        self._server = server
-        self._subscription = subscription
-
-    @property
-    def id(self) -> int:
-        """The session-id."""
-        return self._subscription.session.id
-
-    def notify(self, content: etree._Element | Sequence[bytes]) -> None:
-        """Send one notification to this session only.
-
-        An identity is checked against the model; a batch is made of records that were checked when they were
-        made.
-        """
-        self._subscription.notify(content, validate=isinstance(content, etree._Element))
-
-    def close(self, reason: str) -> None:
-        """End the session."""
-        log.warning("cloud-session-given-up", session=self.id, reason=reason)
-        self._server.end_session(self.id, reason)
 
 
 class Operations:
@@ -84,7 +57,7 @@ class Operations:
         if not self.is_cloud(subscription.session.user):
             log.warning("subscriber-not-the-cloud", user=subscription.session.user, stream=STREAM)
             return
-        session = Subscriber(self._server, subscription)
+        session = Listener(self._server, subscription)
         log.info("cloud-subscribed", session=session.id, user=subscription.session.user)
         for group in self._groups.values():
             group.subscribed(session)
@@ -94,7 +67,7 @@ class Operations:
             group.unsubscribed(subscription.session.id, "the session is gone")
 
     async def _identity_result(self, call: RpcCall) -> None:
-        result = _read(lambda: wire.decode_identity_result(call.operation))
+        result = decoded(lambda: wire.decode_identity_result(call.operation))
         group = self._group(result.group)
         if result.device != self._device:
             raise RpcError.invalid_value(f"this device is {self._device}, the result is for {result.device}")
@@ -104,7 +77,7 @@ class Operations:
             )
 
     async def _acknowledge(self, call: RpcCall) -> None:
-        receipt = _read(lambda: wire.decode_receipt(call.operation))
+        receipt = decoded(lambda: wire.decode_receipt(call.operation))
         if self._local(receipt.group, call.session.user):
             self._switch.group(receipt.group).answers.receipt(call.session.user, receipt)
             return
@@ -115,7 +88,7 @@ class Operations:
             )
 
     async def _deliver(self, call: RpcCall) -> Sequence[etree._Element]:
-        batch = _read(lambda: wire.decode_batch(call.operation, call.raw, call.bulk))
+        batch = decoded(lambda: wire.decode_batch(call.operation, call.raw, call.bulk))
         group = self._group(batch.group)
         via = call.session.user if self._local(batch.group, call.session.user) else CLOUD
         if via == CLOUD:
@@ -124,7 +97,7 @@ class Operations:
         return wire.receipt_children(receipt)
 
     async def _download(self, call: RpcCall) -> None:
-        name = _read(lambda: decode_download(call.operation)).group
+        name = decoded(lambda: decode_download(call.operation)).group
         group = self._group(name)
         if group.member.serving:
             raise RpcError.operation_failed(
@@ -137,7 +110,7 @@ class Operations:
         self._downloader.instruct(group)
 
     async def _digest(self, call: RpcCall) -> Sequence[etree._Element]:
-        request = _read(lambda: decode_digest_request(call.operation))
+        request = decoded(lambda: decode_digest_request(call.operation))
         self._local(request.group, call.session.user)
         member = self._group(request.group).member
         return encode_digest(member.digest(), member.table.buckets if request.buckets else None)
@@ -164,11 +137,3 @@ class Operations:
             known = ", ".join(self._groups) or "none"
             raise RpcError.invalid_value(f"{self._device} has no group {name!r}; its groups: {known}")
         return group
-
-
-def _read(read: Callable[[], _T]) -> _T:
-    try:
-        return read()
-    except ValueError as error:
-        # WireError and VersionError: the model's patterns let through what only the whole can tell
-        raise RpcError.invalid_value(str(error)) from error

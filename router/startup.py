@@ -14,8 +14,8 @@ from socket import gethostname
 from lxml import etree
 
 from netconf_client.api import Target
+from netconf_client.configured import read_host_key, read_password
 from netconf_client.errors import ConnectFailed
-from netconf_client.hostkeys import HostKeyPolicy, KnownHosts, PinnedKey, TrustOnFirstUse
 from netconf_client.sshclient import load_credentials
 from netconf_server.accounts import read_accounts
 from netconf_server.limits import read_limits
@@ -183,9 +183,9 @@ def _target(entry: etree._Element, folder: Path, name: str) -> Target:
         host=text(entry, "address"),
         port=int(text(entry, "port")),
         username=text(entry, "username"),
-        password=_password(entry, folder, where),
+        password=read_password(entry, folder, where),
         client_keys=(folder / key,) if key is not None else (),
-        host_key=_host_key(entry, folder, where),
+        host_key=read_host_key(entry, folder, where),
         keepalive_interval=seconds(keepalive, "interval"),
         keepalive_count=int(text(keepalive, "max-missed")),
     )
@@ -197,37 +197,6 @@ def _target(entry: etree._Element, folder: Path, name: str) -> Target:
             "give a private key in OpenSSH's form, without passphrase"
         ) from error
     return target
-
-
-def _password(entry: etree._Element, folder: Path, where: str) -> str | None:
-    name = optional(entry, "password-file")
-    if name is None:
-        return None
-    path = folder / name
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{where}/password-file: {path} cannot be read ({error}): correct the name"
-        ) from error
-    if not lines or not lines[0]:
-        raise ConfigError(f"{where}/password-file: {path} is empty: its first line is the password")
-    return lines[0]
-
-
-def _host_key(entry: etree._Element, folder: Path, where: str) -> HostKeyPolicy:
-    pinned = optional(entry, "host-key")
-    if pinned is not None:
-        policy = PinnedKey(pinned)
-        try:
-            policy.load()
-        except ValueError as error:
-            raise ConfigError(f"{where}/host-key: {error}") from error
-        return policy
-    known = optional(entry, "known-hosts-file")
-    if known is not None:
-        return KnownHosts(folder / known)
-    return TrustOnFirstUse(folder / text(entry, "trust-on-first-use-file"))
 
 
 def _group(entry: etree._Element) -> GroupConfig:

@@ -5,24 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar
 
 import structlog
 
 from netconf_server import NetconfServer, RpcCall
 from router.group import Group
+from router.listener import decoded
 from router.rbs import Switch
 from router.standing import Standing
 from router.vrrp import Election, VrrpTree
 from rui.backup import switchover
 from rui.backup.identity import Role
-from rui.backup.wire import WireError
 from rui.netconf.errors import RpcError
 from rui.vrrp.states import State
 
 log = structlog.get_logger(__name__)
-
-_T = TypeVar("_T")
 
 
 class Switching:
@@ -123,11 +120,11 @@ class Switching:
     async def _grant_result(self, call: RpcCall) -> None:
         if not self._is_cloud(call.session.user):
             raise RpcError.access_denied(f"{call.session.user} is not the cloud: it grants nothing")
-        result = _decoded(lambda: switchover.decode_grant_result(call.operation))
+        result = decoded(lambda: switchover.decode_grant_result(call.operation))
         self._standing(result.group).grant_result(result)
 
     async def _switch_identity(self, call: RpcCall) -> None:
-        request = _decoded(lambda: switchover.decode_switch(call.operation))
+        request = decoded(lambda: switchover.decode_switch(call.operation))
         if request.device not in ("", self._switch.device):
             raise RpcError.invalid_value(
                 f"this is {self._switch.device}: ask {request.device} itself, or the manager"
@@ -139,10 +136,3 @@ class Switching:
         if found is None:
             raise RpcError.invalid_value(f"{self._switch.device} has no group {name!r}")
         return found
-
-
-def _decoded(read: Callable[[], _T]) -> _T:
-    try:
-        return read()
-    except WireError as error:
-        raise RpcError.invalid_value(str(error)) from error

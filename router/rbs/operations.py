@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import structlog
 from lxml import etree
 
 from netconf_server import NetconfServer, RpcCall, Subscription
+from router.listener import Listener, decoded
 from router.rbs.switch import Switch
 from rui.backup import rbs, switchover
-from rui.backup.wire import WireError
 from rui.netconf.errors import RpcError
 
 log = structlog.get_logger(__name__)
 
 Elements = Sequence[etree._Element]
-_T = TypeVar("_T")
-
-
-class PeerSession:
-    """A :class:`router.rbs.peer.Caller`: the peer's subscription to the stream of the channel."""
-
-    def __init__(self, server: NetconfServer, subscription: Subscription) -> None:
-        self._server = server
-        self._subscription = subscription
-
-    @property
-    def id(self) -> int:
-        """The session-id."""
-        return self._subscription.session.id
-
-    def notify(self, content: etree._Element | list[bytes]) -> None:
-        """Send one notification; user-info is made of records that were checked when they were made."""
-        self._subscription.notify(content, validate=isinstance(content, etree._Element))
-
-    def close(self, reason: str) -> None:
-        """End the session; the peer dials a new one."""
-        log.warning("rbs-caller-given-up", peer=self._subscription.session.user, reason=reason)
-        self._server.end_session(self.id, reason)
 
 
 class RbsOperations:
@@ -72,7 +48,7 @@ class RbsOperations:
             log.warning("rbs-subscriber-unknown", user=peer, remedy="configure an rbs-channel to it")
             return
         log.info("rbs-called", peer=peer, session=subscription.session.id)
-        session = PeerSession(self._server, subscription)
+        session = Listener(self._server, subscription)
         for group in self._switch.groups.values():
             group.called(peer, session)
 
@@ -81,7 +57,7 @@ class RbsOperations:
             group.hung_up(subscription.session.user, subscription.session.id)
 
     async def _probe(self, call: RpcCall) -> None:
-        probe = _decoded(lambda: rbs.decode_probe(call.operation))
+        probe = decoded(lambda: rbs.decode_probe(call.operation))
         if call.session.user in self._switch.channels:
             self._switch.probed(call.session.user, probe)
         else:
@@ -94,22 +70,15 @@ class RbsOperations:
         self._switch.group(rbs.decode_group(call.operation)).answers.wait(call.session.user)
 
     async def _start(self, call: RpcCall) -> Elements | None:
-        start = _decoded(lambda: rbs.decode_start(call.operation))
+        start = decoded(lambda: rbs.decode_start(call.operation))
         return self._switch.group(start.group).answers.start(call.session.user, start) or None
 
     async def _taken(self, call: RpcCall) -> None:
-        taken = _decoded(lambda: switchover.decode_taken(call.operation))
+        taken = decoded(lambda: switchover.decode_taken(call.operation))
         if taken.device != call.session.user:
             raise RpcError.access_denied(f"{call.session.user} may not speak for {taken.device}")
         self._switch.group(taken.group).taken(taken)
 
     async def _change(self, call: RpcCall) -> Elements:
-        name, path = _decoded(lambda: rbs.decode_change(call.operation))
+        name, path = decoded(lambda: rbs.decode_change(call.operation))
         return self._switch.group(name).answers.change(call.session.user, path)
-
-
-def _decoded(read: Callable[[], _T]) -> _T:
-    try:
-        return read()
-    except WireError as error:
-        raise RpcError.invalid_value(str(error)) from error
