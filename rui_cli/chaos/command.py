@@ -65,6 +65,10 @@ def _show(console: Console, outcome: Outcome) -> None:
     console.print(table)
     for violation in outcome.violations:
         console.print(violation, style="red")
+    if outcome.passed_over:
+        console.print(
+            f"{outcome.passed_over} users: a change that no other device had stored yet did not prevail"
+        )
     verdict = "all copies are equal" if outcome.converged else "the copies have NOT become equal"
     console.print(
         f"{outcome.faults} faults, {outcome.lost} users lost, {outcome.extra} extra, "

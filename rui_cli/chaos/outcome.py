@@ -25,6 +25,8 @@ class Outcome:
     violations: list[str] = field(default_factory=list)
     seed: int = 0
     seconds: float = 0.0
+    passed_over: int = 0
+    """Users of whom a change that was on its writer's disk only did not prevail: no promise is broken."""
 
     @property
     def good(self) -> bool:
@@ -33,7 +35,9 @@ class Outcome:
 
     def as_json(self) -> dict[str, object]:
         """Return the outcome as plain values."""
-        return asdict(self)
+        plain = asdict(self)
+        del plain["passed_over"]
+        return plain
 
 
 def judge(outcome: Outcome, records: Mapping[str, Mapping[str, bytes]], truth: Truth, primary: str) -> None:
@@ -44,6 +48,8 @@ def judge(outcome: Outcome, records: Mapping[str, Mapping[str, bytes]], truth: T
     lost = {key for key, what in expected.items() if what.online and key not in everywhere}
     extra = {key for key in anywhere if key not in expected or expected[key].offline}
     outcome.lost, outcome.extra = len(lost), len(extra)
+    settled = {key: what for key, what in expected.items() if key not in lost | extra}
+    outcome.passed_over = sum(what.passed_over(there=key in anywhere) for key, what in settled.items())
     outcome.violations += truth.violations
     _name(outcome, "lost", lost)
     _name(outcome, "extra", extra)

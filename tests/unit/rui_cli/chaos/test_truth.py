@@ -28,6 +28,7 @@ def truth_of(*deeds: tuple[Version, bytes | None, int | None]) -> Truth:
         truth.wrote(version.epoch.device, [change(version, record)])
         if at is not None:
             truth.took(version, at)
+            truth.stored(version)
     return truth
 
 
@@ -35,6 +36,29 @@ def test_the_newest_deed_counts() -> None:
     truth = truth_of((Version(A, 1), b"one", 10), (Version(A, 2), None, 20), (Version(B, 1), b"two", 30))
     assert truth.expected()[KEY].states == {b"two"}
     assert truth.expected()[KEY].online
+
+
+def test_what_nobody_else_had_stored_may_be_passed_over() -> None:
+    truth = truth_of((Version(A, 1), b"one", 10))
+    truth.wrote("bras-a", [change(Version(A, 2), None)])
+    truth.took(Version(A, 2), 20)
+    assert truth.expected()[KEY].states == {b"one", None}
+    outcome = Outcome(converged=True)
+    judge(outcome, {"bras-a": {KEY: b"one"}}, truth, "bras-a")
+    assert (outcome.good, outcome.passed_over) == (True, 1)
+    assert "passed_over" not in outcome.as_json()
+    truth.wrote("bras-b", [change(Version(A, 2), None)])
+    judge(outcome := Outcome(converged=True), {"bras-a": {KEY: b"one"}}, truth, "bras-a")
+    assert (outcome.extra, outcome.passed_over) == (1, 0)
+
+
+def test_who_never_left_the_writers_disk_may_be_there_or_not() -> None:
+    truth = Truth()
+    truth.wrote("bras-a", [change(Version(A, 1), b"one")])
+    truth.took(Version(A, 1), 10)
+    for there, passed_over in (({KEY: b"one"}, 0), ({}, 1)):
+        judge(outcome := Outcome(converged=True), {"bras-a": there}, truth, "bras-a")
+        assert (outcome.good, outcome.passed_over) == (True, passed_over)
 
 
 def test_what_a_primary_has_taken_over_proves_nothing() -> None:
@@ -70,6 +94,7 @@ def test_the_judgement_finds_lost_and_extra_users_and_copies_that_differ() -> No
     truth = truth_of((Version(A, 1), b"one", 10))
     truth.wrote("bras-a", [change(Version(A, 2), None, "gone/0/0")])
     truth.took(Version(A, 2), 20)
+    truth.stored(Version(A, 2))
     good = {name: {KEY: b"one"} for name in ("cloud", "bras-a", "bras-b")}
     outcome = Outcome(converged=True)
     judge(outcome, good, truth, "bras-a")
@@ -98,7 +123,10 @@ def test_journals_and_traces_are_read(tmp_path: Path) -> None:
     writer.close()
     trace = tmp_path / "bras-a.trace"
     trace.write_text("taken g1 1@bras-a/1 5\ndurable g1 1@bras-a/1 6\ntaken g1 1@bra")
-    assert read_truth({"bras-a": folder}, [trace]).expected()[KEY].states == {b"one"}
+    assert read_truth({"bras-a": folder}, [trace]).expected()[KEY].states == {b"one", None}
+    cloud = tmp_path / "cloud.trace.1"
+    cloud.write_text("durable g1 1@bras-a/1 7\n")
+    assert read_truth({"bras-a": folder}, [trace, cloud]).expected()[KEY].states == {b"one"}
 
 
 def test_errors_that_nobody_has_foreseen_are_counted(tmp_path: Path) -> None:
