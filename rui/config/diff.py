@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
 
 from lxml import etree
@@ -85,7 +86,7 @@ def _compare(
                 yield Difference(here, was, now)
         elif node is not None and node.kind in (Kind.CONTAINER, Kind.LIST):
             yield from _compare(was, now, node.children, here, defaults)
-        elif _content(was) != _content(now):
+        elif _content(was) != _content(now) and _value(was, node) != _value(now, node):
             yield Difference(here, was, now)
     yield from _moved(before, after, level, path)
 
@@ -126,7 +127,9 @@ def _void(element: etree._Element, node: Node | None, defaults: bool) -> bool:
     if node is None:
         return False
     if node.kind is Kind.LEAF:
-        return defaults and node.defaults == ((element.text or "").strip(),)
+        default = etree.Element(element.tag)
+        default.text = node.defaults[0] if node.defaults else None
+        return defaults and bool(node.defaults) and _value(default, node) == _value(element, node)
     if node.kind is not Kind.CONTAINER or node.presence:
         return False
     children = element.iterchildren(etree.Element)
@@ -140,6 +143,21 @@ def keys_of(element: etree._Element, node: Node | None) -> tuple[str, ...]:
     if node is not None and node.kind is Kind.LEAF_LIST:
         return ((element.text or "").strip(),)
     return ()
+
+
+def _value(element: etree._Element, node: Node | None) -> object:
+    """A leaf's value, however it is written: numbers (RFC 7950 9.2.1, 9.3.1), identities."""
+    text = (element.text or "").strip()
+    base = node.type.base if node is not None and node.type is not None else ""
+    if base == "identityref":
+        prefix, _, name = text.rpartition(":")
+        return (dict(element.nsmap).get(prefix or None), name)
+    if base == "decimal64" or base.lstrip("u").startswith("int"):
+        try:
+            return Decimal(text)
+        except InvalidOperation:
+            return text
+    return text if base else _content(element)
 
 
 def _content(element: etree._Element) -> bytes:

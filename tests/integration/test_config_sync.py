@@ -118,7 +118,8 @@ async def test_a_change_is_planned_made_on_both_and_kept(field: Field) -> None:
     assert planned[""]["result"] == "planned"
     assert "+  lease-time 7200;" in planned[ONE]["diff"]
     assert "7200" not in field.runs(ONE) + field.runs(OTHER)
-    assert (await field.sync())[""]["result"] == "committed"
+    made = await field.sync()
+    assert made[""]["result"] == "committed", made
     assert "<lease-time>7200</lease-time>" in field.runs(ONE)
     assert "<lease-time>7200</lease-time>" in field.runs(OTHER)
     assert (await field.sync())[""]["result"] == "in-sync"
