@@ -59,7 +59,13 @@ class RecentBatches:
             part, changes = wanted.popleft()
             last = part.last
             taken += changes
-        return Slice(tuple(taken), last, bool(wanted))
+        # Of a key that is in several batches only the newest goes out, as the message promises
+        newest: dict[bytes, Change] = {}
+        for change in taken:
+            held = newest.get(change.key)
+            if held is None or change.version > held.version:
+                newest[change.key] = change
+        return Slice(tuple(newest.values()), last, bool(wanted))
 
     def _drop_oldest(self) -> None:
         group, size = self._order.popleft()
