@@ -31,3 +31,40 @@ def dhcp(
     from rui_cli.lab.command import run_dhcp  # noqa: PLC0415
 
     raise typer.Exit(run_dhcp(json, leases=leases, rate=rate, keep=keep))
+
+
+@app.command("list")
+def list_labs() -> None:
+    """Say which labs there are."""
+    from rui_cli.lab.continuity import SCENARIOS  # noqa: PLC0415
+
+    lines = {"dhcp": "clients, relay, Kea, cloud and secondary hold the same leases"}
+    lines |= {scenario.name: scenario.what for scenario in SCENARIOS.values()}
+    for name, what in lines.items():
+        typer.echo(f"{name:20}{what}")
+
+
+def _scenario(name: str, about: str) -> None:
+    """Add a lab of continuity to the commands."""
+
+    def command(
+        json: Annotated[Path | None, typer.Option(help="Write the summary to this file.")] = None,
+        subscribers: Annotated[int, typer.Option(min=1, max=200, help="DHCP clients that ping.")] = 4,
+        keep: Annotated[bool, typer.Option(help="Keep the folder with all files and logs.")] = False,
+    ) -> None:
+        from rui_cli.lab.command import run_continuity  # noqa: PLC0415
+        from rui_cli.lab.continuity import SCENARIOS  # noqa: PLC0415
+
+        raise typer.Exit(run_continuity(SCENARIOS[name], json, subscribers=subscribers, keep=keep))
+
+    run.command(name, help=f"Subscribers ping the server while {about}.")(command)
+
+
+for _name, _about in {
+    "access-link-cut": "the Master's access link is cut",
+    "router-killed": "the Master's process is killed",
+    "router-frozen": "the Master's process stands still",
+    "planned-switchover": "an operator moves the role",
+    "cloud-cut": "nobody reaches the cloud",
+}.items():
+    _scenario(_name, _about)

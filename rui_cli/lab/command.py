@@ -9,20 +9,64 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import NamedTuple
 
 from rui_cli.errors import ExitCode
 from rui_cli.lab import requirements
-from rui_cli.lab.dhcp import DhcpLab, Result, Step
+from rui_cli.lab.continuity import Continuity, Scenario
+from rui_cli.lab.dhcp import DhcpLab, Step
 from rui_cli.lab.namespaces import Namespaces
+from rui_cli.lab.pair import Pair
 from rui_cli.lab.topology import Topology
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
+class Finding(NamedTuple):
+    """What a lab has found, and whether that is as it must be."""
+
+    good: bool
+    summary: dict[str, object]
+
+
+Work = Callable[[Namespaces, Path], Coroutine[None, None, Finding]]
+
+
 def run_dhcp(summary: Path | None, *, leases: int, rate: int, keep: bool) -> ExitCode:
     """Run the DHCP lab and return the exit code. Raises LabUnavailableError where it cannot run."""
     requirements.check()
+
+    async def work(namespaces: Namespaces, folder: Path) -> Finding:
+        topology = Topology(namespaces, folder)
+        await asyncio.to_thread(topology.build)
+        # From here on this process is in the management network, as an operator
+        namespaces.enter("mgmt")
+        result = await DhcpLab(topology, leases=leases, rate=rate, say=_say).run()
+        return Finding(not result.mismatches, result.summary())
+
+    return _run(work, summary, keep=keep)
+
+
+def run_continuity(scenario: Scenario, summary: Path | None, *, subscribers: int, keep: bool) -> ExitCode:
+    """Run one scenario and return the exit code. Raises LabUnavailableError where it cannot run."""
+    requirements.check(programs=requirements.CONTINUITY)
+
+    async def work(namespaces: Namespaces, folder: Path) -> Finding:
+        for left_out in requirements.look_at_kernel(namespaces):
+            sys.stderr.write(f"left out: {left_out}\n")
+        pair = Pair(namespaces, folder, subscribers)
+        await asyncio.to_thread(pair.build)
+        namespaces.enter("mgmt")
+        outcome = await Continuity(pair, scenario, _progress).run()
+        return Finding(outcome.good, outcome.summary())
+
+    return _run(work, summary, keep=keep)
+
+
+def _run(work: Work, summary: Path | None, *, keep: bool) -> ExitCode:
+    """Do the work in namespaces and a folder of its own; only the folder of a failure is left behind."""
     folder = Path(tempfile.mkdtemp(prefix="rui-lab-"))
     # Kea and the clients run as other users in some distributions
     folder.chmod(0o755)
@@ -30,12 +74,12 @@ def run_dhcp(summary: Path | None, *, leases: int, rate: int, keep: bool) -> Exi
     try:
         with Namespaces(str(os.getpid())) as namespaces:
             try:
-                result = asyncio.run(_run(namespaces, folder, leases=leases, rate=rate))
+                finding = asyncio.run(_ended_by_signals(work(namespaces, folder)))
             finally:
                 # The removal that follows takes a moment, and must come to its end
                 for number in _ENDING:
                     signal.signal(number, signal.SIG_IGN)
-        worth_keeping = keep or bool(result.mismatches)
+        worth_keeping = keep or not finding.good
     except asyncio.CancelledError:
         worth_keeping = keep
         sys.stderr.write("rui: the lab was ended before its end\n")
@@ -45,25 +89,25 @@ def run_dhcp(summary: Path | None, *, leases: int, rate: int, keep: bool) -> Exi
             sys.stderr.write(f"its files and logs are in {folder}\n")
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    text = json.dumps(result.summary(), indent=2)
+    text = json.dumps(finding.summary, indent=2)
     if summary is not None:
         summary.write_text(text + "\n")
     sys.stdout.write(text + "\n")
-    return ExitCode.CHECK_FAILED if result.mismatches else ExitCode.OK
+    return ExitCode.OK if finding.good else ExitCode.CHECK_FAILED
 
 
-async def _run(namespaces: Namespaces, folder: Path, *, leases: int, rate: int) -> Result:
+async def _ended_by_signals(work: Coroutine[None, None, Finding]) -> Finding:
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
     if task is not None:
         for number in _ENDING:
             loop.add_signal_handler(number, task.cancel)
-    topology = Topology(namespaces, folder)
-    await asyncio.to_thread(topology.build)
-    # From here on this process is in the management network, as an operator
-    namespaces.enter("mgmt")
-    return await DhcpLab(topology, leases=leases, rate=rate, say=_say).run()
+    return await work
 
 
 def _say(step: Step) -> None:
     sys.stderr.write(f"{'ok  ' if step.ok else 'FAIL'} {step.seconds:6.2f} s  {step.name}\n")
+
+
+def _progress(line: str) -> None:
+    sys.stderr.write(f"{line}\n")

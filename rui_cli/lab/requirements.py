@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rui_cli.errors import CliError
+from rui_cli.lab.namespaces import Namespaces
 
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 PACKAGES: Mapping[str, str] = {
@@ -17,6 +18,20 @@ PACKAGES: Mapping[str, str] = {
     "dhclient": "isc-dhcp-client",
 }
 """Programs of the DHCP lab and the Debian package of each."""
+
+CONTINUITY: Mapping[str, str] = {
+    "ip": "iproute2",
+    "nft": "nftables",
+    "bird": "bird2",
+    "ping": "iputils-ping",
+    "kea-dhcp4": "kea-dhcp4-server",
+    "udhcpc": "udhcpc",
+}
+"""Programs of the labs of continuity and the Debian package of each."""
+_KINDS: Mapping[str, tuple[str, ...]] = {
+    "macvlan": ("link", "lab-veth", "type", "macvlan"),
+    "vxlan": ("type", "vxlan", "id", "1", "dstport", "4789", "local", "127.0.0.1"),
+}
 
 _CONFINED = ("kea-dhcp4", "dhclient")
 _PROFILES = Path("/sys/kernel/security/apparmor/profiles")
@@ -39,21 +54,25 @@ def confined_programs(profiles: str) -> list[str]:
 
 def check(
     *,
+    programs: Mapping[str, str] = PACKAGES,
     platform: str = sys.platform,
     user: int | None = None,
     find_program: Callable[[str], str | None] = find,
     profiles: Path = _PROFILES,
 ) -> None:
-    """Raise LabUnavailableError for the first thing that is missing. The arguments are for tests."""
+    """Raise LabUnavailableError for the first of ``programs`` or else that is missing.
+
+    The other arguments are for tests.
+    """
     if platform != "linux":
         raise LabUnavailableError(f"the lab needs Linux's network namespaces, and this is {platform}")
     if (os.geteuid() if user is None else user) != 0:
         raise LabUnavailableError(
             "the lab makes network namespaces, which only root may", remedy="run it with sudo"
         )
-    missing = [program for program in PACKAGES if find_program(program) is None]
+    missing = [program for program in programs if find_program(program) is None]
     if missing:
-        packages = " ".join(sorted({PACKAGES[program] for program in missing}))
+        packages = " ".join(sorted({programs[program] for program in missing}))
         raise LabUnavailableError(
             f"the lab needs {', '.join(missing)}", remedy=f"on Debian: apt-get install {packages}"
         )
@@ -66,3 +85,21 @@ def check(
             f"AppArmor keeps {' and '.join(confined)} from files in a lab's folder",
             remedy=f"for the time of the lab: aa-complain {' '.join(confined)}",
         )
+
+
+def look_at_kernel(namespaces: Namespaces) -> list[str]:
+    """Return what a lab does without on this kernel. Raises LabUnavailableError where it cannot run."""
+    namespaces.add("kernel")
+    veth = ("link", "add", "lab-veth", "type", "veth", "peer", "name", "lab-peer")
+    namespaces.ip("kernel", *veth)
+    for kind, words in _KINDS.items():
+        try:
+            namespaces.ip("kernel", "link", "add", f"lab-{kind}", *words)
+        except CliError as error:
+            raise LabUnavailableError(
+                f"this kernel has no {kind}", remedy=f"load it: modprobe {kind}"
+            ) from error
+    netem = ["tc", "qdisc", "add", "dev", "lab-veth", "root", "netem", "delay", "1ms"]
+    if namespaces.run("kernel", netem).returncode:
+        return ["links are as fast as memory: this kernel cannot delay or lose packets (netem)"]
+    return []
