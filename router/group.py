@@ -61,7 +61,10 @@ class Group:
         self.member = Member(
             config.id,
             device,
-            last_role(config.role, recovered.facts.get(ROLE, "")),
+            # Where VRRP decides, a claim before its election would depose whoever is Master by now
+            Role.SECONDARY
+            if config.vrrp is not None
+            else last_role(config.role, recovered.facts.get(ROLE, "")),
             address=address,
             table=recovered.table,
             position=recovered.position,

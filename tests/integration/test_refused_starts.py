@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from rui_cli.errors import ExitCode
-from rui_cli.site import Group, Site
+from rui_cli.site import VRRP, Content, Group, Site
+
+DATA_PLANE, BFD = "urn:rui-cloud:yang:dataplane", "urn:rui-cloud:yang:bfd"
 
 
 def start(kind: str, startup: Path, data: Path) -> subprocess.CompletedProcess[str]:
@@ -58,3 +60,46 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", site.ports["bras-a"])):
         result = start("router", site.startup("bras-a"), site.data("bras-a"))
     assert_refused(result, str(site.ports["bras-a"]))
+
+
+@pytest.mark.parametrize(
+    ("own", "whole", "said"),
+    [
+        (
+            {VRRP: {"vrid": "51", "virtual-address": "192.0.2.254", "interface": "nowhere"}},
+            {},
+            "correct the group's vrrp",
+        ),
+        (
+            {
+                "address-pool": [{"name": "homes", "prefix": "10.1.0.0/16"}],
+                f"{{{DATA_PLANE}}}data-plane": {"access-interface": "nowhere"},
+            },
+            {},
+            "correct data-plane",
+        ),
+        (
+            {},
+            {
+                f"{{{BFD}}}bfd": {
+                    "listen-address": "192.0.2.77",
+                    "session": {
+                        "name": "peer",
+                        "role": "rbs",
+                        "local-address": "192.0.2.77",
+                        "remote-address": "192.0.2.78",
+                    },
+                }
+            },
+            "correct bfd",
+        ),
+    ],
+    ids=["vrrp", "data-plane", "bfd"],
+)
+def test_an_interface_or_address_that_is_not_there(
+    own: dict[str, Content], whole: dict[str, Content], said: str, tmp_path: Path
+) -> None:
+    group = Group("access-1", "bras-a", ("bras-b",), own_leaves={"bras-a": own})
+    site = Site(tmp_path, [group], leaves={"bras-a": whole})
+    site.write()
+    assert_refused(start("router", site.startup("bras-a"), site.data("bras-a")), said)
