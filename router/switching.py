@@ -82,6 +82,8 @@ class Switching:
         for standing in self.standings.values():
             standing.start()
             if standing.election is not None:
+                # Until the standing says otherwise: who has just started is neither in sync nor long well
+                standing.election.allow_preemption(False)
                 await standing.election.start()
 
     async def close(self) -> None:
