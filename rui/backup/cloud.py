@@ -90,6 +90,7 @@ class Cloud:
         self.offer: DirectDelivery | None = None
         """What goes to the primary because only the cloud holds it."""
         self._joins: Join | None = None
+        self._offers = 0
         self._outputs: deque[Output] = deque()
         self.marker: tuple[Version, str] | None = None
         """The primary's newest digest, and the version that it is of."""
@@ -333,7 +334,9 @@ class Cloud:
             self._outputs.append(self._joins)
             return
         offer = Offer(CLOUD, common, position.cursor)
-        self.offer = DirectDelivery(self.group, device, self.options.source, offer=offer)
+        self._offers += 1
+        first = self._offers << 32
+        self.offer = DirectDelivery(self.group, device, self.options.source, offer=offer, first=first)
         self.offer.connect(Position(common), self.outlook)
         reason = f"the cloud holds {common or 'the beginning'} to {position.cursor}, which {device} lacks"
         self._outputs.append(Report("offer-begun", device, reason))

@@ -62,16 +62,16 @@ class DirectDelivery:
     mode = DeliveryMode.DIRECT
 
     def __init__(
-        self, group: str, device: str, options: SourceOptions, *, offer: Offer | None = None
+        self, group: str, device: str, options: SourceOptions, *, offer: Offer | None = None, first: int = 0
     ) -> None:
+        """``first`` keeps the tickets of a device's delivery and of an offer to it apart."""
         self.device = device
         self.offer = offer
         self.source = Source(group, options)
         self.batches = 0
         self.records = 0
         self._outputs: deque[DeliveryOutput] = deque()
-        self._ticket = 0
-        self._session = 0
+        self._ticket = self._session = first
         self._reading = 0
         self._idle = False
         self._news = False

@@ -420,7 +420,7 @@ class Member:
         self._adoption = Adoption(self.group)
         self._writer.continue_from(self.position)
         # A replica may hold more than its cursor says, and all that it holds is durable.
-        self.durable = max(self.position.cursor, self.table.head)
+        self.durable = self.table.complete_from = max(self.position.cursor, self.table.head)
         self._claim(self.position.writer)
 
     def _adopt(self, batch: Batch, offer: Offer, quarantined: tuple[Quarantined, ...], tag: object) -> None:
