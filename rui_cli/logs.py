@@ -8,7 +8,7 @@ import structlog
 
 
 def configure(*, verbose: bool = False, quiet: bool = False, stream: TextIO | None = None) -> None:
-    """Send events of level info (`verbose`: debug, `quiet`: warning) and above to `stream`, else to stderr."""
+    """Send events of level info (`verbose`: debug, `quiet`: warning) and above to `stream` or stderr."""
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     stream = sys.stderr if stream is None else stream
     terminal = stream.isatty()

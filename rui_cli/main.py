@@ -35,7 +35,7 @@ SUB_COMMANDS = (
     SubCommand("bench", "rui_cli.bench", "Measure replication, latency, catch-up, memory and get."),
     SubCommand("audit", "rui_cli.audit", "Compare what all holders of each group hold."),
     SubCommand("sim", "rui_cli.sim", "Run the cores in a deterministic world where everything fails."),
-    SubCommand("chaos", "rui_cli.chaos", "Run real processes through faults, and prove that nothing is lost."),
+    SubCommand("chaos", "rui_cli.chaos", "Run real processes through faults, and show that nothing is lost."),
     SubCommand("model", "rui_cli.model", "Check, compare and extend the YANG modules."),
     SubCommand("password", "rui_cli.password", "Hash a password for an account in a startup file."),
 )

@@ -1,5 +1,6 @@
 """`rui lab`: our programs among real ones, in network namespaces that the lab makes and removes itself."""
 
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -34,12 +35,17 @@ def dhcp(
 
 
 @app.command("list")
-def list_labs() -> None:
+def list_labs(
+    as_json: Annotated[bool, typer.Option("--json", help="Print what each is about as JSON.")] = False,
+) -> None:
     """Say which labs there are."""
     from rui_cli.lab.continuity import SCENARIOS  # noqa: PLC0415
 
     lines = {"dhcp": "clients, relay, Kea, cloud and secondary hold the same leases"}
     lines |= {scenario.name: scenario.what for scenario in SCENARIOS.values()}
+    if as_json:
+        typer.echo(dumps(lines, indent=2))
+        return
     for name, what in lines.items():
         typer.echo(f"{name:20}{what}")
 

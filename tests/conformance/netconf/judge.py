@@ -8,7 +8,7 @@ from typing import Any
 
 from lxml import etree
 
-from tests.conformance.netconf.cases import Case, Step
+from tests.conformance.netconf.casefile import Case, Step
 from tests.conformance.netconf.wire import BASE, NOTIFICATION, TIMEOUT, ClosedError, Connections, Session
 
 TOP = "urn:example:nc-conformance"

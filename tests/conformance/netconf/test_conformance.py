@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conformance.netconf.cases import Case, load
+from tests.conformance.netconf.casefile import Case, load
 from tests.conformance.netconf.judge import Run, Server
 
 CASES = list(load())

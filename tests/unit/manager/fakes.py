@@ -60,7 +60,7 @@ class FakeLinks:
         self._changed.set()
         return reply
 
-    def heard_at(self, device: str) -> float | None:  # noqa: ARG002
+    def heard_at(self, device: str) -> float | None:
         return None
 
     def give_up(self, device: str, reason: str) -> None:
