@@ -20,7 +20,7 @@ class Editor(Protocol):
     """Reads lines from what is fed to it."""
 
     async def ask(self, prompt: str) -> str | None:
-        """Return the next line; None at its end (Ctrl-D). Raises KeyboardInterrupt when it is given up."""
+        """Return the next line, an empty one when it is given up (Ctrl-C); None at its end (Ctrl-D)."""
 
     def feed(self, text: str) -> None:
         """Take what was typed."""

@@ -165,6 +165,9 @@ class ToolkitEditor:
                 return await self._session.prompt_async(
                     prompt, handle_sigint=False, set_exception_handler=False
                 )
+            except KeyboardInterrupt:
+                # Not to leave this task: asyncio would hand it on to the loop and end the whole process
+                return ""
             except EOFError:
                 return None
 

@@ -189,8 +189,6 @@ class Shell:
             while not asked.done():
                 await self._feed(editor)
             return asked.result()
-        except KeyboardInterrupt:
-            return ""
         finally:
             console.asking = False
             asked.cancel()

@@ -271,6 +271,22 @@ async def test_a_dumb_terminal_completes_helps_and_pages(site: Site) -> None:
         assert at.process.exit_status == 0
 
 
+@pytest.mark.parametrize("kind", ["dumb", "xterm"])
+async def test_a_line_that_is_given_up_takes_nothing_along(site: Site, kind: str) -> None:
+    prompt = f"{OPERATOR}@{PRIMARY}>"
+    async with typist(site, kind) as at, typist(site, "dumb") as other:
+        await at.expect(prompt)
+        await other.expect(prompt)
+        at.type("show nonsense")
+        await at.expect("nonsense")
+        at.type("\x03")
+        await at.expect(prompt)
+        at.type("show groups\r")
+        assert "syntax error" not in await at.expect("primary")
+        other.type("show groups\r")
+        await other.expect("primary")
+
+
 async def test_floods_and_resizes_do_no_harm(site: Site) -> None:
     async with typist(site, "xterm") as flood:
         for size in ((0, 0), (10**6, 10**6), (1, 1), (80, 24)) * 25:
