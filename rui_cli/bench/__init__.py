@@ -66,6 +66,12 @@ def measure_get(users: _Users = None, json: _Json = None, repeat: _Repeat = 3, k
     _run("get", users, json, repeat, keep)
 
 
+@app.command("cli")
+def measure_cli(users: _Users = None, json: _Json = None, repeat: _Repeat = 3, keep: _Keep = False) -> None:
+    """First prompt, completion and `show users mac` over SSH, at a router with many users."""
+    _run("cli", users, json, repeat, keep)
+
+
 @app.command("all")
 def measure_all(
     out: Annotated[Path | None, typer.Option(help="Folder for a JSON file a row.")] = None,

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from rui_cli.bench import bounds, catchup, failover, get, latency, memory, replication
+from rui_cli.bench import bounds, catchup, cli, failover, get, latency, memory, replication
 from rui_cli.bench.results import Aim, Bound
 
 
@@ -93,6 +93,19 @@ ROWS = (
         get.measure,
         bounds.get,
         "as many octets over TCP from a process that has them, and round trips of one octet",
+    ),
+    Row(
+        "cli",
+        1_000_000,
+        (
+            Aim("login_ms", Bound.AT_MOST, beside="login_ms"),
+            Aim("prompt_worst_ms", Bound.AT_MOST, 300.0, "prompt_worst_ms"),
+            Aim("completion_ms", Bound.AT_MOST, 50.0, "echo_ms"),
+            Aim("show_users_mac_ms", Bound.AT_MOST, 50.0, "echo_ms"),
+        ),
+        cli.measure,
+        cli.echo,
+        "a login to a server of asyncssh alone, its prompt, and the echo of one key",
     ),
 )
 

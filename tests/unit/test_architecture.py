@@ -49,7 +49,7 @@ ROOMS = {
     "netconf_cli": room("rui.config rui.netconf rui.schema rui.views", "lxml prompt_toolkit structlog"),
     "router": room(ENDS, "lxml pyroute2 structlog"),
     "manager": room(ENDS, "lxml structlog"),
-    "rui_cli": room(f"{ENDS} router manager", "lxml rich structlog typer"),
+    "rui_cli": room(f"{ENDS} router manager", "asyncssh lxml rich structlog typer"),
 }
 TOP_ROOMS = sorted({name.partition(".")[0] for name in ROOMS})
 OUTSIDE_THE_HOUSE = words("tests benchmarks lab")
