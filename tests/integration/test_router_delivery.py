@@ -18,7 +18,6 @@ from rui.backup.table import Table
 from rui.backup.version import ZERO, Epoch, Version
 from rui.netconf import names
 from rui.netconf.errors import RpcError
-from rui.schema import manager_schema
 from rui_cli.site import MANAGER, Site
 from tests.integration.router_rig import (
     GROUP,
@@ -34,6 +33,7 @@ from tests.integration.router_rig import (
     running,
     texts,
 )
+from tests.models import manager_model
 
 WRITER = Epoch(3, PRIMARY)
 
@@ -161,7 +161,7 @@ class FetchServer:
     """The cloud's own NETCONF server with what a secondary fetches: pages of ``size`` changes."""
 
     def __init__(self, site: Site, changes: list[Change], size: int) -> None:
-        schema = manager_schema()
+        schema = manager_model()
         secret = (site.folder / SECONDARY / "client.password").read_text().strip()
         accounts = Accounts([Account(SECONDARY, hash_password(secret), recovery=True)])
         key = site.data(MANAGER) / "host-key"

@@ -40,7 +40,9 @@ async def test_the_cloud_learns_who_is_primary_and_gets_every_user(tmp_path: Pat
         assert shown["digest"] == combine(cloud.replica.table.buckets)
         assert shown["count"] == "2500"
         assert shown["cursor"] == str(cloud.replica.position.cursor) == f"1@{PRIMARY}/2500"
-        links = await operational(cloud.session, LINK_STATUS, "link-status")
+        operator = await connect(site.target(PRIMARY), timeout=30.0)
+        links = await operational(operator, LINK_STATUS, "link-status")
+        await operator.close()
         assert texts(links, "link/state") == ["up"]
         assert texts(links, "group/communication-status") == ["normal"]
         assert texts(links, "group/replica/state") == ["in-sync"]

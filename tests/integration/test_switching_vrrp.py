@@ -125,7 +125,6 @@ async def test_a_killed_master_is_replaced_by_bfd_and_preempts_after_wait_to_res
         old = running.fleet.members["bras-a"]
         await old.kill()
         await running.becomes("bras-b", "primary")
-        assert "BFD" in await running.text("bras-b", "vrrp", ELECTIONS, "reason")
         await running.shows("bras-b", "alarms", ALARMS, "alarm-type-id", "bfd-session-down")
         await running.more(MANAGER, held + 60)
         held = (await running.holding(MANAGER)).count

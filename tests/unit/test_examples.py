@@ -12,7 +12,8 @@ from netconf_server import load_schema
 from netconf_server.accounts import verify_password
 from router import config as router_config
 from router import startup as router_startup
-from rui.schema import Schema, router_schema
+from rui.schema import Schema
+from tests.models import router_model
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 MANAGERS = sorted(EXAMPLES.glob("manager*.xml"))
@@ -21,7 +22,7 @@ ROUTERS = sorted(EXAMPLES.glob("[ps]*.xml"))
 
 @functools.cache
 def schema(kind: str) -> Schema:
-    return router_schema() if kind == "router" else load_schema(manager_config.MODULES)
+    return router_model() if kind == "router" else load_schema(manager_config.MODULES)
 
 
 @functools.cache

@@ -10,7 +10,8 @@ import pytest
 
 from rui.backup.alarms import SEVERITIES, AlarmBook, AlarmKey, AlarmType
 from rui.backup.alarms_wire import NAMESPACE, encode_alarms, encode_change
-from rui.schema import Schema, router_schema
+from rui.schema import Schema
+from tests.models import router_model
 
 HOUSE = Path(__file__).resolve().parents[3]
 KEY = AlarmKey(AlarmType.NEEDS_SNAPSHOT, "g1", "bras-b")
@@ -18,7 +19,7 @@ KEY = AlarmKey(AlarmType.NEEDS_SNAPSHOT, "g1", "bras-b")
 
 @cache
 def schema() -> Schema:
-    return router_schema()
+    return router_model()
 
 
 def raised(book: AlarmBook, key: AlarmKey = KEY, at: float = 1.0) -> None:

@@ -27,7 +27,7 @@ from rui.backup.requests import encode_digest
 from rui.backup.table import Table
 from rui.backup.version import ZERO
 from rui.backup.wire import WireError
-from rui.schema import router_schema
+from tests.models import router_model
 from tests.unit.backup.histories import GROUP, applied, gone, key, put, version
 
 
@@ -111,7 +111,7 @@ async def test_a_copy_that_has_nothing_is_narrowed_in_parts() -> None:
 
 
 async def test_asked_over_the_wire_it_is_the_same() -> None:
-    schema = router_schema()
+    schema = router_model()
     copy = table(put(1, 1), gone(2, 2), put(3, 3))
 
     async def ask(operation: etree._Element) -> etree._Element:
@@ -135,7 +135,7 @@ async def test_asked_over_the_wire_it_is_the_same() -> None:
 
 
 def test_messages_read_back_and_fit_the_model() -> None:
-    schema = router_schema()
+    schema = router_model()
     result = audit_wire.AuditResult(GROUP, "cloud", version(9), Agreement.DIFFERS, (key(1), key(2)))
     operation = audit_wire.encode_result(result)
     schema.check_rpc(operation)

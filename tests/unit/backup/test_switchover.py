@@ -13,7 +13,8 @@ from rui.backup.lineage import Fork
 from rui.backup.switchover import SwitchIdentity, Taken
 from rui.backup.version import ZERO, Epoch, Version
 from rui.backup.wire import WireError
-from rui.schema import Schema, router_schema
+from rui.schema import Schema
+from tests.models import router_model
 
 A1, B2, A3 = Epoch(1, "bras-a"), Epoch(2, "bras-b"), Epoch(3, "bras-a")
 OLD = Taken("g1", "bras-a", A1, (Fork(A1, ZERO),), 5000.0)
@@ -23,7 +24,7 @@ BACK = Taken("g1", "bras-a", A3, (Fork(A1, ZERO), Fork(A3, Version(A1, 12))), 0.
 
 @pytest.fixture(scope="module")
 def schema() -> Schema:
-    return router_schema()
+    return router_model()
 
 
 def test_who_has_followed_the_other_has_taken_over_from_it() -> None:

@@ -9,8 +9,9 @@ from lxml import etree
 
 from netconf_cli import Cli, Engine
 from netconf_server import Account, Accounts, Datastores, Entry, Keys, NetconfServer
-from rui.schema import Schema, router_schema
+from rui.schema import Schema
 from rui.views import VIEWS
+from tests.models import router_model
 
 USER_INFO = "urn:rui-cloud:yang:user-info"
 NACM = "urn:ietf:params:xml:ns:yang:ietf-netconf-acm"
@@ -73,7 +74,7 @@ def user(mac: str, number: int, more: str = "") -> bytes:
 
 
 def server(tmp_path: Path, schema: Schema | None = None) -> NetconfServer:
-    schema = schema or router_schema()
+    schema = schema or router_model()
     running = etree.fromstring(RUNNING)
     return NetconfServer(
         schema,

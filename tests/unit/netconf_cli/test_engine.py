@@ -10,7 +10,8 @@ from lxml import etree
 
 from netconf_cli import Engine
 from netconf_server import NetconfServer
-from rui.schema import Schema, router_schema
+from rui.schema import Schema
+from tests.models import router_model
 from tests.unit.netconf_cli.bench import Lines, Users, engine, refused, run, server
 
 MANY = 20_000
@@ -18,7 +19,7 @@ MANY = 20_000
 
 @pytest.fixture(scope="module")
 def schema() -> Schema:
-    return router_schema()
+    return router_model()
 
 
 @pytest.fixture

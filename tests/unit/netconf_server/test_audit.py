@@ -13,8 +13,8 @@ from netconf_server import Datastores
 from netconf_server.audit import Audit
 from netconf_server.call import SessionInfo
 from netconf_server.datastores import CANDIDATE, RUNNING
-from rui.schema import router_schema
 from rui_cli.site import DEVICE_NAMESPACE, Content, configuration
+from tests.models import router_model
 from tests.unit.netconf_server.nacm_rig import config, house, nacm, permit, room, schema
 
 ANN = SessionInfo(7, "ann", "192.0.2.1:4711", "netconf-ssh", datetime.now(UTC))
@@ -60,7 +60,7 @@ async def test_rules_are_shown() -> None:
 
 
 async def test_a_password_hash_is_masked() -> None:
-    model = router_schema()
+    model = router_model()
     account = {"name": "new", "password-hash": "$scrypt$ln=14,r=8,p=1$c2FsdHNhbHQ$aGFzaGhhc2g"}
     device: dict[str, Content] = {"device-id": "a", "netconf-server": {"listen": None, "account": account}}
     datastores = Datastores(model)

@@ -19,7 +19,7 @@ from rui.backup.identity import IdentityNotification, IdentityResult, Role
 from rui.backup.messages import Batch, Position, Receipt, Result, Stream
 from rui.backup.record import UserInfo
 from rui.backup.version import Epoch
-from rui.schema import router_schema
+from tests.models import router_model
 
 GROUP = "g1"
 ASYNC = Acknowledgement(AcknowledgementPolicy.ASYNC, 0.2)
@@ -37,7 +37,7 @@ STARTUP = b"""<config xmlns="urn:ietf:params:xml:ns:netconf:base:1.0">
 @cache
 def defaults() -> GroupConfig:
     """Return a group of which only its name and role are configured."""
-    return read_config(router_schema(), etree.fromstring(STARTUP), Path()).groups[0]
+    return read_config(router_model(), etree.fromstring(STARTUP), Path()).groups[0]
 
 
 def config(role: Role = Role.PRIMARY, *, acknowledgement: Acknowledgement = ASYNC) -> GroupConfig:

@@ -15,7 +15,7 @@ from router.rbs.failover import GroupFailover
 from rui.backup.alarms import AlarmType
 from rui.backup.member_outputs import JournalFullError
 from rui.backup.messages import Position, Receipt, Result
-from rui.schema import router_schema
+from tests.models import router_model
 from tests.unit.router.groups import GROUP, Session, accept, opened, stored, user
 
 
@@ -128,7 +128,7 @@ async def test_logins_are_refused_at_the_bound_and_logoffs_are_not(tmp_path: Pat
 async def test_what_is_read_fits_the_model(tmp_path: Path) -> None:
     async with opened(tmp_path) as group:
         watch(group, heard=False).look()
-        router_schema().check_operational(group.alarms.read())
+        router_model().check_operational(group.alarms.read())
         load_schema(["rui-alarms"]).check_operational(group.alarms.read())
         assert group.alarms.book.raised(AlarmType.CLOUD_UNREACHABLE, peer="cloud")
 

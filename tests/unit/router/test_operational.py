@@ -14,8 +14,9 @@ from router.operational import IdentityTree, UserInfoTree, Users
 from rui.backup.identity import Role
 from rui.backup.messages import Batch, Change, Quarantined, Stream
 from rui.backup.version import ZERO, Epoch, Version
-from rui.schema import Schema, router_schema
+from rui.schema import Schema
 from tests.integration.router_rig import texts
+from tests.models import router_model
 from tests.unit.router.groups import GROUP, opened, user
 
 WRITER = Epoch(4, "bras-a")
@@ -23,7 +24,7 @@ WRITER = Epoch(4, "bras-a")
 
 @cache
 def schema() -> Schema:
-    return router_schema()
+    return router_model()
 
 
 def batch(count: int) -> Batch:

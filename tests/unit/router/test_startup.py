@@ -13,8 +13,9 @@ from router.config import AcknowledgementPolicy, DhcpSource, RouterConfig, Simul
 from router.startup import read_config
 from rui.backup.identity import Role
 from rui.netconf import names
-from rui.schema import DataError, Schema, router_schema
+from rui.schema import DataError, Schema
 from rui.schema.leaves import ConfigError
+from tests.models import router_model
 
 WHOLE = """
 <device-id>bras-a</device-id>
@@ -48,7 +49,7 @@ WHOLE = """
 
 @pytest.fixture(scope="module")
 def schema() -> Schema:
-    return router_schema()
+    return router_model()
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest
 from lxml import etree
 
 from netconf_server.accounts import verify_password
-from rui.schema import router_schema
 from rui_cli import password
 from rui_cli.errors import CliError, ExitCode
 from rui_cli.site import DEVICE_NAMESPACE, Content, configuration
+from tests.models import router_model
 
 
 def run(given: str) -> subprocess.CompletedProcess[str]:
@@ -25,7 +25,7 @@ def test_the_hash_of_the_first_line_is_one_that_the_model_takes() -> None:
     assert verify_password("open sesame", hashed)
     account = {"name": "operator", "password-hash": hashed}
     content: Content = {"device-id": "bras-a", "netconf-server": {"account": account}}
-    router_schema().check_config(etree.tostring(configuration(DEVICE_NAMESPACE, "device", content)))
+    router_model().check_config(etree.tostring(configuration(DEVICE_NAMESPACE, "device", content)))
 
 
 def test_an_empty_password_is_refused() -> None:

@@ -2,17 +2,18 @@ from pathlib import Path
 
 import pytest
 
-from rui.schema import Schema, manager_schema, router_schema
+from rui.schema import Schema
+from tests.models import manager_model, router_model
 
 
 @pytest.fixture(scope="session")
 def router() -> Schema:
-    return router_schema()
+    return router_model()
 
 
 @pytest.fixture(scope="session")
 def manager() -> Schema:
-    return manager_schema()
+    return manager_model()
 
 
 @pytest.fixture

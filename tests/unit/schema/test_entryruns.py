@@ -5,8 +5,9 @@ from functools import cache
 import pytest
 from lxml import etree
 
-from rui.schema import DataError, Schema, router_schema
+from rui.schema import DataError, Schema
 from rui.schema.entryruns import compile_entry_run
+from tests.models import router_model
 
 BACKUP = "urn:rui-cloud:yang:backup"
 DELIVER = f"{{{BACKUP}}}deliver-user-info"
@@ -17,7 +18,7 @@ GONE = f"<change><key>{KEY}</key><version>7@bras-a/2</version><deleted/></change
 
 @cache
 def schema() -> Schema:
-    return router_schema()
+    return router_model()
 
 
 def deliver(*changes: str, head: str = "", declared: str = "") -> bytes:

@@ -14,8 +14,9 @@ from rui.bfd.fsm import SessionOptions, StateChanged
 from rui.bfd.packet import Diagnostic, State
 from rui.bfd.states import Trigger
 from rui.netconf import names
-from rui.schema import DataError, Schema, router_schema
+from rui.schema import DataError, Schema
 from rui.schema.leaves import ConfigError
+from tests.models import router_model
 
 BASE = """<device xmlns="urn:rui-cloud:yang:device"><device-id>bras-a</device-id>
 <group><id>g1</id><static-role>primary</static-role></group>{}</device>"""
@@ -26,7 +27,7 @@ REMOTE = "<remote-address>{}</remote-address>"
 
 @pytest.fixture(scope="module")
 def schema() -> Schema:
-    return router_schema()
+    return router_model()
 
 
 @pytest.fixture(scope="module")

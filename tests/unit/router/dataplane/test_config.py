@@ -10,8 +10,9 @@ from lxml import etree
 
 from router.dataplane import DataPlaneConfig, GroupPlane, Tunnel, read_dataplane
 from rui.netconf import names
-from rui.schema import DataError, Schema, router_schema
+from rui.schema import DataError, Schema
 from rui.schema.leaves import ConfigError
+from tests.models import router_model
 
 PLANE = '<data-plane xmlns="urn:rui-cloud:yang:dataplane">{}</data-plane>'
 POOL = "<address-pool><name>p</name><prefix>10.1.0.0/16</prefix></address-pool>"
@@ -20,7 +21,7 @@ Read = Callable[..., DataPlaneConfig | None]
 
 @pytest.fixture(scope="module")
 def schema() -> Schema:
-    return router_schema()
+    return router_model()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from router.subscribers.invented import LIMIT, Inventor
 from rui.backup.messages import Batch, Change, Stream
 from rui.backup.record import UserInfo
 from rui.backup.version import ZERO, Epoch, Version
-from rui.schema import router_schema
+from tests.models import router_model
 
 NOW = 1_700_000_000.0
 
@@ -47,7 +47,7 @@ def test_a_record_is_what_the_serialiser_makes_and_the_model_takes(
         assert user.encode() == record
     change = Change(user.key, Version(Epoch(1, "a"), 1), record)
     batch = Batch("g1", Epoch(1, "a"), Stream(ZERO, change.version), (change,))
-    assert Inspector(router_schema()).refused(batch) == ()
+    assert Inspector(router_model()).refused(batch) == ()
 
 
 def test_a_number_is_found_again_by_its_key_only() -> None:

@@ -2,9 +2,10 @@
 
 import pytest
 
-from rui.schema import Schema, router_schema
+from rui.schema import Schema
+from tests.models import router_model
 
 
 @pytest.fixture(scope="session")
 def schema() -> Schema:
-    return router_schema()
+    return router_model()
