@@ -72,6 +72,19 @@ def measure_cli(users: _Users = None, json: _Json = None, repeat: _Repeat = 3, k
     _run("cli", users, json, repeat, keep)
 
 
+@app.command("sync")
+def measure_sync(
+    routers: Annotated[
+        int | None, typer.Option(min=100, max=100_000, help="How many light routers; default: 1,000.")
+    ] = None,
+    json: _Json = None,
+    repeat: _Repeat = 3,
+    keep: _Keep = False,
+) -> None:
+    """A configuration transaction over two routers, and a look for drift at many light ones."""
+    _run("sync", routers, json, repeat, keep)
+
+
 @app.command("all")
 def measure_all(
     out: Annotated[Path | None, typer.Option(help="Folder for a JSON file a row.")] = None,
@@ -85,7 +98,9 @@ def measure_all(
     from rui_cli.bench.rows import ROWS  # noqa: PLC0415
 
     files = {row.name: out / f"bench-{row.name}.json" if out is not None else None for row in ROWS}
-    raise typer.Exit(run([(row, users, files[row.name]) for row in ROWS], repeat=repeat, keep=keep))
+    counted = {row.name: users if row.unit == "users" else None for row in ROWS}
+    chosen = [(row, counted[row.name], files[row.name]) for row in ROWS]
+    raise typer.Exit(run(chosen, repeat=repeat, keep=keep))
 
 
 def _run(name: str, users: int | None, path: Path | None, repeat: int, keep: bool) -> None:

@@ -13,6 +13,9 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from lxml import etree
+
+from rui_cli.bench.drift import replies
 from rui_cli.bench.machine import resident
 from rui_cli.bench.peer import HEADER, READY
 from rui_cli.bench.results import percentile
@@ -20,6 +23,11 @@ from rui_cli.bench.samples import sample_records
 
 _BATCH = 1000
 _ROUND_TRIPS = 2000
+_TRANSACTIONS = 100
+# Read, two locks, edit, validate, commit, read, confirm, discard, two unlocks, read; the manager's decision
+# before and after the commits, and the routers' commit and its confirmation.
+_STEPS = 12
+_SYNCED = 4
 _PEER_SECONDS = 30.0
 _ANSWER_SECONDS = 60.0
 
@@ -110,6 +118,31 @@ async def get(users: int) -> dict[str, float]:
         "p50_ms": percentile(waits, 0.50),
         "p99_ms": percentile(waits, 0.99),
     }
+
+
+async def sync(users: int) -> dict[str, float]:
+    """Do a transaction's round trips and synced writes, and parse as many routers' answers, nothing else."""
+    record = next(iter(replies().values()))
+    waits = []
+    with tempfile.TemporaryDirectory(prefix="rui-bench-") as folder:
+        async with _peer(None, sync=False) as (reader, writer):
+            own = os.open(Path(folder) / "own", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            try:
+                for _ in range(_TRANSACTIONS):
+                    begun = time.monotonic()
+                    for _ in range(_STEPS):
+                        await _exchange(reader, writer, record)
+                    for _ in range(_SYNCED):
+                        _write(own, record)
+                    waits.append((time.monotonic() - begun) * 1e3)
+            finally:
+                os.close(own)
+    begun = time.monotonic()
+    for _ in range(users):
+        etree.fromstring(record)
+    seconds = time.monotonic() - begun
+    waits.sort()
+    return {"transaction_ms": percentile(waits, 0.50), "drift_seconds": seconds}
 
 
 def _insert(path: Path, records: list[tuple[bytes, bytes]]) -> float:

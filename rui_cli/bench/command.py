@@ -57,7 +57,7 @@ async def _measure(row: Row, users: int, *, repeat: int, keep: bool, console: Co
         logs.configure(stream=forgotten)
         for number in range(repeat):
             load = machine.load()
-            console.print(f"{row.name}: run {number + 1} of {repeat}, {users:,} users, load {load:.2f}")
+            console.print(f"{row.name}: run {number + 1} of {repeat}, {users:,} {row.unit}, load {load:.2f}")
             beside = await row.beside(users)
             figures, others = await row.measure(users, keep=keep)
             runs.append(Run(figures, beside, load, others))

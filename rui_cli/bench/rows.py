@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from rui_cli.bench import bounds, catchup, cli, failover, get, latency, memory, replication
+from rui_cli.bench import bounds, catchup, cli, failover, get, latency, memory, replication, sync
 from rui_cli.bench.results import Aim, Bound
 
 
@@ -17,7 +17,10 @@ class Measure(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: ``beside`` measures the lower bound that ``beside_what`` describes; ``for_scale`` is text."""
+    """One row: ``beside`` measures the lower bound that ``beside_what`` describes; ``for_scale`` is text.
+
+    ``unit`` says what the number in ``users`` counts.
+    """
 
     name: str
     users: int
@@ -26,6 +29,7 @@ class Row:
     beside: Callable[[int], Awaitable[dict[str, float]]]
     beside_what: str
     for_scale: str = ""
+    unit: str = "users"
 
 
 ROWS = (
@@ -106,6 +110,18 @@ ROWS = (
         cli.measure,
         cli.echo,
         "a login to a server of asyncssh alone, its prompt, and the echo of one key",
+    ),
+    Row(
+        "sync",
+        1000,
+        (
+            Aim("transaction_ms", Bound.AT_MOST, 500.0, "transaction_ms"),
+            Aim("drift_seconds", Bound.AT_MOST, 30.0, "drift_seconds"),
+        ),
+        sync.measure,
+        bounds.sync,
+        "12 round trips of a configuration over TCP and 4 synced writes; the parse of as many configurations",
+        unit="light routers",
     ),
 )
 

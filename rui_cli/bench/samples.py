@@ -2,6 +2,8 @@
 
 from ipaddress import IPv4Address
 
+from lxml import etree
+
 from router.config import SimulatedSource
 from router.subscribers.invented import Inventor
 from rui_cli.bench.arena import GROUP
@@ -23,6 +25,13 @@ def sample_keys(count: int) -> list[bytes]:
     """Return the keys of the first users."""
     inventor = Inventor(GROUP, _SOURCE)
     return [inventor.key(number) for number in range(count)]
+
+
+def sample_addresses(number: int) -> tuple[str, str]:
+    """Return the MAC and the IPv4 address of one user."""
+    inventor = Inventor(GROUP, _SOURCE)
+    user = etree.fromstring(inventor.record(number, _NOW))
+    return inventor.key(number).decode().split("/")[0], user.findtext("{*}ipv4-address") or ""
 
 
 def sample_records(count: int) -> list[tuple[bytes, bytes]]:
