@@ -78,7 +78,8 @@ class ShowTable(Options):
                 yield line
             return
         for bound in self._tables:
-            title = f"{bound.table.title}:" if len(self._tables) > 1 else ""
+            name = bound.table.title
+            title = f"{name}:" if name and len(self._tables) > 1 else ""
             async for line in lines(self.context.session, bound, chosen, self.context.top):
                 if title:
                     yield Title(title)
