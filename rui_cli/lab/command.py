@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import NamedTuple
 
+from rui_cli import logs
 from rui_cli.errors import ExitCode
 from rui_cli.lab import requirements
 from rui_cli.lab.continuity import Continuity, Scenario
@@ -67,6 +68,7 @@ def run_continuity(scenario: Scenario, summary: Path | None, *, subscribers: int
 
 def _run(work: Work, summary: Path | None, *, keep: bool) -> ExitCode:
     """Do the work in namespaces and a folder of its own; only the folder of a failure is left behind."""
+    logs.configure(quiet=True)
     folder = Path(tempfile.mkdtemp(prefix="rui-lab-"))
     # Kea and the clients run as other users in some distributions
     folder.chmod(0o755)
