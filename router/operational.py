@@ -100,23 +100,14 @@ class Users:
             return [subscriber_key(mac, int(outer), int(inner))]
         if not any(values):
             return group.member.table.live_keys()
-        held = group.member.table.held_keys()
-        keys = held if values[0] is None else _with_mac(held, values[0].lower().encode())
+        table = group.member.table
+        keys = table.held_keys() if values[0] is None else table.with_mac(values[0].lower().encode())
         parts = [None if value is None else value.lower().encode() for value in values]
         return [
             key
             for key in keys
             if all(part is None or part == held for part, held in zip(parts, key.split(b"/"), strict=True))
         ]
-
-
-def _with_mac(keys: list[bytes], mac: bytes) -> list[bytes]:
-    """Return the keys of one MAC address, whatever its VLANs.
-
-    Comparing is the cheapest look that one can take at a key, and it is taken at up to a million.
-    """
-    first, behind = mac + b"/", mac + b"0"
-    return [key for key in keys if first < key < behind]
 
 
 def _identity(entry: Builder, item: Identity) -> Builder:

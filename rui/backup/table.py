@@ -22,6 +22,7 @@ _SEQ_BITS = 40
 _SEQ_MASK = (1 << _SEQ_BITS) - 1
 _PREFIX = 8
 _COMPACT_AT_LEAST = 4096
+_VLANS_KEPT = 65_536
 
 
 class Slice(NamedTuple):
@@ -57,6 +58,8 @@ class Table:
         self._keys: list[bytes] = []
         self._in_order = True
         self._index: dict[int, list[bytes]] | None = None
+        # What stands behind the MAC address in keys, now or once; None where there are too many to try each
+        self._vlans: set[bytes] | None = set()
         self._tombstones = 0
         self._deletes: deque[tuple[Version, bytes]] = deque()
         self.buckets = empty_buckets()
@@ -93,6 +96,18 @@ class Table:
         """Return the keys of all live records, a copy that later changes leave alone."""
         return [key for key, value in self._values.items() if len(value) > _PREFIX]
 
+    def with_mac(self, mac: bytes) -> list[bytes]:
+        """Return the keys that are held of one MAC address, whatever its VLANs, tombstones too, in order.
+
+        The VLANs that occur are tried, which is far less work than a look at each of a million keys; where
+        every user has VLANs of its own, each key is looked at after all.
+        """
+        if self._vlans is not None:
+            tried = (mac + vlans for vlans in self._vlans)
+            return sorted(key for key in tried if key in self._values)
+        first, behind = mac + b"/", mac + b"0"
+        return sorted(key for key in self._values if first < key < behind)
+
     def held_keys(self) -> list[bytes]:
         """Return the keys of all that is held, tombstones too, a copy that later changes leave alone."""
         return list(self._values)
@@ -106,8 +121,8 @@ class Table:
             if not supersedes(version, held_version):
                 return False
             self._forget(key, held, held_version)
-        elif self._index is not None:
-            self._index.setdefault(bucket_of(key), []).append(key)
+        else:
+            self._begin(key)
         ordinal = self._ordinal(version)
         prefix = ordinal.to_bytes(_PREFIX, "big")
         if record is None:
@@ -232,6 +247,15 @@ class Table:
                 dropped += 1
             self.floor = max(self.floor, version)
         return dropped
+
+    def _begin(self, key: bytes) -> None:
+        """Take up a key that nothing is held of."""
+        if self._vlans is not None:
+            self._vlans.add(b"/" + key.partition(b"/")[2])
+            if len(self._vlans) > _VLANS_KEPT:
+                self._vlans = None
+        if self._index is not None:
+            self._index.setdefault(bucket_of(key), []).append(key)
 
     def _drop(self, key: bytes) -> None:
         value = self._values[key]
