@@ -56,11 +56,12 @@ def build(words: Sequence[str]) -> typer.Typer:
     for command in SUB_COMMANDS:
         if command.name == asked:
             module = import_module(command.module)
-            if hasattr(module, "command"):
+            # `app` first: a package that holds a module `command` has that attribute too, once it is imported
+            if hasattr(module, "app"):
+                app.add_typer(module.app, name=command.name, help=command.help)
+            else:
                 # A typer application of its own would take an argument for the name of a sub-command
                 app.command(command.name, help=command.help)(module.command)
-            else:
-                app.add_typer(module.app, name=command.name, help=command.help)
         else:
             app.command(command.name, help=command.help)(_listed_only)
     return app

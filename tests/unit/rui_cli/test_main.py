@@ -91,6 +91,12 @@ def test_every_command_that_prints_can_write_json(words: tuple[str, ...]) -> Non
     assert "--json" in shown.output or words == ("bench", "all")
 
 
+def test_a_package_whose_module_command_is_imported_is_still_a_group() -> None:
+    import_module("rui_cli.bench.command")
+    shown = CliRunner().invoke(cli.build(["bench"]), ["bench", "--help"])
+    assert "replication" in shown.output
+
+
 @pytest.mark.parametrize(("line", "offered"), [("rui mo", "model"), ("rui model ", "new-augment")])
 def test_the_shell_completes(line: str, offered: str) -> None:
     environment = {**os.environ, "_RUI_COMPLETE": "complete_bash", "COMP_WORDS": line}
