@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich import box
@@ -18,6 +18,7 @@ from rui_cli.bench import machine
 from rui_cli.bench.results import Result, Run, Spread, shown
 from rui_cli.bench.rows import Row
 from rui_cli.errors import CliError, ExitCode
+from rui_cli.progress import progress
 
 _WIDTH = 140
 
@@ -31,11 +32,17 @@ def run(rows: Sequence[tuple[Row, int | None, Path | None]], *, repeat: int, kee
     console = Console(soft_wrap=True, stderr=True)
     results: list[Result] = []
     try:
-        for row, users, path in rows:
-            result = asyncio.run(_measure(row, users or row.users, repeat=repeat, keep=keep, console=console))
-            results.append(result)
-            if path is not None:
-                path.write_text(json.dumps(result.as_json(), indent=2) + "\n")
+        with progress(console, "runs", len(rows) * repeat) as tell:
+            for number, (row, users, path) in enumerate(rows):
+
+                def told(runs: int, row: Row = row, before: int = number * repeat) -> None:
+                    tell(before + runs, row.name)
+
+                measured = _measure(row, users or row.users, repeat, keep=keep, console=console, told=told)
+                result = asyncio.run(measured)
+                results.append(result)
+                if path is not None:
+                    path.write_text(json.dumps(result.as_json(), indent=2) + "\n")
     except (KeyboardInterrupt, asyncio.CancelledError):
         return ExitCode.INTERRUPTED
     except (NetconfClientError, RpcError, TimeoutError) as error:
@@ -46,7 +53,9 @@ def run(rows: Sequence[tuple[Row, int | None, Path | None]], *, repeat: int, kee
     return ExitCode.OK
 
 
-async def _measure(row: Row, users: int, *, repeat: int, keep: bool, console: Console) -> Result:
+async def _measure(
+    row: Row, users: int, repeat: int, *, keep: bool, console: Console, told: Callable[[int], None]
+) -> Result:
     task = asyncio.current_task()
     if task is not None:
         for sent in (signal.SIGTERM, signal.SIGHUP):
@@ -56,6 +65,7 @@ async def _measure(row: Row, users: int, *, repeat: int, keep: bool, console: Co
     with io.StringIO() as forgotten:
         logs.configure(stream=forgotten)
         for number in range(repeat):
+            told(number)
             load = machine.load()
             console.print(f"{row.name}: run {number + 1} of {repeat}, {users:,} {row.unit}, load {load:.2f}")
             beside = await row.beside(users)

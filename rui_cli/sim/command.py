@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rui_cli.errors import CliError, ExitCode
+from rui_cli.progress import progress
 from rui_cli.sim.roles import Roles
 from rui_cli.sim.runner import Summary, run
 from rui_cli.sim.violation import INVARIANTS
@@ -21,17 +22,14 @@ def simulate(seeds: range, roles: Roles, *, events: int, processes: int, file: P
     """Tell the stories; return whether every invariant held."""
     if file is not None and not file.parent.is_dir():
         raise CliError(f"{file}: there is no such folder", remedy=f"mkdir -p {file.parent}")
-    progress = Console(stderr=True)
     began = time.monotonic()
+    with progress(Console(stderr=True), "seeds", len(seeds)) as tell:
 
-    def told(summary: Summary) -> None:
-        if progress.is_terminal:
+        def told(summary: Summary) -> None:
             rate = summary.seeds / max(time.monotonic() - began, 0.001)
-            found = f"{len(summary.violations)} violations"
-            words = f"{summary.seeds} of {len(seeds)} seeds, {rate:.1f} a second, {found}"
-            progress.print(words, end="\r")
+            tell(summary.seeds, f"{rate:.1f} a second, {len(summary.violations)} violations")
 
-    summary = run(seeds, roles, events=events, processes=processes, told=told)
+        summary = run(seeds, roles, events=events, processes=processes, told=told)
     if file is not None:
         file.write_text(json.dumps(summary.as_json(), indent=2) + "\n")
     _show(summary, roles, time.monotonic() - began)
