@@ -166,8 +166,7 @@ class Connection(asyncssh.SSHServer):
         if self._connection is not None:
             self.user = str(self._connection.get_extra_info("username"))
         log.info("login", user=self.user, peer=self.peer)
-        timeout = self._gate.limits.hello_timeout
-        self._unused = asyncio.get_running_loop().call_later(timeout, self._end_unused)
+        self._wait_for_use()
 
     def public_key_auth_supported(self) -> bool:
         """Keys are always worth a try."""
@@ -219,6 +218,10 @@ class Connection(asyncssh.SSHServer):
         self._channels += 1
         self._use()
 
+    def _wait_for_use(self) -> None:
+        timeout = self._gate.limits.hello_timeout
+        self._unused = asyncio.get_running_loop().call_later(timeout, self._end_unused)
+
     def _use(self) -> None:
         if self._unused is not None:
             self._unused.cancel()
@@ -228,10 +231,18 @@ class Connection(asyncssh.SSHServer):
         log.info("login-unused", user=self.user, peer=self.peer, seconds=self._gate.limits.hello_timeout)
         self.abort()
 
-    def channel_closed(self) -> None:
-        """Count a channel out; the connection ends with its last one."""
+    def channel_closed(self, *, shell: bool) -> None:
+        """Count a channel out; the connection ends with its last one.
+
+        After a shell or a command it waits for the next: scripts send one command after the other over one
+        connection (RFC 4254 section 6.5).
+        """
         self._channels -= 1
-        if self._channels == 0 and self._connection is not None:
+        if self._channels > 0 or self._connection is None:
+            return
+        if shell:
+            self._wait_for_use()
+        else:
             self._connection.close()
 
     def abort(self) -> None:
@@ -338,7 +349,7 @@ class Channel(asyncssh.SSHServerSession[bytes]):
         if self._session is not None:
             self._session.lost(str(exc) if exc else "the client closed the channel")
             self._session.forget()
-        self._connection.channel_closed()
+        self._connection.channel_closed(shell=self._shell is not None)
 
     def pause_writing(self) -> None:
         """Hand on."""

@@ -129,6 +129,13 @@ async def test_a_shell_without_terminal_reads_its_commands(site: Site) -> None:
     assert done.exit_status == 0
 
 
+async def test_one_connection_carries_one_command_after_the_other(site: Site) -> None:
+    async with login(site) as connection:
+        for _ in range(3):
+            done = await connection.run("show groups", check=True)
+            assert GROUP in str(done.stdout)
+
+
 async def test_a_commit_is_kept_rolled_back_and_seen_in_the_file(site: Site) -> None:
     def initiator() -> bool:
         return "<initiator>secondary</initiator>" in site.startup(PRIMARY).read_text()
