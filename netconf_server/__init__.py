@@ -9,7 +9,7 @@ from netconf_server.hostkey import HostKeyError
 from netconf_server.limits import Limits
 from netconf_server.local import LocalSession
 from netconf_server.persist import StartupError
-from netconf_server.providers import Entry, Keys, ListProvider, TreeProvider
+from netconf_server.providers import Entry, Keys, ListProvider, Told, TreeProvider, WatchedList
 from netconf_server.server import NetconfServer
 from netconf_server.shells import OpenShell, ShellChannel, ShellRequest, ShellSession, Terminal
 from netconf_server.streams import Stream, Subscription
@@ -41,7 +41,9 @@ __all__ = [
     "Stream",
     "Subscription",
     "Terminal",
+    "Told",
     "TreeProvider",
+    "WatchedList",
     "hash_password",
     "load_schema",
     "verify_password",

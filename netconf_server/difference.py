@@ -54,6 +54,11 @@ def differences(old: etree._Element, new: etree._Element, top: Mapping[str, Node
     return _children(old, new, top, Place.root())
 
 
+def differences_of_entries(old: Elements, new: Elements, node: Node, above: Place) -> Iterator[Difference]:
+    """Compare entries of one list; `above` is the place of what holds them."""
+    return _items(old, new, node, above)
+
+
 def _children(
     old: etree._Element, new: etree._Element, siblings: Mapping[str, Node], place: Place
 ) -> Iterator[Difference]:

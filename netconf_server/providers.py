@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from lxml import etree
 
@@ -42,6 +42,20 @@ class ListProvider(Protocol):
         other.
 
         It is read in slices while other work goes on, so it has to stand changes of what it reads from.
+        """
+
+
+Told: TypeAlias = Callable[[Keys, bytes | None], None]
+"""Takes the keys of a changed entry, those of the lists above too, and its XML until now; None: it is new."""
+
+
+@runtime_checkable
+class WatchedList(ListProvider, Protocol):
+    """A list that says when its entries change, so that clients may subscribe to its changes (RFC 8641)."""
+
+    def watch(self, told: Told) -> Callable[[], None]:
+        """Have `told` called, in the event loop, after each entry has come, changed or gone; return what ends
+        that. `read` gives what the entry is then.
         """
 
 

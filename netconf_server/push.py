@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import Final
 
 import structlog
 from lxml import etree
 
 from netconf_server.call import SessionInfo
-from netconf_server.push_patch import ChangeKind, add_patch, kind_of
+from netconf_server.difference import Difference
+from netconf_server.push_patch import add_patch, kind_of
 from netconf_server.push_source import PushSource, TooBigError
+from netconf_server.push_terms import PushTerms
 from netconf_server.streams import Receiver
 from netconf_server.subscription_errors import PUSH
 from netconf_server.subscription_stream import Established, add, state_change
@@ -22,29 +24,16 @@ from rui.netconf.errors import RpcError
 
 log = structlog.get_logger(__name__)
 
-
-@dataclass(frozen=True)
-class PushTerms:
-    """When updates are sent; times in seconds. `period` None means on change.
-
-    `anchor` is a time of which the periodic updates are a multiple of periods away. `dampening` is the least
-    time between two updates on change, `excluded` are changes that are not told, `sync` whether the first
-    update holds everything.
-    """
-
-    period: float | None = None
-    anchor: datetime | None = None
-    dampening: float = 0.0
-    sync: bool = True
-    excluded: frozenset[ChangeKind] = field(default_factory=frozenset)
-    stop: datetime | None = None
+_ENTRIES_AN_UPDATE: Final = 500
 
 
 class PushSubscription:
     """One session's subscription to what a filter selects of a datastore.
 
-    Nothing is queued: what is sent is read when the client has room, so a slow client gets fewer updates,
-    each of them whole. It is suspended when the selection has grown beyond the bound of one update.
+    No update is queued: what is sent is read when the client has room, so a slow client gets fewer updates,
+    each of them whole. It is suspended when the selection has grown beyond the bound of one update. Of large
+    lists the entries that changed wait, a bounded number of them; beyond it an update says that it is
+    incomplete, and the client asks for everything anew by resync-subscription (RFC 8641).
     """
 
     def __init__(
@@ -83,11 +72,13 @@ class PushSubscription:
         self.active = True
         self._receiver.subscriptions.add(self)
         log.info("push-started", session=self.session.id, subscription=self.number)
+        self.source.open(self.look)
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def end(self) -> None:
         """Send nothing more."""
         self.active = False
+        self.source.close()
         self._receiver.subscriptions.discard(self)
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
@@ -100,9 +91,11 @@ class PushSubscription:
 
     def modify(self, source: PushSource, terms: PushTerms) -> None:
         """Go on with another selection or other times, active again."""
+        self.source.close()
         self.source, self.terms = source, terms
         self.suspended = False
         if self.active:
+            self.source.open(self.look)
             if self._task is not None:
                 self._task.cancel()
             self._task = asyncio.get_running_loop().create_task(self._run())
@@ -125,23 +118,7 @@ class PushSubscription:
         store.text = f"ds:{self.source.datastore}"
         if self.source.shown is not None:
             append_copy(parent, self.source.shown)
-        if self.terms.stop is not None:
-            add(parent, "stop-time", self.terms.stop.isoformat())
-        add(parent, "encoding", "encode-xml")
-        trigger = etree.SubElement(
-            parent,
-            f"{{{PUSH}}}{'on-change' if self.terms.period is None else 'periodic'}",
-            nsmap=names.nsmap(PUSH),
-        )
-        if self.terms.period is not None:
-            add(trigger, "period", str(round(self.terms.period * 100)))
-            if self.terms.anchor is not None:
-                add(trigger, "anchor-time", self.terms.anchor.isoformat())
-        else:
-            add(trigger, "dampening-period", str(round(self.terms.dampening * 100)))
-            add(trigger, "sync-on-start", "true" if self.terms.sync else "false")
-            for kind in sorted(self.terms.excluded):
-                add(trigger, "excluded-change", kind)
+        self.terms.describe(parent)
 
     # --- inside
 
@@ -177,7 +154,7 @@ class PushSubscription:
         if self.terms.sync:
             await self._send_all()
         else:
-            self._known = await self._read()
+            self._known = await self._read(self.source.read_looked_at)
         while self.active:
             await self._changed.wait()
             self._changed.clear()
@@ -190,10 +167,10 @@ class PushSubscription:
             # what changes meanwhile is told together
             await asyncio.sleep(self.terms.dampening)
 
-    async def _read(self) -> etree._Element | None:
-        """The selection now; None, and the subscription suspended, when it is too big for one update."""
+    async def _read(self, read: Callable[[], Awaitable[etree._Element]]) -> etree._Element | None:
+        """What is to be sent now; None, and the subscription suspended, when it is too big for one update."""
         try:
-            found = await self.source.read()
+            found = await read()
         except (TooBigError, RpcError) as error:
             if not self.suspended:
                 log.warning("push-suspended", subscription=self.number, reason=str(error))
@@ -207,10 +184,10 @@ class PushSubscription:
         return found
 
     async def _send_all(self) -> None:
-        found = await self._read()
+        found = await self._read(self.source.read)
         if found is None:
             return
-        self._known = found
+        self._known = await self._read(self.source.read_looked_at) if self.source.feeds else found
         update = self._update("push-update")
         contents = add(update, "datastore-contents")
         for child in found:
@@ -219,22 +196,30 @@ class PushSubscription:
 
     async def _send_changes(self) -> None:
         before = self._known
-        found = await self._read()
+        found = await self._read(self.source.read_looked_at)
         if found is None:
             return
-        if before is None or self._known is None:
-            await self._send_all()
-            return
-        changes = self.source.differences(before, found)
-        if changes is None:
+        changes = None if before is None else self.source.differences(before, found)
+        if changes is None or self._known is None:
             await self._send_all()
             return
         self._known = found
+        incomplete = any(feed.lost for feed in self.source.feeds)
+        for feed in self.source.feeds:
+            feed.lost = False
+        self._send_patch([*changes, *self.source.told(_ENTRIES_AN_UPDATE)], incomplete=incomplete)
+        if any(feed.waits for feed in self.source.feeds):
+            self._changed.set()
+
+    def _send_patch(self, changes: Sequence[Difference], *, incomplete: bool) -> None:
         told = [change for change in changes if kind_of(change) not in self.terms.excluded]
         self.excluded += len(changes) - len(told)
-        if told:
+        if told or incomplete:
             update = self._update("push-change-update")
             add_patch(add(update, "datastore-changes"), self._patches, told)
+            if incomplete:
+                log.warning("push-incomplete", session=self.session.id, subscription=self.number)
+                add(update, "incomplete-update")
             self._patches += 1
             self._send(update)
 

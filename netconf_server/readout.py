@@ -16,7 +16,7 @@ from lxml import etree
 
 from netconf_server.liststream import branched
 from netconf_server.persist import empty_config
-from netconf_server.providers import Providers, combine
+from netconf_server.providers import ListBranch, Providers, combine
 from netconf_server.pushdown import Filters
 from netconf_server.query import Query, Wanted
 from netconf_server.subtree import Selection, SubtreeFilter, apply_nodes, pruned, select
@@ -48,23 +48,32 @@ class Readout:
         for child in tree:
             yield from self._element(child, _top(query.wanted, str(child.tag)))
 
-    def everything(self, running: etree._Element, query: Query) -> Iterator[bytes]:
-        """The pieces of running and of all operational data that are wanted. Raises RpcError."""
+    def everything(
+        self, running: etree._Element, query: Query, lists: Sequence[ListBranch] | None = None
+    ) -> Iterator[bytes]:
+        """The pieces of running and of all operational data that are wanted. Raises RpcError.
+
+        `lists` are large lists to read in place of those that are registered.
+        """
+        if lists is None:
+            lists = self._providers.lists
         if query.depth is None and not isinstance(query.wanted, XPathFilter):
-            yield from self._streamed(running, query)
+            yield from self._streamed(running, query, lists)
             return
         wanted = query.wanted.superset if isinstance(query.wanted, XPathFilter) else query.wanted
-        pieces = self._streamed(running, replace(query, wanted=wanted, depth=None))
+        pieces = self._streamed(running, replace(query, wanted=wanted, depth=None), lists)
         yield from self._selected(_tree(pieces), query)
 
-    def _streamed(self, running: etree._Element, query: Query) -> Iterator[bytes]:
+    def _streamed(
+        self, running: etree._Element, query: Query, lists: Sequence[ListBranch]
+    ) -> Iterator[bytes]:
         tags = dict.fromkeys([str(child.tag) for child in running] + list(self._providers.top_tags()))
         for tag in tags:
             filters = _top(query.wanted, tag)
             if filters is not None and not filters:
                 continue
             small = self._viewed(self._small(running, tag), query)
-            branches = [branch for branch in self._providers.lists if branch.nodes[0].tag == tag]
+            branches = [branch for branch in lists if branch.nodes[0].tag == tag]
             if branches:
                 yield from branched(small[0] if small else None, filters, branches, query.views)
                 small = small[1:]

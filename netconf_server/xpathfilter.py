@@ -43,6 +43,8 @@ class XPathFilter:
         except etree.XPathError as error:
             raise ValueError(str(error)) from None
         self.superset = xpathplan.plan(found, namespaces)
+        self.plain = xpathplan.is_plain(found, namespaces)
+        """Whether it is made of paths of names, with equalities as predicates, and nothing else."""
 
     def nodes(self, tree: etree._Element) -> set[etree._Element]:
         """The elements selected in a tree whose children are the top-level nodes; the tree itself for `/`.

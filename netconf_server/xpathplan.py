@@ -25,6 +25,26 @@ def plan(found: Sequence[Token], namespaces: _Namespaces) -> SubtreeFilter | Non
     return SubtreeFilter(_node(None, "filter", (), tuple(top for top in tops if top is not None)))
 
 
+def is_plain(found: Sequence[Token], namespaces: _Namespaces) -> bool:
+    """Say whether an expression is made of paths of names whose predicates are equalities, and nothing else.
+
+    Whether such a path selects a node does not depend on the node's siblings.
+    """
+    return all(_is_plain(alternative, namespaces) for alternative in _alternatives(found))
+
+
+def _is_plain(alternative: Sequence[Token], namespaces: _Namespaces) -> bool:
+    rest = list(alternative)
+    while rest and rest[0].text == "/":
+        rest.pop(0)
+        if not rest or _name(rest[0], namespaces) is None:
+            return False
+        rest.pop(0)
+        if not _pins(rest, namespaces)[1]:
+            return False
+    return not rest
+
+
 def _alternatives(found: Sequence[Token]) -> list[list[Token]]:
     """The operands of a union, or the whole expression."""
     parts: list[list[Token]] = [[]]

@@ -13,7 +13,7 @@ import structlog
 
 from router.dataplane import DataPlane, DataPlaneConfig, DataPlaneError, Subscriber
 from rui.backup.record import RecordError
-from rui.backup.table import Table
+from rui.backup.table import Table, Watcher
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +33,7 @@ class Forwarding:
         self._forwards = forwards
         self._loop = asyncio.get_running_loop()
         self._due: dict[str, set[bytes]] = {name: set() for name in self._tables}
+        self._watchers = {name: self._watcher(name) for name in self._tables}
         self._draining = False
         self._told: set[str] = set()
         self._again: set[str] = set()
@@ -45,7 +46,7 @@ class Forwarding:
         await self.plane.open()
         for name, table in self._tables.items():
             self._due[name].update(table.live_keys())
-            table.watch = self._watcher(name)
+            table.watchers += (self._watchers[name],)
         self._arm()
         self._moved.set()
         self._tasks = (
@@ -59,8 +60,8 @@ class Forwarding:
         """Stop forwarding and leave the kernel as it was."""
         if not self._tasks:
             return
-        for table in self._tables.values():
-            table.watch = None
+        for name, table in self._tables.items():
+            table.watchers = tuple(known for known in table.watchers if known is not self._watchers[name])
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -73,10 +74,10 @@ class Forwarding:
 
     # --- users
 
-    def _watcher(self, name: str) -> Callable[[bytes], None]:
+    def _watcher(self, name: str) -> Watcher:
         due = self._due[name]
 
-        def changed(key: bytes) -> None:
+        def changed(key: bytes, _before: bytes | None) -> None:
             due.add(key)
             self._arm()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from lxml import etree
 
-from netconf_server import Entry, Keys
+from netconf_server import Entry, Keys, Told
 from router.group import Group
 from router.history import Identity
 from router.tree import Builder, moment
@@ -81,6 +81,32 @@ class Users:
         for name, group in self._groups.items():
             if wanted is None or wanted == name:
                 yield from self._of(name, group, user)
+
+    def watch(self, told: Told) -> Callable[[], None]:
+        """Have ``told`` called of each user that comes, changes or goes, until what is returned is called."""
+        ends = [self._watch(name, group, told) for name, group in self._groups.items()]
+
+        def end() -> None:
+            for one in ends:
+                one()
+
+        return end
+
+    def _watch(self, name: str, group: Group, told: Told) -> Callable[[], None]:
+        table, parent = group.member.table, {"group-id": name}
+
+        def changed(key: bytes, before: bytes | None) -> None:
+            if key in group.member.quarantined:
+                # What the model refused was not shown
+                before = None
+            parts = dict(zip(_KEY_LEAVES, key.decode().split("/"), strict=True))
+            told({"group": parent, "user": parts}, before)
+
+        def end() -> None:
+            table.watchers = tuple(known for known in table.watchers if known is not changed)
+
+        table.watchers += (changed,)
+        return end
 
     def _of(self, name: str, group: Group, user: Mapping[str, str]) -> Iterator[Entry]:
         member = group.member

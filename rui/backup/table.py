@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from rui.backup.digest import MODULUS, empty_buckets, record_digest
 from rui.backup.messages import BUCKETS, LAST_BUCKET, Change, SnapshotPage, bucket_of
@@ -23,6 +23,9 @@ _SEQ_MASK = (1 << _SEQ_BITS) - 1
 _PREFIX = 8
 _COMPACT_AT_LEAST = 4096
 _VLANS_KEPT = 65_536
+
+Watcher: TypeAlias = Callable[[bytes, bytes | None], None]
+"""Told of a key whose record has come, changed or gone, and of the record until then; None: it is new."""
 
 
 class Slice(NamedTuple):
@@ -66,8 +69,7 @@ class Table:
         self.head = ZERO
         self.floor = ZERO
         self.complete_from = ZERO
-        self.watch: Callable[[bytes], None] | None = None
-        """Told of every key whose record has come, changed or gone."""
+        self.watchers: tuple[Watcher, ...] = ()
 
     def __len__(self) -> int:
         return len(self._values) - self._tombstones
@@ -140,8 +142,8 @@ class Table:
         self._keys.append(key)
         if len(self._keys) > 2 * len(self._values) + _COMPACT_AT_LEAST:
             self._compact()
-        if self.watch is not None:
-            self.watch(key)
+        if self.watchers:
+            self._tell(key, held[_PREFIX:] if held is not None and len(held) > _PREFIX else None)
         return True
 
     def since(self, after: Version, limit: int, upto: Version) -> Slice:
@@ -221,8 +223,8 @@ class Table:
                 if held is not None and held.record is not None and held.version <= page.version:
                     self._drop(key)
                     cleared += 1
-                    if self.watch is not None:
-                        self.watch(key)
+                    if self.watchers:
+                        self._tell(key, held.record)
         if page.last == LAST_BUCKET:
             # The cleared keys left no tombstones, so nobody can be told of them by the stream any more.
             self.floor = max(self.floor, page.version)
@@ -247,6 +249,10 @@ class Table:
                 dropped += 1
             self.floor = max(self.floor, version)
         return dropped
+
+    def _tell(self, key: bytes, before: bytes | None) -> None:
+        for watcher in self.watchers:
+            watcher(key, before)
 
     def _begin(self, key: bytes) -> None:
         """Take up a key that nothing is held of."""

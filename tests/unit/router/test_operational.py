@@ -88,3 +88,22 @@ def test_the_link_is_up_while_any_session_is_there() -> None:
     ]  # fmt: skip
     assert (link.state, link.flaps, link.reason) == ("down", 2, "d")
     assert link.changed.tzinfo is UTC
+
+
+async def test_changes_of_users_are_told_with_what_they_were(tmp_path: Path) -> None:
+    async with opened(tmp_path, Role.SECONDARY) as group:
+        users, told = Users({GROUP: group}), list[tuple[str, bytes | None]]()
+        end = users.watch(lambda keys, before: told.append((keys["user"]["mac-address"], before)))
+        await group.receive(batch(2), (Quarantined(user(2).key, Version(WRITER, 2), "no such leaf"),))
+        writer, last = Version(WRITER, 2), Version(WRITER, 5)
+        changes = (
+            Change(user(1).key, Version(WRITER, 3), b"<user/>"),
+            Change(user(2).key, Version(WRITER, 4), user(2).encode()),
+            Change(user(1).key, last, None),
+        )
+        await group.receive(Batch(GROUP, WRITER, Stream(writer, last), changes), ())
+        one, two = "02:00:00:00:00:01", "02:00:00:00:00:02"
+        # What the model had refused was not shown before.
+        assert told == [(one, None), (two, None), (one, user(1).encode()), (two, None), (one, b"<user/>")]
+        end()
+        assert group.member.table.watchers == ()
