@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple, TypeAlias
 
 from rui.backup.digest import MODULUS, empty_buckets, record_digest
+from rui.backup.macs import Macs
 from rui.backup.messages import BUCKETS, LAST_BUCKET, Change, SnapshotPage, bucket_of
 from rui.backup.replica import supersedes
 from rui.backup.version import NO_EPOCH, ZERO, Epoch, Version
@@ -22,7 +23,6 @@ _SEQ_BITS = 40
 _SEQ_MASK = (1 << _SEQ_BITS) - 1
 _PREFIX = 8
 _COMPACT_AT_LEAST = 4096
-_VLANS_KEPT = 65_536
 
 Watcher: TypeAlias = Callable[[bytes, bytes | None], None]
 """Told of a key whose record has come, changed or gone, and of the record until then; None: it is new."""
@@ -61,8 +61,7 @@ class Table:
         self._keys: list[bytes] = []
         self._in_order = True
         self._index: dict[int, list[bytes]] | None = None
-        # What stands behind the MAC address in keys, now or once; None where there are too many to try each
-        self._vlans: set[bytes] | None = set()
+        self._macs = Macs()
         self._tombstones = 0
         self._deletes: deque[tuple[Version, bytes]] = deque()
         self.buckets = empty_buckets()
@@ -99,16 +98,8 @@ class Table:
         return [key for key, value in self._values.items() if len(value) > _PREFIX]
 
     def with_mac(self, mac: bytes) -> list[bytes]:
-        """Return the keys that are held of one MAC address, whatever its VLANs, tombstones too, in order.
-
-        The VLANs that occur are tried, which is far less work than a look at each of a million keys; where
-        every user has VLANs of its own, each key is looked at after all.
-        """
-        if self._vlans is not None:
-            tried = (mac + vlans for vlans in self._vlans)
-            return sorted(key for key in tried if key in self._values)
-        first, behind = mac + b"/", mac + b"0"
-        return sorted(key for key in self._values if first < key < behind)
+        """Return the keys that are held of one MAC address, whatever its VLANs, tombstones too, in order."""
+        return self._macs.keys(mac)
 
     def held_keys(self) -> list[bytes]:
         """Return the keys of all that is held, tombstones too, a copy that later changes leave alone."""
@@ -256,10 +247,7 @@ class Table:
 
     def _begin(self, key: bytes) -> None:
         """Take up a key that nothing is held of."""
-        if self._vlans is not None:
-            self._vlans.add(b"/" + key.partition(b"/")[2])
-            if len(self._vlans) > _VLANS_KEPT:
-                self._vlans = None
+        self._macs.add(key)
         if self._index is not None:
             self._index.setdefault(bucket_of(key), []).append(key)
 
@@ -267,6 +255,7 @@ class Table:
         value = self._values[key]
         self._forget(key, value, self._version(int.from_bytes(value[:_PREFIX], "big")))
         del self._values[key]
+        self._macs.remove(key)
 
     def _forget(self, key: bytes, value: bytes, version: Version) -> None:
         if len(value) > _PREFIX:
