@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from manager.fetch import Fetcher
@@ -10,7 +10,7 @@ from manager.service import Service
 from manager.state import CloudState, Identities
 from manager.store import StoreError
 from netconf_client import NetconfClientError
-from netconf_server import Entry, Keys, NetconfServer, Reply, RpcCall
+from netconf_server import Entry, Keys, NetconfServer, Reply, RpcCall, Told
 from rui.backup import audit_wire, requests, switchover, wire
 from rui.backup.identity import Role
 from rui.backup.messages import Stream
@@ -148,6 +148,15 @@ class Users:
         for name in names:
             if name in self._service.groups:
                 yield from self._of_group(name, chosen)
+
+    def watch(self, told: Told) -> Callable[[], None]:
+        """Have ``told`` called of each user that is stored, changed or deleted; return what ends that."""
+
+        def stored(group: str, key: bytes, before: bytes | None) -> None:
+            leaves = dict(zip(_KEY_LEAVES, key.decode("ascii").split("/"), strict=True))
+            told({"group": {"group-id": group}, "user": leaves}, before)
+
+        return self._service.store.watch(stored)
 
     def _of_group(self, name: str, chosen: Mapping[str, str]) -> Iterable[Entry]:
         parents = ({"group-id": name},)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from rui.backup.audit import Listing
 from rui.backup.cloud_outputs import Join
@@ -19,6 +19,9 @@ from rui.backup.identity import StorageEntry
 from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt
 from rui.backup.table import Page, Slice
 from rui.backup.version import ZERO, Epoch, Version
+
+Watcher: TypeAlias = Callable[[str, bytes, bytes | None], None]
+"""Told of a group, a key of which something was stored, and its record until then; None: there was none."""
 
 
 class Head(NamedTuple):
@@ -134,6 +137,11 @@ class Store(Protocol):
 
         Read in slices as the caller goes on, so memory stays small and no long read holds up the
         writer; each slice is consistent, the whole is not one instant. Runs in the caller's thread.
+        """
+
+    def watch(self, told: Watcher) -> Callable[[], None]:
+        """Have ``told`` called, in the loop and after the commit, of every key of which something is stored
+        from now on; return what ends that.
         """
 
     def delivered(self, group: str, device: str, cursor: Version) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manager.store.errors import StoreClosedError, StoreError
-from manager.store.interface import Head, NeedsSnapshot, TableDigest
+from manager.store.interface import Head, NeedsSnapshot, TableDigest, Watcher
 from manager.store.recent import RecentBatches
 from manager.store.sqlite.checkpoint import LIMIT, START_AT, Checkpointer
 from manager.store.sqlite.file import StoreFile, explain
@@ -52,6 +52,7 @@ class SqliteStore:
         self._contents = contents
         self._groups = dict(contents.groups)
         self._recent = RecentBatches(options.recent_bytes)
+        self._watchers: list[Watcher] = []
         self._slots = asyncio.Semaphore(options.pending)
         self._closed = False
         self._readers = Readers(file, options.readers)
@@ -101,7 +102,8 @@ class SqliteStore:
         """Judge a batch and store it with the new position in one transaction (S503)."""
         async with self._slots:
             try:
-                applied = await self._writer.submit(ApplyJob.prepare(batch, tuple(quarantined)))
+                job = ApplyJob.prepare(batch, tuple(quarantined), watched=bool(self._watchers))
+                applied = await self._writer.submit(job)
             except (StoreError, OverflowError) as error:
                 position = await self.position(batch.group)
                 return Receipt(batch.group, Result.FAILED, position, str(error))
@@ -157,6 +159,11 @@ class SqliteStore:
         """Yield live records, slice by slice; see the interface. Raises StoreError."""
         return self._readers.users(self._number(group), keys, prefix, slice_records)
 
+    def watch(self, told: Watcher) -> Callable[[], None]:
+        """Have ``told`` called of what is stored; see the interface."""
+        self._watchers.append(told)
+        return lambda: self._watchers.remove(told)
+
     def delivered(self, group: str, device: str, cursor: Version) -> None:
         """Note what a secondary has acknowledged; durable a little later."""
         self._contents.deliveries.setdefault(group, {})[device] = cursor
@@ -197,6 +204,12 @@ class SqliteStore:
                     self._recent.add(result.batch, result.before)
                 else:
                     self._recent.forget(result.batch.group)
+                self._tell(result)
+
+    def _tell(self, applied: Applied) -> None:
+        for key, before in applied.replaced.items():
+            for told in tuple(self._watchers):
+                told(applied.batch.group, key, before)
 
 
 @dataclass(slots=True)

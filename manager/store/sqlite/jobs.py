@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,11 +16,15 @@ from rui.backup.version import Version
 
 
 class Applied(NamedTuple):
-    """What became of a batch; ``before`` is where the live stream stood, None if nothing was stored."""
+    """What became of a batch; ``before`` is where the live stream stood, None if nothing was stored.
+
+    ``replaced`` are the records until then, by key, where somebody wants to know.
+    """
 
     receipt: Receipt
     batch: Batch
     before: Version | None
+    replaced: Mapping[bytes, bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +35,16 @@ class ApplyJob:
     rows: list[Value]
     deletes: int
     quarantined: tuple[Quarantined, ...]
+    watched: bool
 
     @classmethod
-    def prepare(cls, batch: Batch, quarantined: tuple[Quarantined, ...]) -> ApplyJob:
-        """Do what needs no disk. Raises OverflowError where a version does not fit into 64 bits."""
+    def prepare(cls, batch: Batch, quarantined: tuple[Quarantined, ...], *, watched: bool) -> ApplyJob:
+        """Do what needs no disk. Raises OverflowError where a version does not fit into 64 bits.
+
+        ``watched`` says that somebody wants to know what was held until then.
+        """
         deletes = sum(change.record is None for change in batch.changes)
-        return cls(batch, row_values(0, batch.changes), deletes, quarantined)
+        return cls(batch, row_values(0, batch.changes), deletes, quarantined, watched)
 
     @property
     def records(self) -> int:
@@ -48,12 +57,16 @@ class ApplyJob:
         before = transaction.group(batch.group).position
         judgement = judge(before, batch)
         stored = judgement.apply and judgement.result is Result.STORED
+        replaced: Mapping[bytes, bytes | None] = {}
         if stored:
+            if self.watched:
+                keys = [change.key for change in batch.changes]
+                replaced = transaction.replaced(batch.group, keys, judgement.clear)
             transaction.store(batch, self.rows, self.deletes, self.quarantined, judgement)
         elif judgement.apply:
             transaction.move(batch.group, judgement.position)
         receipt = judgement.receipt(batch.group, self.quarantined)
-        return Applied(receipt, batch, before.live if stored else None)
+        return Applied(receipt, batch, before.live if stored else None, replaced)
 
 
 @dataclass(frozen=True, slots=True)

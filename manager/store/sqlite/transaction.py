@@ -35,6 +35,8 @@ _WRITE_HEAD = (
     "snapshot_upper = excluded.snapshot_upper, lineage = excluded.lineage"
 )
 _COLLECT_AT_ONCE = 2000
+_RECORDS = "SELECT key, val FROM session WHERE grp = ? AND val IS NOT NULL"
+_KEYS_AT_ONCE = 200
 
 
 _NOWHERE = Position()
@@ -102,6 +104,23 @@ class Transaction:
         self.changed[batch.group] = replace(
             state, position=judgement.position, floor=floor, tombstones=state.tombstones + deletes
         )
+
+    def replaced(
+        self, group: str, keys: Sequence[bytes], clear: SnapshotPage | None
+    ) -> dict[bytes, bytes | None]:
+        """Return the records of the keys, and of what a page may clear, as they are before a batch."""
+        number = self.group(group).number
+        self._flush(number)
+        found: dict[bytes, bytes | None] = dict.fromkeys(keys)
+        execute = self._connection.execute
+        for start in range(0, len(keys), _KEYS_AT_ONCE):
+            some = keys[start : start + _KEYS_AT_ONCE]
+            rows = ", ".join(["(?, ?)"] * len(some))
+            query = f"{_RECORDS} AND (bucket, key) IN (VALUES {rows})"
+            found.update(execute(query, [number, *(part for key in some for part in (bucket_of(key), key))]))
+        if clear is not None:
+            found.update(execute(f"{_RECORDS} AND bucket BETWEEN ? AND ?", (number, clear.first, clear.last)))
+        return found
 
     def move(self, group: str, position: Position) -> None:
         """Write a group's position alone."""

@@ -223,6 +223,25 @@ class WritingContract(Contract):
         await store.apply(stream(1, 5, put(1, 4)), [Quarantined(key(1), version(4), "bad")])
         assert await store.quarantined(GROUP, 10) == []
 
+    # Watchers
+
+    async def test_a_watcher_is_told_what_was_held_until_then(self, store: Store) -> None:
+        told: list[tuple[str, bytes, bytes | None]] = []
+        await store.apply(stream(0, 1, put(1, 1)))
+        end = store.watch(lambda *what: told.append(what))
+        # Two batches that one transaction may write together
+        await asyncio.gather(
+            store.apply(stream(1, 3, put(1, 2), put(2, 3))), store.apply(stream(3, 4, gone(2, 4)))
+        )
+        one, two, three = put(1, 1).record, put(2, 3).record, put(1, 2).record
+        assert told == [(GROUP, key(1), one), (GROUP, key(2), None), (GROUP, key(2), two)]
+        told.clear()
+        await store.apply(snapshot_page(9, 0, LAST_BUCKET, put(3, 8)))
+        assert sorted(told) == sorted([(GROUP, key(3), None), (GROUP, key(1), three)])
+        end()
+        await store.apply(stream(9, 10, put(4, 10)))
+        assert len(told) == 2
+
     # Entries, deliveries, deletes
 
     async def test_a_newer_entry_replaces_the_older(self, store: Store) -> None:
