@@ -59,9 +59,8 @@ def _scenario(name: str, about: str) -> None:
         keep: Annotated[bool, typer.Option(help="Keep the folder with all files and logs.")] = False,
     ) -> None:
         from rui_cli.lab.command import run_continuity  # noqa: PLC0415
-        from rui_cli.lab.continuity import SCENARIOS  # noqa: PLC0415
 
-        raise typer.Exit(run_continuity(SCENARIOS[name], json, subscribers=subscribers, keep=keep))
+        raise typer.Exit(run_continuity(name, json, subscribers=subscribers, keep=keep))
 
     run.command(name, help=f"Subscribers ping the server while {about}.")(command)
 

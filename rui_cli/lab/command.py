@@ -16,10 +16,9 @@ from typing import NamedTuple
 from rui_cli import logs
 from rui_cli.errors import ExitCode
 from rui_cli.lab import requirements
-from rui_cli.lab.continuity import Continuity, Scenario
+from rui_cli.lab.continuity import run_scenario
 from rui_cli.lab.dhcp import DhcpLab, Step
 from rui_cli.lab.namespaces import Namespaces
-from rui_cli.lab.pair import Pair
 from rui_cli.lab.topology import Topology
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -32,55 +31,48 @@ class Finding(NamedTuple):
     summary: dict[str, object]
 
 
-Work = Callable[[Namespaces, Path], Coroutine[None, None, Finding]]
+Work = Callable[[Path], Coroutine[None, None, Finding]]
 
 
 def run_dhcp(summary: Path | None, *, leases: int, rate: int, keep: bool) -> ExitCode:
     """Run the DHCP lab and return the exit code. Raises LabUnavailableError where it cannot run."""
     requirements.check()
 
-    async def work(namespaces: Namespaces, folder: Path) -> Finding:
-        topology = Topology(namespaces, folder)
-        await asyncio.to_thread(topology.build)
-        # From here on this process is in the management network, as an operator
-        namespaces.enter("mgmt")
-        result = await DhcpLab(topology, leases=leases, rate=rate, say=_say).run()
+    async def work(folder: Path) -> Finding:
+        with Namespaces(str(os.getpid())) as namespaces:
+            topology = Topology(namespaces, folder)
+            # On the loop: what a thread goes on to make could not be removed
+            topology.build()
+            # From here on this process is in the management network, as an operator
+            namespaces.enter("mgmt")
+            result = await DhcpLab(topology, leases=leases, rate=rate, say=_say).run()
         return Finding(not result.mismatches, result.summary())
 
     return _run(work, summary, keep=keep)
 
 
-def run_continuity(scenario: Scenario, summary: Path | None, *, subscribers: int, keep: bool) -> ExitCode:
+def run_continuity(name: str, summary: Path | None, *, subscribers: int, keep: bool) -> ExitCode:
     """Run one scenario and return the exit code. Raises LabUnavailableError where it cannot run."""
-    requirements.check(programs=requirements.CONTINUITY)
 
-    async def work(namespaces: Namespaces, folder: Path) -> Finding:
-        for left_out in requirements.look_at_kernel(namespaces):
-            sys.stderr.write(f"left out: {left_out}\n")
-        pair = Pair(namespaces, folder, subscribers)
-        await asyncio.to_thread(pair.build)
-        namespaces.enter("mgmt")
-        outcome = await Continuity(pair, scenario, _progress).run()
+    async def work(folder: Path) -> Finding:
+        outcome = await run_scenario(name, folder=folder, subscribers=subscribers, say=_progress)
         return Finding(outcome.good, outcome.summary())
 
     return _run(work, summary, keep=keep)
 
 
 def _run(work: Work, summary: Path | None, *, keep: bool) -> ExitCode:
-    """Do the work in namespaces and a folder of its own; only the folder of a failure is left behind."""
+    """Do the work in a folder of its own; only that of a failure is left behind.
+
+    Signals only cancel the work: what it removes at its end it removes to the last piece.
+    """
     logs.configure(quiet=True)
     folder = Path(tempfile.mkdtemp(prefix="rui-lab-"))
     # Kea and the clients run as other users in some distributions
     folder.chmod(0o755)
     worth_keeping = True
     try:
-        with Namespaces(str(os.getpid())) as namespaces:
-            try:
-                finding = asyncio.run(_ended_by_signals(work(namespaces, folder)))
-            finally:
-                # The removal that follows takes a moment, and must come to its end
-                for number in _ENDING:
-                    signal.signal(number, signal.SIG_IGN)
+        finding = asyncio.run(_ended_by_signals(work(folder)))
         worth_keeping = keep or not finding.good
     except asyncio.CancelledError:
         worth_keeping = keep

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
 from statistics import median
 
 from lxml import etree
@@ -21,7 +22,9 @@ from netconf_client import NetconfClientError, connect
 from rui.backup.switchover import SwitchIdentity, encode_switch
 from rui.netconf.errors import RpcError
 from rui_cli.errors import CliError
-from rui_cli.lab.pair import GROUP, PAIR, SERVER, VIRTUAL, Pair
+from rui_cli.lab import requirements
+from rui_cli.lab.namespaces import Namespaces
+from rui_cli.lab.pair import GROUP, PAIR, SERVER, VIRTUAL, Pair, Timing
 from rui_cli.site import MANAGER
 from rui_cli.tables import Holding, ask_holding
 
@@ -80,6 +83,31 @@ class Outcome:
             "converged": self.converged,
         }
         return {**found, "failure": self.failure} if self.failure else found
+
+
+async def run_scenario(
+    name: str,
+    *,
+    folder: Path,
+    subscribers: int = 4,
+    timing: Timing | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Outcome:
+    """Build the lab, run the scenario of that name, remove the lab; its files and logs stay in ``folder``.
+
+    Needs root and the main thread, which is in the operator's network meanwhile. Raises LabUnavailableError
+    where it cannot run, LaunchError when a process of ours does not come up; what a scenario waited for in
+    vain is in the outcome.
+    """
+    requirements.check(programs=requirements.CONTINUITY)
+    with Namespaces(str(os.getpid())) as namespaces:
+        for left_out in requirements.look_at_kernel(namespaces):
+            say(f"left out: {left_out}")
+        pair = Pair(namespaces, folder, subscribers, timing)
+        # On the loop: what a thread goes on to make could not be removed
+        pair.build()
+        namespaces.enter("mgmt")
+        return await Continuity(pair, SCENARIOS[name], say).run()
 
 
 class Continuity:

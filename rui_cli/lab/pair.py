@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -59,17 +60,35 @@ _NEIGHBOUR = """protocol bgp {{
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How fast the routers notice and act, in the units of their configuration.
+
+    Nobody takes the role back before ``wait_to_restore`` seconds.
+    """
+
+    bfd_interval_ms: int = 50
+    bfd_multiplier: int = 3
+    advertise_centiseconds: int = 20
+    gate_timeout_ms: int = 500
+    wait_to_restore: int = 600
+
+
 class Pair:
     """The namespaces, the processes in them, and the folder of all their files."""
 
-    def __init__(self, namespaces: Namespaces, folder: Path, subscribers: int) -> None:
+    def __init__(
+        self, namespaces: Namespaces, folder: Path, subscribers: int, timing: Timing | None = None
+    ) -> None:
         self.namespaces = namespaces
         self.folder = folder
         self.fleet = Fleet(folder)
         self.kea = Kea(namespaces, "server", folder / "kea")
-        own = {name: _own_leaves(name) for name in PAIR}
+        timing = Timing() if timing is None else timing
+        own = {name: _own_leaves(name, timing) for name in PAIR}
         group = Group(GROUP, *PAIR[:1], PAIR[1:], simulated=None, router_leaves=_LEAVES, own_leaves=own)
-        self.site = Site(folder / "site", [group], _DEVICES, {name: _device_leaves(name) for name in PAIR})
+        devices = {name: _device_leaves(name, timing) for name in PAIR}
+        self.site = Site(folder / "site", [group], _DEVICES, devices)
         self.clients = [
             Udhcpc(namespaces, f"sub{number}", f"02:00:00:00:00:{number:02x}", folder)
             for number in range(1, subscribers + 1)
@@ -130,18 +149,17 @@ _LEAVES: dict[str, Content] = {
 }
 
 
-def _own_leaves(name: str) -> dict[str, Content]:
+def _own_leaves(name: str, timing: Timing) -> dict[str, Content]:
     (other,) = set(PAIR) - {name}
     return {
         VRRP: {
             "vrid": "51",
             "priority": _PRIORITIES[name],
-            "advertise-interval-centi-sec": "20",
+            "advertise-interval-centi-sec": str(timing.advertise_centiseconds),
             "virtual-address": str(VIRTUAL),
             "interface": "access",
         },
-        # Nobody takes the role back before the lab has ended
-        _SWITCHING: {"wait-to-restore": "600"},
+        _SWITCHING: {"wait-to-restore": str(timing.wait_to_restore)},
         _DATA_PLANE: {
             "access-interface": "access",
             "tunnel": {"local-address": _core(name), "remote-address": _core(other)},
@@ -149,7 +167,7 @@ def _own_leaves(name: str) -> dict[str, Content]:
     }
 
 
-def _device_leaves(name: str) -> dict[str, Content]:
+def _device_leaves(name: str, timing: Timing) -> dict[str, Content]:
     (other,) = set(PAIR) - {name}
     session: dict[str, Content] = {
         "name": f"access-{other}",
@@ -158,10 +176,11 @@ def _device_leaves(name: str) -> dict[str, Content]:
         "interface": "access",
         "local-address": f"10.255.0.{_NUMBERS[name]}",
         "remote-address": f"10.255.0.{_NUMBERS[other]}",
-        "desired-min-tx-interval": "50000",
-        "required-min-rx-interval": "50000",
+        "desired-min-tx-interval": str(timing.bfd_interval_ms * 1000),
+        "required-min-rx-interval": str(timing.bfd_interval_ms * 1000),
+        "local-multiplier": str(timing.bfd_multiplier),
     }
-    return {_DATA_PLANE: {"gate-timeout": "500"}, _BFD: {"session": [session]}}
+    return {_DATA_PLANE: {"gate-timeout": str(timing.gate_timeout_ms)}, _BFD: {"session": [session]}}
 
 
 def _core(name: str) -> str:
