@@ -96,3 +96,8 @@ async def rig_and_client(folder: Path, limits: Limits | None = None) -> AsyncIte
 def text(element: etree._Element, name: str) -> str | None:
     found = next(element.iter(f"{{*}}{name}"), None)
     return None if found is None else (found.text or "").rpartition(":")[2]
+
+
+def edits_of(update: etree._Element) -> list[etree._Element]:
+    """The edits of a push-change-update's patch."""
+    return list(update.iter(f"{{{YP}}}edit"))

@@ -25,6 +25,7 @@ from tests.integration.manager_rig import (
     startup,
     user,
 )
+from tests.integration.subscriptions_rig import edits_of, on_change, subtree, text, to_datastore
 
 PRIMARY, SECONDARY = ("bras-a", {"g1": Role.PRIMARY}), ("bras-b", {"g1": Role.SECONDARY})
 CLOUD = "urn:rui-cloud:yang:cloud"
@@ -226,6 +227,30 @@ async def test_users_are_read_by_key_and_all_together(tmp_path: Path) -> None:
                 etree.SubElement(entry, f"{{{namespace}}}{leaf}").text = text
             found = (await session.get(top)).data.findall(f".//{{{namespace}}}user")
             assert [one.findtext(f"{{{namespace}}}ipv4-address") for one in found] == ["10.0.0.77"]
+
+
+async def test_who_subscribes_to_users_is_told_who_goes_and_comes(tmp_path: Path) -> None:
+    inner = "<group><group-id>g1</group-id><user/></group>"
+    chosen = subtree(f'<user-info xmlns="{wire.USER_INFO}">{inner}</user-info>')
+    wanted = to_datastore("operational", on_change("<sync-on-start>false</sync-on-start>"), chosen)
+    async with site(tmp_path, PRIMARY, SECONDARY) as (manager, a, b):
+        a.login(7)
+        await converged(a, b)
+        async with operator(manager.target) as session:
+            pushed: asyncio.Queue[etree._Element] = asyncio.Queue()
+            session.on_notification(lambda event: pushed.put_nowait(event.content))
+            await session.rpc(etree.fromstring(wanted))
+            a.logout(7)
+            a.login(5000)
+            told: list[str] = []
+            while len(told) < 2:
+                async with asyncio.timeout(20):
+                    patch = await pushed.get()
+                told += [f"{text(edit, 'operation')} {text(edit, 'target')}" for edit in edits_of(patch)]
+    assert [item.replace("%3A", ":") for item in told] == [
+        f"delete user-info/group=g1/user={user(7).mac_address},100,0",
+        f"create user-info/group=g1/user={user(5000).mac_address},100,0",
+    ]
 
 
 async def test_events_are_told_to_subscribers(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tests.integration.subscriptions_rig import (
     SN,
     YP,
     Client,
+    edits_of,
     on_change,
     on_id,
     rig_and_client,
@@ -67,8 +68,7 @@ def shelf_of(rig: Rig) -> Shelf:
 
 
 def edits(update: etree._Element) -> list[list[str | None]]:
-    found = list(update.iter(f"{{{YP}}}edit"))
-    return [[text(edit, "operation"), text(edit, "target"), text(edit, "model")] for edit in found]
+    return [[text(edit, name) for name in ("operation", "target", "model")] for edit in edits_of(update)]
 
 
 async def test_what_comes_changes_and_goes_is_told_as_a_patch(tmp_path: Path) -> None:
