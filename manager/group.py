@@ -128,19 +128,16 @@ class Group:
         """A secondary asks to take the primary's place [0245]; it is answered by ``grant-result``."""
         primary = self.cloud.primary
         held = None
-        if primary is not None and primary.device != device:
+        if primary is not None:
             held = (primary.device, primary.epoch, self._links.heard_at(primary.device))
-        cursors = {
-            name: delivery.position.live for name, delivery in self.cloud.deliveries.items() if name != device
-        }
-        result = self._leases.ask(request, held, cursors, self._now())
+        result = self._leases.ask(request, held, self.cloud.cursors, self._now())
         if result.granted:
             self._report(self.name, Report("grant-given", device, result.reason))
         self._spawn(self._tell(device, switchover.encode_grant_result(result), "grant-result"))
 
     def lease_released(self, device: str, epoch: Epoch) -> None:
         """The primary gives up its lease: its own link is poor."""
-        self._leases.release(device, epoch)
+        self._leases.release(device, epoch, self._now())
 
     async def switch(self, device: str, *, force: bool) -> None:
         """Have a device become primary, as an operator wishes. Raises RpcError or NetconfClientError."""

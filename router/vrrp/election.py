@@ -171,6 +171,11 @@ class Election:
             return self._router.source.address
         return None if self._router.master is None else self._router.master.source.address
 
+    @property
+    def master_priority(self) -> int | None:
+        """What the Master that this Backup follows says of itself; None while none is heard."""
+        return None if self._router.master is None else self._router.master.priority
+
     def state(self) -> ElectionState:
         """Return the state for operators."""
         router, now = self._router, self._now()

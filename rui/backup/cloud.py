@@ -119,6 +119,14 @@ class Cloud:
         return max(recorded, key=lambda entry: entry.epoch, default=None)
 
     @property
+    def cursors(self) -> Mapping[str, Version]:
+        """How far each secondary that is in touch has come."""
+        in_touch = self._registrar.in_touch
+        return {
+            name: delivery.position.live for name, delivery in self.deliveries.items() if name in in_touch
+        }
+
+    @property
     def outlook(self) -> Outlook:
         """What deliveries go by. While a snapshot comes in, what lies behind the cursor is not whole yet."""
         position = self.position

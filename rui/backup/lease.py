@@ -49,12 +49,12 @@ class Leases:
     def __init__(self, options: LeaseOptions, now: float) -> None:
         self.options = options
         self._quiet_until = now + options.lease
-        self._released: tuple[str, Epoch] | None = None
+        self._released: tuple[str, Epoch, float] | None = None
         self._grant: tuple[str, float] | None = None
 
-    def release(self, device: str, epoch: Epoch) -> None:
-        """The primary gives up its lease: its own link to the cloud is poor."""
-        self._released = (device, epoch)
+    def release(self, device: str, epoch: Epoch, now: float) -> None:
+        """The primary gives up its lease, which lasts again unless it repeats this: its link is poor."""
+        self._released = (device, epoch, now + self.options.lease)
 
     def claimed(self) -> None:
         """A primary has claimed: what was granted is used up, what was released is of before."""
@@ -70,7 +70,7 @@ class Leases:
         """Decide on a request.
 
         ``primary`` is the newest one, its epoch, and when it was last heard of by this cloud, None for never;
-        ``cursors`` are those of the other replicas that are in touch.
+        ``cursors`` are those of the replicas that are in touch. The asker's own part in them does not count.
         """
         reason = self._against(request, primary, cursors, now)
         if reason:
@@ -89,12 +89,17 @@ class Leases:
             return f"the cloud has started a moment ago: ask again in {self._quiet_until - now:.1f} s"
         if self._grant is not None and self._grant[0] != request.device and now < self._grant[1]:
             return f"{self._grant[0]} has been granted it"
-        if primary is not None and not request.yielding:
+        if primary is not None and primary[0] != request.device and not request.yielding:
             device, epoch, heard = primary
             left = 0.0 if heard is None else heard + self.options.lease - now
-            if left > 0 and self._released != (device, epoch):
+            if left > 0 and not self._is_released(device, epoch, now):
                 return f"{device} holds its lease for {left:.1f} s more"
-        ahead = max(cursors.items(), key=lambda item: item[1], default=("", request.cursor))
+        others = {name: cursor for name, cursor in cursors.items() if name != request.device}
+        ahead = max(others.items(), key=lambda item: item[1], default=("", request.cursor))
         if ahead[1] > request.cursor:
             return f"{ahead[0]} has come further, up to {ahead[1]}"
         return ""
+
+    def _is_released(self, device: str, epoch: Epoch, now: float) -> bool:
+        released = self._released
+        return released is not None and released[:2] == (device, epoch) and now < released[2]

@@ -214,5 +214,6 @@ class Mastership:
         self._outputs.append(Changed(old, state, reason))
         if (old in _SERVES) != (state in _SERVES):
             self._outputs.append(Promote(reason) if state in _SERVES else Demote(reason))
+            self._synced_at = None  # Having been primary is no sign of being in sync with the next one
         self._ask_at = now if state is _S.ASKING else None
         self._tell_election(now)

@@ -8,7 +8,7 @@ waits for its answer and the store is asked again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, replace
 
 from rui.backup.cloud_outputs import Claim, Identify, Keep, Output, Report
@@ -59,6 +59,11 @@ class Registrar:
         recorded = (entry for entry in self.entries.values() if entry.role is Role.PRIMARY)
         found = max(recorded, key=lambda entry: entry.epoch, default=None)
         return found if found is not None and found.device in self._in_touch else None
+
+    @property
+    def in_touch(self) -> Set[str]:
+        """The devices that have identified themselves on the session that they have now."""
+        return self._in_touch
 
     def identify(
         self, device: str, notification: IdentityNotification, position: Position, wall: float

@@ -52,20 +52,26 @@ def test_it_goes_to_who_has_come_furthest() -> None:
     leases = Leases(OPTIONS, 0.0)
     refused = leases.ask(request("bras-b", 10), None, {"bras-c": at(11)}, 100.0)
     assert "bras-c has come further" in refused.reason
-    assert leases.ask(request("bras-c", 11), None, {"bras-b": at(10)}, 100.0).granted
+    assert leases.ask(request("bras-c", 11), None, {"bras-b": at(10), "bras-c": at(12)}, 100.0).granted
 
 
 def test_a_released_lease_need_not_run_out() -> None:
     leases = Leases(OPTIONS, 0.0)
-    leases.release("bras-a", PRIMARY)
+    leases.release("bras-a", PRIMARY, 99.0)
     assert leases.ask(request(), held(100.0), {}, 100.0).granted
+
+
+def test_a_release_that_is_not_repeated_lapses() -> None:
+    leases = Leases(OPTIONS, 0.0)
+    leases.release("bras-a", PRIMARY, 99.0)
+    assert not leases.ask(request(), held(108.0), {}, 108.0).granted
 
 
 def test_a_release_is_of_one_epoch() -> None:
     leases = Leases(OPTIONS, 0.0)
-    leases.release("bras-a", Epoch(2, "bras-a"))
+    leases.release("bras-a", Epoch(2, "bras-a"), 99.0)
     assert not leases.ask(request(), held(100.0), {}, 100.0).granted
-    leases.release("bras-a", PRIMARY)
+    leases.release("bras-a", PRIMARY, 99.0)
     leases.claimed()
     assert not leases.ask(request(), held(100.0), {}, 100.0).granted
 

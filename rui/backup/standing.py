@@ -1,0 +1,227 @@
+"""A router's standing in a group, joined with what it sees: links, its replica, an election, other primaries.
+
+:class:`rui.backup.mastership.Mastership` says what follows from news; here it is found out what the news is:
+which link tells that the primary is lost, when nobody is to be judged, which of two primaries goes on,
+when a lease is released, and when a router is in sync enough for an operator.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rui.backup.identity import Role
+from rui.backup.lease import GrantRequest, GrantResult
+from rui.backup.links import LinkState
+from rui.backup.mastership import (
+    AskGrant,
+    Changed,
+    Demote,
+    MasterOptions,
+    Mastership,
+    MasterState,
+    Promote,
+    Stand,
+    UseGrant,
+)
+from rui.backup.member import Member
+from rui.backup.switchover import Taken
+from rui.backup.version import Epoch
+
+PERIOD = 0.2
+"""Seconds from one look at the links to the next."""
+_REDIAL = 2
+"""Link timeouts in which a channel that is dialled anew comes up."""
+
+
+class NotInSyncError(Exception):
+    """The router lacks what the primary has, or may lack it; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a router sees: its link to the cloud, DOWN without a session, and to each other member.
+
+    ``yields`` says that the Master of the election is heard with the priority of one that yields.
+    """
+
+    cloud: LinkState
+    peers: Mapping[str, LinkState] = field(default_factory=dict)
+    yields: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Please send this to the cloud; :meth:`Standing.grant_result` takes the answer, if there is one."""
+
+    request: GrantRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Please tell the cloud that the primary gives up its lease."""
+
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class TellTaken:
+    """Please tell a member, by :meth:`Standing.claim`, that this router is primary; empty: every member."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class TwoPrimaries:
+    """For operators: the other that may be serving users as well; empty: not any more, it was ``was``."""
+
+    other: str
+    was: str = ""
+
+
+Output = Promote | Demote | Ask | UseGrant | Stand | Changed | Release | TellTaken | TwoPrimaries
+
+
+class Standing:
+    """One router's standing in one group. Values in, values out; times are monotonic seconds."""
+
+    def __init__(self, member: Member, options: MasterOptions, link_timeout: float, now: float) -> None:
+        """Nobody is judged before every link had its time to come up, from ``now`` on."""
+        self.core = Mastership(options, primary=member.role is Role.PRIMARY)
+        self._member = member
+        self._link_timeout = link_timeout
+        self._judged_from = now + link_timeout
+        self._since = now
+        self._master = False
+        self._yields = False
+        self._leader = ""
+        self._conflict = ""
+        self._release_at = now
+        self._outputs: deque[Output] = deque()
+
+    @property
+    def yielding(self) -> bool:
+        """Whether this primary reaches nobody."""
+        return self.core.state is MasterState.YIELDING
+
+    def elected(self, master: bool, reason: str, now: float) -> None:
+        """The election has made this router Master, or Backup."""
+        self._master = master
+        self.core.elected(master, f"VRRP: {reason}", now)
+        self._follow(now)
+
+    def grant_result(self, result: GrantResult, now: float) -> None:
+        """Take the cloud's answer to Ask."""
+        self.core.grant_result(result.granted, result.seconds, result.reason, now)
+        self._follow(now)
+
+    def switch(self, *, force: bool, by: str, now: float) -> None:
+        """Become primary as an operator wishes; raises NotInSyncError unless forced."""
+        member = self._member
+        if member.role is Role.PRIMARY:
+            return
+        if not force and not member.in_sync:
+            raise NotInSyncError(
+                f"{member.device} is not known to be in sync with the primary of group {member.group}: "
+                "wait until it is, or ask with force"
+            )
+        self.core.ordered(f"asked by {by}", now)
+        self._follow(now)
+
+    def superseded(self, by: str, now: float) -> None:
+        """Another router is primary under a newer epoch."""
+        self._leader = by
+        self.core.superseded(by, now)
+        self._follow(now)
+
+    def taken(self, other: Taken, now: float) -> None:
+        """Another router says that it is primary: one of two goes on."""
+        if not self.core.primary:
+            return
+        self._two_primaries(other.device)
+        if other.prevails(self.claim(now)):
+            self.superseded(other.device, now)
+        else:
+            self._outputs.append(TellTaken(other.device))
+
+    def met(self, peer: str) -> None:
+        """A channel has come up: a primary says so, in case that the other is one too."""
+        if self.core.primary:
+            self._outputs.append(TellTaken(peer))
+
+    def claim(self, now: float) -> Taken:
+        """Return what this primary says of itself."""
+        member = self._member
+        return Taken(member.group, member.device, member.epoch, member.lineage, now - self._since)
+
+    def look(self, seen: Seen, now: float) -> None:
+        """Take what is seen now, every :data:`PERIOD`, and do what is due."""
+        self._yields = seen.yields
+        if seen.peers:
+            self._release(seen.cloud, now)
+        # An election that lets this router forward although it has stepped down
+        stuck = self._master and not self.core.primary
+        self._two_primaries(self._member.position.writer.device if stuck else "")
+        if now >= self._judged_from:
+            cloud = seen.cloud is not LinkState.DOWN
+            self.core.evidence(
+                cloud=cloud, peer=self._reached(seen.peers), synced=self._member.in_sync, now=now
+            )
+        due = self.core.next_deadline()
+        if due is not None and now >= due:
+            self.core.handle_timer(now)
+        self._follow(now)
+
+    def outputs(self) -> list[Output]:
+        """Return what is to be done, in order, and forget it."""
+        drained = list(self._outputs)
+        self._outputs.clear()
+        return drained
+
+    def _reached(self, peers: Mapping[str, LinkState]) -> bool:
+        """Say whether whoever counts is reached: any member for a primary, the primary for a secondary.
+
+        Without channels only the cloud's word says that the primary is lost.
+        """
+        primary = self._member.role is Role.PRIMARY
+        if not peers:
+            return primary
+        writer = self._member.position.writer.device
+        leader = self._leader if writer == self._member.device else writer
+        if not primary and leader in peers:
+            return peers[leader] is not LinkState.DOWN
+        return any(state is not LinkState.DOWN for state in peers.values())
+
+    def _release(self, cloud: LinkState, now: float) -> None:
+        """Give up the lease for as long as this primary's own link to the cloud is poor."""
+        if self.core.primary and cloud is LinkState.DEGRADED and now >= self._release_at:
+            self._release_at = now + self._link_timeout
+            self._outputs.append(Release(self._member.epoch))
+
+    def _two_primaries(self, other: str) -> None:
+        if other != self._conflict:
+            self._outputs.append(TwoPrimaries(other, self._conflict))
+        self._conflict = other
+
+    def _follow(self, now: float) -> None:
+        """Pass on what the core says, with what belongs to it here."""
+        for output in self.core.outputs():
+            match output:
+                case AskGrant():
+                    member = self._member
+                    request = GrantRequest(member.group, member.device, member.position.live, self._yields)
+                    self._outputs.append(Ask(request))
+                case Promote():
+                    self._moving(now)
+                    self._outputs += (output, TellTaken(""))
+                case Demote():
+                    self._moving(now)
+                    self._outputs.append(output)
+                case _:
+                    self._outputs.append(output)
+
+    def _moving(self, now: float) -> None:
+        """With the role the channel's two ends change places: nobody is judged before it is up again."""
+        self._judged_from = now + _REDIAL * self._link_timeout
+        self._since = now

@@ -1,0 +1,130 @@
+"""What a router makes of what it sees: the news for its standing, and who goes on of two primaries."""
+
+from __future__ import annotations
+
+import pytest
+
+from rui.backup.identity import Role
+from rui.backup.lease import GrantRequest, GrantResult
+from rui.backup.lineage import Fork
+from rui.backup.links import LinkState
+from rui.backup.mastership import Demote, MasterOptions, MasterState, Promote, Stand
+from rui.backup.member import Member
+from rui.backup.messages import Position
+from rui.backup.standing import Ask, NotInSyncError, Output, Release, Seen, Standing, TellTaken, TwoPrimaries
+from rui.backup.switchover import Taken
+from rui.backup.version import ZERO, Epoch, Version
+
+UP, DOWN, DEGRADED = LinkState.UP, LinkState.DOWN, LinkState.DEGRADED
+A1, B2 = Epoch(1, "bras-a"), Epoch(2, "bras-b")
+HELD = Position(Version(A1, 9), None, A1, (Fork(A1, ZERO),))
+ELECTED = MasterOptions(elected=True, wait_to_restore=60.0)
+
+
+def standing(
+    role: Role = Role.SECONDARY, options: MasterOptions | None = None, position: Position = HELD
+) -> Standing:
+    """A router of bras-a's group, judged from second 3 on."""
+    name = "bras-a" if role is Role.PRIMARY else "bras-b"
+    member = Member("g1", name, role, position=position)
+    member.start()
+    return Standing(member, options or MasterOptions(), 3.0, 0.0)
+
+
+def doings(core: Standing, *kinds: type[Output]) -> list[Output]:
+    return [output for output in core.outputs() if isinstance(output, kinds)]
+
+
+def test_nobody_is_judged_before_the_links_had_their_time() -> None:
+    core = standing()
+    core.look(Seen(UP, {"bras-a": DOWN}), 2.9)
+    assert core.core.state is MasterState.SECONDARY
+    core.look(Seen(UP, {"bras-a": DOWN}), 3.0)
+    assert doings(core, Ask) == [Ask(GrantRequest("g1", "bras-b", HELD.live))]
+
+
+def test_another_secondary_that_is_reached_does_not_hide_that_the_primary_is_lost() -> None:
+    core = standing()
+    core.look(Seen(UP, {"bras-a": DOWN, "bras-c": UP}), 4.0)
+    assert core.core.state is MasterState.ASKING
+    other = standing()
+    other.look(Seen(UP, {"bras-a": UP, "bras-c": DOWN}), 5.0)
+    assert other.core.state is MasterState.SECONDARY
+
+
+def test_a_former_primary_looks_for_who_has_superseded_it() -> None:
+    core = standing(Role.PRIMARY)
+    core.superseded("bras-b", 4.0)
+    (demote,) = doings(core, Demote)
+    core._member.demote(str(demote))
+    core.look(Seen(UP, {"bras-b": DOWN, "bras-c": UP}), 20.0)
+    assert core.core.state is MasterState.ASKING
+
+
+def test_without_channels_only_the_clouds_word_says_that_the_primary_is_lost() -> None:
+    core = standing()
+    core.look(Seen(UP), 4.0)
+    assert core.core.state is MasterState.ASKING
+    primary = standing(Role.PRIMARY)
+    primary.look(Seen(DOWN), 4.0)
+    assert not primary.yielding
+
+
+def test_a_primary_that_yields_is_named_to_the_cloud() -> None:
+    core = standing(options=ELECTED)
+    core.look(Seen(UP, {"bras-a": DOWN}, yields=True), 4.0)
+    (asked,) = doings(core, Ask)
+    assert isinstance(asked, Ask)
+    assert asked.request.yielding
+
+
+def test_a_lease_is_released_again_and_again_while_the_link_is_poor() -> None:
+    core = standing(Role.PRIMARY)
+    for now in (4.0, 5.0, 7.0, 8.0):
+        core.look(Seen(DEGRADED, {"bras-b": UP}), now)
+    assert [type(output) for output in doings(core, Release)] == [Release, Release]
+    core.look(Seen(UP, {"bras-b": UP}), 20.0)
+    assert doings(core, Release) == []
+
+
+def test_a_new_primary_tells_everybody_and_whoever_comes_up() -> None:
+    core = standing()
+    core.look(Seen(UP, {"bras-a": DOWN}), 4.0)
+    core.grant_result(GrantResult("g1", True, 5.0, "silent"), 4.1)
+    assert [type(output) for output in doings(core, Promote, TellTaken)] == [Promote, TellTaken]
+    core.met("bras-a")
+    assert doings(core, TellTaken) == [TellTaken("bras-a")]
+    assert core.claim(6.1).seconds == pytest.approx(2.0)
+
+
+def test_of_two_primaries_one_steps_down_and_the_other_says_so_again() -> None:
+    lineage = (Fork(A1, ZERO), Fork(B2, Version(A1, 9)))
+    for epoch, steps_down in ((B2, True), (Epoch(9, "bras-c"), False)):
+        core = standing(Role.PRIMARY, position=Position())
+        core.look(Seen(UP, {"bras-b": UP}), 100.0)
+        core.outputs()
+        other = Taken("g1", epoch.device, epoch, lineage if steps_down else (Fork(epoch, ZERO),), 1.0)
+        core.taken(other, 101.0)
+        found = doings(core, Demote, TellTaken, TwoPrimaries)
+        assert found[0] == TwoPrimaries(epoch.device)
+        assert isinstance(found[1], Demote if steps_down else TellTaken)
+
+
+def test_only_who_is_in_sync_obeys_an_operator_unless_forced() -> None:
+    core = standing()
+    with pytest.raises(NotInSyncError, match="ask with force"):
+        core.switch(force=False, by="operator", now=4.0)
+    core.switch(force=True, by="operator", now=4.0)
+    assert doings(core, Promote) == [Promote("asked by operator")]
+
+
+def test_who_was_primary_preempts_only_after_the_time_to_restore() -> None:
+    core = standing(Role.PRIMARY, ELECTED)
+    core.elected(True, "first", 0.0)
+    for now in (10.0, 80.0):
+        core.look(Seen(UP, {"bras-b": UP}), now)
+    core.outputs()
+    core.elected(False, "a higher priority", 90.0)
+    assert Stand(False, True) not in core.outputs()
+    core.look(Seen(UP, {"bras-b": UP}), 100.0)
+    assert Stand(False, True) not in core.outputs()
