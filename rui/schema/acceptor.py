@@ -18,7 +18,9 @@ from rui.schema.xsdpattern import python_pattern
 _TEXT = "[ -%'-;=?-~]"
 _HEX = "[0-9a-fA-F]{1,4}"
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
+# Written out rather than repeated as a group, here and below: that takes an expression half the time.
+_IPV4 = r"\.".join([_OCTET] * 4)
+_MAC = ":".join(["[0-9a-f][0-9a-f]"] * 6)
 _IPV6 = (
     rf"(?:(?:{_HEX}:){{1,5}}:{_HEX}(?::{_HEX})?|(?:{_HEX}:){{1,6}}:|(?:{_HEX}:){{7}}{_HEX}"
     rf"|(?:{_HEX}:){{1,4}}(?::{_HEX}){{3}})"
@@ -33,9 +35,11 @@ _STANDARD = {
     "ietf-inet-types:ipv6-address": _IPV6,
     "ietf-inet-types:ipv6-address-no-zone": _IPV6,
     "ietf-inet-types:ipv6-prefix": rf"{_IPV6}/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9])",
-    "ietf-yang-types:mac-address": "[0-9a-f]{2}(?::[0-9a-f]{2}){5}",
+    "ietf-yang-types:mac-address": _MAC,
     "ietf-yang-types:date-and-time": rf"20[0-9]{{2}}-(?:{_DAY})T{_CLOCK}(?:Z|[-+]0[0-9]:[0-5][0-9])",
 }
+# What a pattern of ours says that its standard type has said already.
+_IMPLIED = {"(?:[0-9a-f]{2}(?::[0-9a-f]{2}){5})": _MAC}
 _CHECKED_FURTHER = ("ietf-inet-types:", "ietf-yang-types:")
 _INTEGERS = {
     f"{sign}int{bits}": (0, 2**bits - 1) if sign else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
@@ -129,7 +133,8 @@ def _restricted(value: str | None, spec: TypeSpec, level: int) -> str | None:
     patterns = [python_pattern(pattern, barrier="<") for pattern, at in stated if at <= level]
     if value is None or None in patterns:
         return None
-    return "".join(f"(?={pattern}<)" for pattern in patterns) + value
+    further = (pattern for pattern in patterns if _IMPLIED.get(pattern or "") != value)
+    return "".join(f"(?={pattern}<)" for pattern in further) + value
 
 
 def _text(spec: TypeSpec) -> str | None:
@@ -138,15 +143,15 @@ def _text(spec: TypeSpec) -> str | None:
 
 
 def _binary(spec: TypeSpec) -> str | None:
-    """Match whole quads of base64 and a last one that may be padded."""
+    """Match whole quads of base64, of which the last may be padded; none at all is left to libyang."""
     low, high = _bounds(spec)
-    fewest = max(0, math.ceil((low - 1) / 3))
-    most = math.floor(high / 3) - 1 if high < math.inf else math.inf
+    fewest = max(1, math.ceil((low + 2) / 3))
+    most = math.floor(high / 3) if high < math.inf else math.inf
     if fewest > most:
         return None
     sign = "[A-Za-z0-9+/]"
-    quads = f"(?:{sign}{{4}}){{{fewest},{most if most < math.inf else ''}}}"
-    return f"{quads}(?:{sign}{{4}}|{sign}{{3}}=|{sign}{{2}}==)"
+    length = f"(?=[A-Za-z0-9+/=]{{{4 * fewest},{4 * most if most < math.inf else ''}}}+<)"
+    return f"{length}(?:{sign}{{32}})*+(?:{sign}{{4}})*+(?:{sign}{{3}}=|{sign}{{2}}==)?+"
 
 
 def _bounds(spec: TypeSpec) -> tuple[int, float]:
@@ -164,10 +169,16 @@ def _integers(spec: TypeSpec) -> str | None:
     for low_text, high_text in spec.ranges or (("min", "max"),):
         low = max(0, least if low_text == "min" else int(low_text))
         high = most if high_text == "max" else int(high_text)
+        whole: list[int] = []
         for length in range(len(str(low)), len(str(max(high, 0))) + 1):
-            first, last = max(low, 10 ** (length - 1) if length > 1 else 0), min(high, 10**length - 1)
-            if first <= last:
-                forms += _span(str(first), str(last))
+            smallest, largest = 10 ** (length - 1) if length > 1 else 0, 10**length - 1
+            if length > 1 and low <= smallest and largest <= high:
+                whole.append(length)
+            elif max(low, smallest) <= min(high, largest):
+                forms += _span(str(max(low, smallest)), str(min(high, largest)))
+        if whole:
+            # All numbers of so many digits are one form, and the first that is tried.
+            forms.insert(0, f"[1-9][0-9]{{{whole[0] - 1},{whole[-1] - 1}}}")
     return f"(?:{'|'.join(forms)})" if forms else None
 
 
