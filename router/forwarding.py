@@ -38,8 +38,8 @@ class Forwarding:
         self._told: set[str] = set()
         self._again: set[str] = set()
         self._not_before = 0.0
-        self._moved = asyncio.Event()
-        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._later: asyncio.TimerHandle | None = None
+        self._refresher: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Set the kernel up and begin. Raises DataPlaneError, with all undone."""
@@ -47,30 +47,41 @@ class Forwarding:
         for name, table in self._tables.items():
             self._due[name].update(table.live_keys())
             table.watchers += (self._watchers[name],)
+        self._refresher = asyncio.create_task(self._refresh(), name="dataplane-gate")
+        self._refresher.add_done_callback(_ended)
         self._arm()
-        self._moved.set()
-        self._tasks = (
-            asyncio.create_task(self._follow(), name="dataplane-role"),
-            asyncio.create_task(self._refresh(), name="dataplane-gate"),
-        )
-        for task in self._tasks:
-            task.add_done_callback(_ended)
+        self.moved()
 
     async def close(self) -> None:
         """Stop forwarding and leave the kernel as it was."""
-        if not self._tasks:
+        if self._refresher is None:
             return
         for name, table in self._tables.items():
             table.watchers = tuple(known for known in table.watchers if known is not self._watchers[name])
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = ()
+        refresher, self._refresher = self._refresher, None
+        refresher.cancel()
+        await asyncio.gather(refresher, return_exceptions=True)
+        if self._later is not None:
+            self._later.cancel()
         await self.plane.close()
 
     def moved(self) -> None:
-        """An election or a role has changed."""
-        self._moved.set()
+        """An election or a role has changed: follow it at once, users wait for it."""
+        if self._refresher is None:
+            return
+        for name in self._tables:
+            try:
+                self._settle(name)
+            except DataPlaneError as error:
+                log.error("dataplane-role-refused", group=name, reason=str(error), retry=_TRY_AGAIN)
+                self._look_again(self._loop.time() + _TRY_AGAIN)
+        if self._again and self._loop.time() < self._not_before:
+            self._look_again(self._not_before)
+
+    def _look_again(self, when: float) -> None:
+        if self._later is not None:
+            self._later.cancel()
+        self._later = self._loop.call_at(when, self.moved)
 
     # --- users
 
@@ -91,7 +102,7 @@ class Forwarding:
     def _drain(self) -> None:
         """Bring some of what has changed to the data plane; a flood of changes leaves turns to others."""
         self._draining = False
-        if not self._tasks:
+        if self._refresher is None:
             return
         left = _USERS_A_TURN
         for name, due in self._due.items():
@@ -122,25 +133,12 @@ class Forwarding:
                 self.moved()
             await asyncio.sleep(self.plane.gate_interval)
 
-    async def _follow(self) -> None:
-        while True:
-            await self._moved.wait()
-            self._moved.clear()
-            for name in self._tables:
-                try:
-                    await self._settle(name)
-                except DataPlaneError as error:
-                    log.error("dataplane-role-refused", group=name, reason=str(error), retry=_TRY_AGAIN)
-                    self._loop.call_later(_TRY_AGAIN, self.moved)
-            if self._again and self._loop.time() < self._not_before:
-                self._loop.call_at(self._not_before, self.moved)
-
-    async def _settle(self, name: str) -> None:
+    def _settle(self, name: str) -> None:
         """Do for a group what its election says; it is asked anew each time, and the last answer counts."""
         if not self._forwards(name):
             self._again.discard(name)
             if name in self._told:
-                await self.plane.become_secondary(name)
+                self.plane.become_secondary(name)
                 self._told.discard(name)
             return
         if name not in self._told:
@@ -149,7 +147,7 @@ class Forwarding:
         if name in self._again and self._loop.time() >= self._not_before:
             self._again.discard(name)
             try:
-                await self.plane.become_primary(name)
+                self.plane.become_primary(name)
             except DataPlaneError:
                 self._again.add(name)
                 raise

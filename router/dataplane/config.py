@@ -32,7 +32,9 @@ def read_dataplane(device: etree._Element) -> DataPlaneConfig | None:
                 raise ConfigError(
                     f"{_where(group.id)}: group {other} has {interface} already: each needs its own"
                 )
-    return DataPlaneConfig(text(device, "device-id"), groups, seconds(own, "gate-timeout"))
+    return DataPlaneConfig(
+        text(device, "device-id"), groups, seconds(own, "gate-timeout"), seconds(own, "withdraw-delay")
+    )
 
 
 def _group(group: etree._Element, plane: etree._Element) -> GroupPlane:

@@ -39,7 +39,7 @@ class Filling:
         self._due: dict[str, dict[str, str]] = {group.id: {} for group in config.groups}
         self._unmet: dict[str, list[bytes]] = {group.id: [] for group in config.groups}
         self._kept = {group.id for group in config.groups if not group.virtual_mac}
-        self._reached: set[str] = set()
+        self._reached = {group.id for group in config.groups if group.virtual_mac}
         self._loading: dict[str, set[bytes]] = {}
         self._lost = False
         self._changed = asyncio.Event()
@@ -108,17 +108,22 @@ class Filling:
             raise DataPlaneError("the users cannot be brought to the kernel any more: the log says why")
 
     def reach(self, group: str) -> None:
-        """The group's interface is up: its users are neighbours from now on."""
-        self._reached.add(group)
-        self._unmet[group] = self._users.keys(group)
-        self._notice()
+        """The group's users are to be neighbours on the access interface; on one of their own they are."""
+        if group in self._kept:
+            self._reached.add(group)
+            self._unmet[group] = self._users.keys(group)
+            self._notice()
 
     def leave(self, group: str) -> None:
-        """The group's users are neighbours no more; an interface of their own takes them with it."""
+        """The group's users are neighbours on the access interface no more.
+
+        An interface of their own has lost all neighbours as it went down; it gets them again, so that all are
+        there when it comes up.
+        """
         self._due[group].clear()
-        forgotten = group in self._reached and group in self._kept
-        self._unmet[group] = self._users.keys(group) if forgotten else []
-        self._reached.discard(group)
+        self._unmet[group] = self._users.keys(group) if group in self._reached else []
+        if group in self._kept:
+            self._reached.discard(group)
         self._notice()
 
     def rebuild(self) -> None:

@@ -12,8 +12,8 @@ import struct
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from router.dataplane.netlink import ACKNOWLEDGE, CREATE, Netlink, attribute, message, nest
 from router.dataplane.values import DataPlaneError
+from router.netlink import ACKNOWLEDGE, CREATE, Netlink, attribute, message, nest
 
 _NETLINK_NETFILTER = 12
 _SUBSYSTEM = 10

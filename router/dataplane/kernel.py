@@ -1,4 +1,4 @@
-"""The kernel's interfaces, routes and rules, over netlink. Everything may be asked for twice."""
+"""The kernel's interfaces and rules that stay whatever the role. Everything may be asked for twice."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ from typing import Final
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from router.dataplane.routes import Route, next_hop
+from router.dataplane.routes import next_hop
 from router.dataplane.values import ROUTE_PROTOCOL, DataPlaneError, GroupPlane, Names, Tunnel
 
 _SYSCTL = Path("/proc/sys/net")
 _FAMILIES: Final = {4: 2, 6: 10}
-_LINK_SCOPE, _UNIVERSE = 253, 0
-_ON_LINK = 4
 _PERMANENT = 0x80
-_NO_DAD = 0x02
 _OVERHEAD, _OVERHEAD6 = 50, 70
 """Octets that VXLAN puts around a frame's contents, over IPv4 and over IPv6."""
 _VIRTUAL: Final = {
@@ -157,58 +154,6 @@ class Kernel:
                     family=_FAMILIES[version],
                 )
 
-    async def hold(self, group: GroupPlane) -> None:
-        """Put a group's virtual addresses on its interface and bring that up."""
-        name = self._names.interface(group)
-        index = await self._index(name, group)
-        async with self._asking(f"for the virtual addresses on {name}"):
-            for address in group.virtual_addresses:
-                await self._once("addr", "add", index=index, **_address(address, adding=True))
-            if name != group.access:
-                await self._netlink.link("set", index=index, state="up")
-
-    async def release(self, group: GroupPlane) -> None:
-        """Take them away and the interface down."""
-        name = self._names.interface(group)
-        found = await self._netlink.link_lookup(ifname=name)
-        if not found:
-            return
-        async with self._asking(f"to give up the virtual addresses on {name}"):
-            if name != group.access:
-                await self._netlink.link("set", index=found[0], state="down")
-            for address in group.virtual_addresses:
-                await self._once("addr", "del", index=found[0], **_address(address, adding=False))
-
-    async def change_routes(self, old: set[Route], new: set[Route]) -> None:
-        """Bring routes from ``old`` to ``new``; one that only leads elsewhere is never missing between."""
-        async with self._asking("for routes to the users"):
-            # Those that were there too: an interface that went down has taken them with it
-            for route in sorted(new, key=str):
-                await self._netlink.route("replace", **await self._route(route))
-            kept = {route.place for route in new}
-            for route in sorted(old - new, key=str):
-                if route.place not in kept:
-                    arguments = {"dst": str(route.destination), "table": route.table, "proto": ROUTE_PROTOCOL}
-                    family = _FAMILIES[route.destination.version]
-                    await self._once("route", "del", family=family, **arguments)
-
-    async def _route(self, route: Route) -> dict[str, object]:
-        version = route.destination.version
-        arguments: dict[str, object] = {
-            "family": _FAMILIES[version],
-            "dst": str(route.destination),
-            "table": route.table,
-            "proto": ROUTE_PROTOCOL,
-            "oif": (await self._netlink.link_lookup(ifname=route.interface) or [0])[0],
-        }
-        if route.via:
-            arguments |= {"gateway": route.via, "flags": _ON_LINK, "scope": _UNIVERSE}
-        elif version == 4:
-            arguments["scope"] = _LINK_SCOPE
-        if route.source:
-            arguments["prefsrc"] = route.source
-        return arguments
-
     async def _remove(self, message: object, family: int) -> None:
         """Delete a route that was found."""
         get = message.get_attr  # type: ignore[attr-defined]
@@ -288,10 +233,3 @@ def tunnel_mac(address: str) -> str:
 
 def _rule(mark: int) -> dict[str, int]:
     return {"fwmark": mark, "fwmask": 0xFFFFFFFF, "table": mark, "protocol": ROUTE_PROTOCOL}
-
-
-def _address(address: str, *, adding: bool) -> dict[str, object]:
-    version = ip_address(address).version
-    flags = {"flags": _NO_DAD} if version == 6 and adding else {}
-    length = ip_address(address).max_prefixlen
-    return {"address": address, "prefixlen": length, "family": _FAMILIES[version], **flags}

@@ -11,8 +11,8 @@ import socket
 import struct
 from collections.abc import Iterable
 
-from router.dataplane.netlink import CREATE, REPLACE, Netlink, attribute, message
 from router.dataplane.values import DataPlaneError
+from router.netlink import CREATE, REPLACE, Netlink, attribute, message
 
 _NEW, _DELETE = 28, 29
 _PERMANENT = 0x80

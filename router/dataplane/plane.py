@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 
 from router.dataplane import ruleset
 from router.dataplane.filling import Filling
 from router.dataplane.gate import Gate
+from router.dataplane.holding import Holding
 from router.dataplane.kernel import Kernel
 from router.dataplane.nft import Nft
 from router.dataplane.routes import Route, families, wanted
@@ -19,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 _REFRESHES = 5
 """Times that the gate is refreshed within its timeout: so many may be late before forwarding stops."""
+_EXTEND_EVERY = 1.0
+"""Seconds between two extensions of what has a lifetime: the kernel counts in seconds."""
 
 
 class DataPlane:
@@ -37,11 +40,12 @@ class DataPlane:
         self._nft = Nft()
         self._users = Filling(config, self._names, self._nft.run, self._rules)
         self._gate: Gate | None = None
+        self._holding: Holding | None = None
         self._routes: set[Route] = set()
         self._primary: set[str] = set()
+        self._leaving: dict[str, asyncio.TimerHandle] = {}
         self._open: set[str] = set()
-        self._refreshed = 0.0
-        self._order = asyncio.Lock()
+        self._refreshed = self._extended = 0.0
 
     @property
     def gate_interval(self) -> float:
@@ -76,49 +80,62 @@ class DataPlane:
     async def close(self) -> None:
         """Stop forwarding and remove everything."""
         await self._users.close()
+        for timer in self._leaving.values():
+            timer.cancel()
+        self._leaving.clear()
+        self._open.clear()
         if self._gate is not None:
             self._gate.end()
             self._gate = None
-        self._open.clear()
-        for group in self._groups.values():
-            await self._quietly(self._kernel.release(group))
-        await self._quietly(self._kernel.clean())
-        await self._quietly(self._nft.run(ruleset.removal(self._names)))
+        if self._holding is not None:
+            for group in self._groups.values():
+                self._quietly(self._holding.release, group)
+            self._holding.close()
+            self._holding = None
+        for removing in (self._kernel.clean(), self._nft.run(ruleset.removal(self._names))):
+            try:
+                await removing
+            except DataPlaneError as error:
+                _left_behind(error)
         self._kernel.close()
 
-    async def become_primary(self, group: str) -> None:
-        """Own the virtual addresses, lead to the users, advertise the pools, open the gate.
+    def become_primary(self, group: str) -> None:
+        """Own the virtual addresses, lead to the users, advertise the pools, open the gate; at once.
 
         Asked again it repairs what is missing, and opens a gate that has lapsed. Raises DataPlaneError.
         """
         entry = self._groups[group]
-        async with self._order:
-            if self._gate is None:
-                raise DataPlaneError("the data plane is closed: open it first")
-            # What announces the addresses must pass as the interface comes up; users wait for their route
-            self._gate.refresh(self._keys([entry])[0], (), self._config.gate_timeout)
-            await self._kernel.hold(entry)
-            self._primary.add(group)
-            await self._reroute()
-            self._open.add(group)
-            self._refresh(self._gate)
-            self._users.reach(group)
-            log.info("dataplane-primary", group=group)
+        gate, holding = self._opened()
+        self._stay(group)
+        # What announces the addresses must pass as the interface comes up; users wait for their route
+        gate.refresh(self._keys([entry])[0], (), self._config.gate_timeout)
+        holding.hold(entry)
+        self._primary.add(group)
+        self._reroute()
+        self._open.add(group)
+        self._refresh(gate)
+        self._users.reach(group)
+        log.info("dataplane-primary", group=group)
 
-    async def become_secondary(self, group: str) -> None:
-        """Close the gate, then give up the rest; the pools stay advertised while another group uses them.
+    def become_secondary(self, group: str) -> None:
+        """Close the gate, then give up the rest; at once.
 
-        Raises DataPlaneError.
+        The pools stay advertised while another group uses them, and where there is a tunnel for
+        ``withdraw_delay``: until the network has learnt the other way, what comes here goes on through the
+        tunnel. Raises DataPlaneError.
         """
         entry = self._groups[group]
-        async with self._order:
-            self._open.discard(group)
-            self._primary.discard(group)
-            self._close_gate(entry)
-            self._users.leave(group)
-            await self._reroute()
-            await self._kernel.release(entry)
-            log.info("dataplane-secondary", group=group)
+        _, holding = self._opened()
+        self._open.discard(group)
+        self._close_gate(entry)
+        if group in self._primary and entry.tunnel is not None and self._config.withdraw_delay:
+            loop = asyncio.get_running_loop()
+            self._leaving[group] = loop.call_later(self._config.withdraw_delay, self._withdraw, group)
+        self._primary.discard(group)
+        self._reroute()
+        holding.release(entry)
+        self._users.leave(group)
+        log.info("dataplane-secondary", group=group)
 
     def put(self, group: str, key: bytes, user: Subscriber) -> None:
         """Forward for a user from now on, or with other addresses."""
@@ -160,15 +177,17 @@ class DataPlane:
             log.error("dataplane-gate-refused", reason=str(error), remedy="the tables are made anew")
             self._refreshed = asyncio.get_running_loop().time()
             self._users.rebuild()
+        self._extend()
         return True
 
     async def _set_up(self) -> None:
         groups = self._config.groups
         versions = sorted({version for group in groups for version in families(group)})
         self._kernel.forward(versions)
+        holding = self._holding = Holding(self._names, self._config.gate_timeout)
         for group in groups:
             await self._kernel.make_virtual(group)
-            await self._kernel.release(group)
+            holding.release(group)
             if group.tunnel is not None:
                 await self._kernel.make_tunnel(group, group.tunnel, versions)
         marks = [self._names.mark(group.id) for group in groups]
@@ -176,15 +195,40 @@ class DataPlane:
         await self._nft.run(self._rules)
         await self._kernel.add_rules(marks, versions)
         self._gate = Gate(self._names.table)
-        await self._reroute()
+        self._reroute()
         self._users.start()
 
-    async def _reroute(self) -> None:
-        routes = wanted(self._config, self._names, self._primary)
+    def _opened(self) -> tuple[Gate, Holding]:
+        if self._gate is None or self._holding is None:
+            raise DataPlaneError("the data plane is closed: open it first")
+        return self._gate, self._holding
+
+    def _reroute(self) -> None:
+        routes = wanted(self._config, self._names, self._primary, self._leaving)
         old = self._routes
         self._routes = old | routes
-        await self._kernel.change_routes(old, routes)
+        self._opened()[1].change_routes(old, routes)
         self._routes = routes
+
+    def _stay(self, group: str) -> None:
+        timer = self._leaving.pop(group, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _withdraw(self, group: str) -> None:
+        """Advertise the pools of a group that was left no more."""
+        self._stay(group)
+        self._quietly(lambda _: self._reroute(), self._groups[group])
+
+    def _extend(self) -> None:
+        """Begin lifetimes anew; who may not is given up by the kernel as he would be by the other routers."""
+        now = asyncio.get_running_loop().time()
+        if self._holding is not None and now >= self._extended + _EXTEND_EVERY:
+            self._extended = now
+            try:
+                self._holding.extend((self._groups[name] for name in self._open), self._routes)
+            except DataPlaneError as error:
+                log.error("dataplane-not-extended", reason=str(error), remedy="look at the interfaces")
 
     def _refresh(self, gate: Gate) -> None:
         interfaces, marks = self._keys(self._groups[name] for name in self._open)
@@ -207,9 +251,13 @@ class DataPlane:
         return interfaces, [self._names.mark(group.id) for group in entries]
 
     @staticmethod
-    async def _quietly(doing: Awaitable[None]) -> None:
+    def _quietly(doing: Callable[[GroupPlane], None], group: GroupPlane) -> None:
         """Do what is worth a try and not a failure."""
         try:
-            await doing
+            doing(group)
         except DataPlaneError as error:
-            log.warning("dataplane-left-behind", reason=str(error), remedy="the next start removes it")
+            _left_behind(error)
+
+
+def _left_behind(error: DataPlaneError) -> None:
+    log.warning("dataplane-left-behind", reason=str(error), remedy="the next start removes it")

@@ -29,11 +29,14 @@ class Route:
         return self.table, self.destination
 
 
-def wanted(config: DataPlaneConfig, names: Names, primary: Collection[str]) -> set[Route]:
-    """Return all routes of a router that is primary of these groups.
+def wanted(
+    config: DataPlaneConfig, names: Names, primary: Collection[str], leaving: Collection[str] = ()
+) -> set[Route]:
+    """Return all routes of a router that is primary of these groups and was so of those until just now.
 
     The pool's route in the main table is what a routing daemon advertises: it stays while any group here uses
-    the pool [0109]. Packets to known users do not use it, each group has a table of its own.
+    the pool [0109]. Packets to known users do not use it, each group has a table of its own. Of a group that
+    was left it leads into the tunnel for a while: the network learns the new way before it loses the old one.
     """
     routes: dict[tuple[int, Network], Route] = {}
     for group in config.groups:
@@ -45,6 +48,11 @@ def wanted(config: DataPlaneConfig, names: Names, primary: Collection[str]) -> s
                 routes[route.place] = route
         if group.id in primary:
             for route in _to_users(group, names):
+                routes.setdefault(route.place, route)
+    for group in config.groups:
+        if group.id in leaving and group.tunnel is not None:
+            for pool in group.pools:
+                route = Route(MAIN_TABLE, pool, names.tunnel(group), _NEXT_HOPS[pool.version])
                 routes.setdefault(route.place, route)
     return set(routes.values())
 

@@ -70,11 +70,16 @@ class GroupPlane:
 
 @dataclass(frozen=True, slots=True)
 class DataPlaneConfig:
-    """All groups of a router; ``gate_timeout`` is in seconds and below the shortest Master_Down_Interval."""
+    """All groups of a router.
+
+    In seconds: ``gate_timeout`` is below the shortest Master_Down_Interval; ``withdraw_delay`` is how long
+    the pools of a group that was left stay advertised.
+    """
 
     device: str
     groups: tuple[GroupPlane, ...]
     gate_timeout: float = 2.0
+    withdraw_delay: float = 2.0
 
 
 class Names:

@@ -22,6 +22,8 @@ USERS = {
 }
 GATE = 1.5
 """Seconds; long enough that a busy machine refreshes it in time."""
+LEAVES = 0.3
+"""Seconds for which a pool that was left stays advertised."""
 
 
 class Router:
@@ -141,4 +143,4 @@ def config(name: str) -> str:
         f"tunnel={tunnel})"
     )
     g2 = f"GroupPlane('g2', 'eth2', (IPv4Network({POOL!r}),), ({GATEWAY!r},), '00:00:5e:00:01:02')"
-    return f"DataPlaneConfig({name!r}, ({g1}, {g2}), {GATE})"
+    return f"DataPlaneConfig({name!r}, ({g1}, {g2}), {GATE}, {LEAVES})"

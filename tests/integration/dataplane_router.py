@@ -24,9 +24,9 @@ _KNOWN = {
 async def carry_out(plane: DataPlane, words: list[str]) -> object:
     match words:
         case ["primary", group]:
-            await plane.become_primary(group)
+            plane.become_primary(group)
         case ["secondary", group]:
-            await plane.become_secondary(group)
+            plane.become_secondary(group)
         case ["put", group, key, mac, ipv4, ipv6]:
             plane.put(group, key.encode(), Subscriber(mac, ipv4, ipv6))
             await plane.flush()
@@ -38,7 +38,7 @@ async def carry_out(plane: DataPlane, words: list[str]) -> object:
             await plane.flush()
         case ["reset"]:
             for group in ("g1", "g2"):
-                await plane.become_secondary(group)
+                plane.become_secondary(group)
                 await plane.load(group, ())
             await plane.flush()
         case ["forwarding"]:

@@ -150,9 +150,22 @@ def test_the_pool_is_advertised_while_a_group_uses_it(town: Town, routers: Pair)
     assert other.startswith(f"{POOL} dev rv")
     assert other != route
     ra.ask("secondary", "g2")
-    assert town.pool_routes("ra") == town.pool_routes("rb") == []
+    until(lambda: town.pool_routes("ra") == town.pool_routes("rb") == [])
     rb.ask("primary", "g1")
     assert len(town.pool_routes("rb")) == 1
+
+
+def test_a_pool_that_is_left_leads_into_the_tunnel_until_the_network_knows(town: Town, routers: Pair) -> None:
+    ra, rb = routers
+    for router in routers:
+        put(router, "alice")
+    ra.ask("primary", "g1")
+    assert town.reaches("alice")
+    rb.ask("primary", "g1")
+    ra.ask("secondary", "g1")
+    (route,) = town.pool_routes("ra")
+    assert route.startswith(f"{POOL} via 169.254.82.1 dev rt")
+    until(lambda: town.pool_routes("ra") == [])
 
 
 def test_moved_users_are_reached_through_the_tunnel(town: Town, routers: Pair) -> None:
@@ -201,7 +214,9 @@ def test_a_killed_router_stops_and_its_successor_clears_up(town: Town, routers: 
     ra.end()
     until(lambda: town.gate("ra") == [])
     assert town.misses("alice")
-    assert len(town.pool_routes("ra")) == 1
+    # Its addresses end by themselves, and the routes with them
+    until(lambda: town.pool_routes("ra") == [])
+    assert "10.1.0.1/" not in town.run("ra", "ip", "addr")
     ra.start()
     ra.opened()
     assert town.pool_routes("ra") == []

@@ -1,4 +1,4 @@
-"""A netlink socket for messages made by hand, where speed matters: the gate, and many neighbours at once."""
+"""A netlink socket for messages made by hand, where speed matters: the gate, neighbours, changes of role."""
 
 from __future__ import annotations
 
