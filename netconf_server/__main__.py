@@ -17,6 +17,7 @@ from netconf_server.accounts import Account, AccountError, Accounts, hash_passwo
 from netconf_server.capabilities import load_schema
 from netconf_server.datastores import Datastores
 from netconf_server.hostkey import HostKeyError
+from netconf_server.limits import Limits
 from netconf_server.persist import StartupError
 from netconf_server.server import NetconfServer
 from rui.schema import SchemaError
@@ -84,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="hold the user to the rules of ietf-netconf-acm; else his sessions are recovery sessions",
     )
+    parser.add_argument(
+        "--max-sessions", type=int, default=Limits.max_sessions, metavar="N", help="default %(default)s"
+    )
     parser.add_argument("--authorized-keys", type=Path, metavar="FILE", help="public keys, one a line")
     parser.add_argument(
         "--host-key", type=Path, default=Path("netconf_host_key"), metavar="FILE", help="made if missing"
@@ -109,6 +113,7 @@ async def _serve(options: argparse.Namespace) -> None:
         datastores,
         accounts,
         host_key_file=options.host_key,
+        limits=Limits(max_sessions=options.max_sessions),
         events=options.events,
         url_folder=options.url_folder,
     )

@@ -85,6 +85,19 @@ def measure_sync(
     _run("sync", routers, json, repeat, keep)
 
 
+@app.command("netconf")
+def measure_netconf(
+    entries: Annotated[
+        int | None, typer.Option(min=100, max=1_000_000, help="Entries of the large edit; default: 100,000.")
+    ] = None,
+    json: _Json = None,
+    repeat: _Repeat = 3,
+    keep: _Keep = False,
+) -> None:
+    """Our NETCONF server beside yuma123's netconfd: rates, notifications, sessions, a large edit."""
+    _run("netconf", entries, json, repeat, keep)
+
+
 @app.command("all")
 def measure_all(
     out: Annotated[Path | None, typer.Option(help="Folder for a JSON file a row.")] = None,

@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich import box
@@ -15,7 +15,7 @@ from netconf_client import NetconfClientError
 from rui.netconf.errors import RpcError
 from rui_cli import logs
 from rui_cli.bench import machine
-from rui_cli.bench.results import Result, Run, Spread, shown
+from rui_cli.bench.results import Aim, Result, Run, Spread, shown
 from rui_cli.bench.rows import Row
 from rui_cli.errors import CliError, ExitCode
 from rui_cli.progress import progress
@@ -72,6 +72,9 @@ async def _measure(
             figures, others = await row.measure(users, keep=keep)
             runs.append(Run(figures, beside, load, others))
             console.print("  " + ", ".join(f"{name} {shown(value)}" for name, value in figures.items()))
+            lacking = [aim.beside for aim in row.aims if aim.beside and aim.beside not in beside]
+            if lacking:
+                console.print(f"  beside it ({row.beside_what}) there is no {', '.join(lacking)}")
     return Result(row.name, users, row.aims, row.beside_what, row.for_scale, machine.describe(), tuple(runs))
 
 
@@ -84,18 +87,31 @@ def table(results: Sequence[Result]) -> Table:
         others = Spread.of([run.others for run in result.runs])
         for aim in result.aims:
             spread, ratio = figures[aim.figure], result.ratio(aim)
-            met = aim.met(spread.median)
+            met = aim.met(spread.median, ratio)
             view.add_row(
                 result.row,
                 f"{result.users:,}",
                 aim.figure,
                 f"{shown(spread.median)} ({shown(spread.low)}-{shown(spread.high)})",
-                ""
-                if aim.limit is None
-                else f"{aim.bound.value} {shown(aim.limit)}: {'met' if met else 'missed'}",
-                shown(beside[aim.beside].median) if aim.beside else "",
+                _aim(aim, met=met, compared=ratio is not None),
+                shown(beside[aim.beside].median)
+                if aim.beside in beside
+                else ("not measured" if aim.beside else ""),
                 f"{ratio:.2g}" if ratio is not None else "",
                 f"{others.median:.2f}",
                 style="" if met else "yellow",
             )
     return view
+
+
+def _aim(aim: Aim, *, met: bool, compared: bool) -> str:
+    wanted = [] if aim.limit is None else [f"{aim.bound.value} {shown(aim.limit)}"]
+    if aim.ratio is not None and compared:
+        wanted.append(f"ratio {aim.bound.value} {shown(aim.ratio)}")
+    return f"{', '.join(wanted)}: {'met' if met else 'missed'}" if wanted else ""
+
+
+def _beside(aim: Aim, beside: Mapping[str, Spread]) -> str:
+    if not aim.beside:
+        return ""
+    return shown(beside[aim.beside].median) if aim.beside in beside else "not measured"

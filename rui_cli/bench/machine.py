@@ -52,6 +52,18 @@ def peak_resident(pid: int) -> int:
     return _status(pid, "VmHWM")
 
 
+def own_memory(pid: int) -> int:
+    """Return a process's memory in octets; of pages that several processes share it counts its part."""
+    lines = _lines(_PROC / str(pid) / "smaps_rollup")
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process has started and these in turn, as far as they run still."""
+    started = (_PROC / str(pid) / "task" / str(pid) / "children").read_text().split()
+    return [found for child in map(int, started) for found in (child, *descendants(child))]
+
+
 def reset_peak(pid: int) -> None:
     """Let the peak of a process of ours begin anew (proc(5), clear_refs)."""
     (_PROC / str(pid) / "clear_refs").write_text("5")

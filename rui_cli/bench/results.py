@@ -20,19 +20,24 @@ class Bound(Enum):
 class Aim:
     """What a figure should be, and what it is compared with; without a ``limit`` it is only shown.
 
-    ``beside`` names the figure of the lower bound in the same run; the ratio is our figure to it.
+    ``beside`` names the figure of the lower bound in the same run; the ratio is our figure to it, and
+    ``ratio`` what it should be.
     """
 
     figure: str
     bound: Bound
     limit: float | None = None
     beside: str = ""
+    ratio: float | None = None
 
-    def met(self, value: float) -> bool:
-        """Say whether a figure reaches the aim."""
-        if self.limit is None:
+    def met(self, value: float, ratio: float | None = None) -> bool:
+        """Say whether a figure, and its ratio where there is one, reach the aim."""
+        return self._reaches(value, self.limit) and (ratio is None or self._reaches(ratio, self.ratio))
+
+    def _reaches(self, value: float, limit: float | None) -> bool:
+        if limit is None:
             return True
-        return value >= self.limit if self.bound is Bound.AT_LEAST else value <= self.limit
+        return value >= limit if self.bound is Bound.AT_LEAST else value <= limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,14 @@ class Result:
                 for aim in self.aims
                 if aim.limit is not None
             },
+            "ratio_aims": {
+                aim.figure: {aim.bound.value: aim.ratio, "met": aim.met(figures[aim.figure].median, ratio)}
+                for aim in self.aims
+                if aim.ratio is not None and (ratio := self.ratio(aim)) is not None
+            },
+            "not_measured_beside": sorted(
+                {aim.beside for run in self.runs for aim in self.aims if aim.beside not in run.beside} - {""}
+            ),
             "beside": {
                 "what": self.beside_what,
                 **{name: round(spread.median, 4) for name, spread in beside.items()},
@@ -120,7 +133,8 @@ class Result:
 
 
 def _spreads(runs: Sequence[Figures]) -> dict[str, Spread]:
-    return {name: Spread.of([run[name] for run in runs if name in run]) for name in runs[0]} if runs else {}
+    names = dict.fromkeys(name for run in runs for name in run)
+    return {name: Spread.of([run[name] for run in runs if name in run]) for name in names}
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from rui_cli.bench import bounds, catchup, cli, failover, get, latency, memory, replication, sync
+from rui_cli.bench import bounds, catchup, cli, failover, get, latency, memory, netconf, replication, sync
 from rui_cli.bench.results import Aim, Bound
 
 
@@ -122,6 +122,15 @@ ROWS = (
         bounds.sync,
         "12 round trips of a configuration over TCP and 4 synced writes; the parse of as many configurations",
         unit="light routers",
+    ),
+    Row(
+        "netconf",
+        100_000,
+        netconf.AIMS,
+        netconf.measure,
+        netconf.beside,
+        netconf.what_is_beside(),
+        unit="entries",
     ),
 )
 

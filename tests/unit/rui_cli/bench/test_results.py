@@ -76,3 +76,21 @@ def test_percentiles(share: float, value: int) -> None:
 )
 def test_figures_for_people(value: float, text: str) -> None:
     assert shown(value) == text
+
+
+def test_a_ratio_is_an_aim_too_and_may_be_lacking() -> None:
+    aim = Aim("edits_per_s", Bound.AT_LEAST, beside="edits_per_s", ratio=1.0)
+    runs = (
+        Run({"edits_per_s": 200.0}, {"edits_per_s": 400.0}, 1.0, 0.0),
+        Run({"edits_per_s": 300.0}, {}, 1.0, 0.0),
+    )
+    plain = Result("netconf", 10, (aim,), "another server", "", {}, runs).as_json()
+    assert plain["ratio"] == {"edits_per_s": 0.5}
+    assert plain["ratio_aims"] == {"edits_per_s": {"at least": 1.0, "met": False}}
+    assert plain["not_measured_beside"] == ["edits_per_s"]
+    alone = Result("netconf", 10, (aim,), "nothing", "", {}, runs[1:])
+    assert alone.ratio(aim) is None
+    console = Console(width=200)
+    with console.capture() as shown_:
+        console.print(table([alone]))
+    assert "not measured" in shown_.get()
