@@ -41,7 +41,8 @@ class Rtnetlink:
 
         Raises OSError for the first answer that is not in ``done``.
         """
-        self._netlink.send(b"".join(requests), done=done)
+        if joined := b"".join(requests):
+            self._netlink.send(joined, done=done)
 
     def close(self) -> None:
         """Close the socket."""

@@ -100,8 +100,6 @@ class Holding:
         return route.destination.version == 6 and not route.via
 
     def _change(self, requests: list[bytes], what: str, *, absent: bool) -> None:
-        if not requests:
-            return
         try:
             self._netlink.change(requests, done=NOT_THERE if absent else ())
         except OSError as error:

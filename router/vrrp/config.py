@@ -14,6 +14,8 @@ from rui.schema.leaves import ConfigError, child, children, text
 from rui.vrrp.values import OptionsError, Source, VrrpOptions
 
 NAMESPACE = "urn:rui-cloud:yang:vrrp"
+_SILENT_INTERVALS = 4
+"""Any Master_Down_Interval is shorter: three intervals and less than one of skew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def _interface(vrrp: etree._Element, options: VrrpOptions) -> InterfaceConfig:
         accept_mode=text(vrrp, "accept-mode") == "true" or options.owner,
         virtual_mac=text(vrrp, "virtual-mac") == "true",
         pseudo_header=text(vrrp, "ipv4-pseudo-header") == "true",
+        silence=_SILENT_INTERVALS * options.interval / 100,
     )
 
 

@@ -1,7 +1,6 @@
 """One group's election on a link: feed advertisements, carry out what comes of them, arm one timer.
 
-An advertisement goes out before anything else of a change, because other Backups wait for it; the addresses
-follow in a task of their own, the latest wish only.
+What follows from an event is done before anything else has its turn: the users wait for it.
 """
 
 from __future__ import annotations
@@ -88,8 +87,6 @@ class Election:
         self._router = VirtualRouter(options, Source(options.addresses[0]), 0.0)
         self._holds: dict[str, str] = {}
         self._told: bool | None = None
-        self._wants_addresses = False
-        self._addresses: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._logged_at: dict[str, float] = {}
@@ -126,8 +123,6 @@ class Election:
         for timer in (self._timer, self._retry):
             if timer is not None:
                 timer.cancel()
-        if self._addresses is not None:
-            await self._addresses
         await self._transport.close()
 
     def set_priority(self, priority: int, reason: str) -> None:
@@ -267,9 +262,16 @@ class Election:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._on_timer)
 
     def _change(self, *, master: bool, reason: str) -> None:
-        self._wants_addresses = master
-        if self._addresses is None or self._addresses.done():
-            self._addresses = asyncio.create_task(self._move_addresses(), name=f"vrrp-{self._group}")
+        if not master:
+            try:
+                self._tell(master=False, reason=reason)
+            finally:
+                # Who listens may have had something to hand over first
+                self._move_addresses(self._transport.release)
+        elif self._move_addresses(self._transport.take):
+            self._tell(master=True, reason=reason)
+
+    def _tell(self, *, master: bool, reason: str) -> None:
         if master is self._told:
             return
         self._told = master
@@ -278,18 +280,16 @@ class Election:
         log.info(event, group=self._group, reason=reason, priority=priority)
         (self._on_master if master else self._on_backup)(reason)
 
-    async def _move_addresses(self) -> None:
-        """Take or release until what is wanted is so: the role may change while this is under way."""
-        done: bool | None = None
-        while done is not self._wants_addresses:
-            wanted = self._wants_addresses
-            try:
-                await (self._transport.take() if wanted else self._transport.release())
-            except TransportError as error:
-                log.error("vrrp-addresses-not-moved", group=self._group, why=str(error), retry=_TRY_AGAIN)
-                if wanted:
-                    self._give_up(str(error))
-            done = wanted
+    def _move_addresses(self, move: Callable[[], None]) -> bool:
+        """Take them or release them; return False where this router gives up being Master."""
+        try:
+            move()
+        except TransportError as error:
+            log.error("vrrp-addresses-not-moved", group=self._group, why=str(error), retry=_TRY_AGAIN)
+            if self._router.state is State.MASTER:
+                self._give_up(str(error))
+                return False
+        return True
 
     def _give_up(self, why: str) -> None:
         """A Master without its addresses would swallow the traffic: leave it to the others for a while."""

@@ -42,7 +42,10 @@ _ROOT: Final = "run as root or with CAP_NET_RAW and CAP_NET_ADMIN, or use the un
 
 @dataclass(frozen=True, slots=True)
 class InterfaceConfig:
-    """An access interface. ``carried`` addresses come and go with the others and are not advertised."""
+    """An access interface. ``carried`` addresses come and go with the others and are not advertised.
+
+    A router that is not heard for ``silence`` seconds is given up by all others.
+    """
 
     interface: str
     vrid: int
@@ -51,6 +54,7 @@ class InterfaceConfig:
     accept_mode: bool = True
     virtual_mac: bool = True
     pseudo_header: bool = True
+    silence: float = 4.0
 
     @property
     def family(self) -> int:
@@ -71,7 +75,9 @@ class InterfaceTransport:
         self._config = config
         everything = (*config.addresses, *config.carried)
         mac = virtual_mac(config.vrid, config.family) if config.virtual_mac else None
-        self.virtual = VirtualInterface(config.interface, config.virtual_name, mac, everything)
+        self.virtual = VirtualInterface(
+            config.interface, config.virtual_name, mac, everything, config.silence
+        )
         self._everything = everything
         self._filter = None if config.accept_mode else AcceptFilter(config.virtual_name, everything)
         self._source: IPAddress = config.addresses[0]
@@ -101,7 +107,8 @@ class InterfaceTransport:
         return Source(self._source)
 
     def send(self, advertisement: Advertisement) -> None:
-        """Send as a multicast frame from the virtual MAC. Raises OSError."""
+        """Send as a multicast frame from the virtual MAC, and keep the addresses. Raises OSError."""
+        self.virtual.extend()
         packet = encode(advertisement, self._source, pseudo_header=self._config.pseudo_header)
         self._transmit(advertisement_frame(packet, self._source, self.virtual.sending_mac))
 
@@ -110,13 +117,13 @@ class InterfaceTransport:
         for address in self._everything:
             self._transmit(announcement_frame(address, self.virtual.sending_mac))
 
-    async def take(self) -> None:
+    def take(self) -> None:
         """Put the addresses on the virtual interface. Raises TransportError."""
-        await self.virtual.take()
+        self.virtual.take()
 
-    async def release(self) -> None:
+    def release(self) -> None:
         """Take them away. Raises TransportError."""
-        await self.virtual.release()
+        self.virtual.release()
 
     async def close(self) -> None:
         """Close the sockets and remove the virtual interface."""

@@ -39,10 +39,10 @@ class Transport(Protocol):
     def announce(self) -> None:
         """Tell hosts and switches where the addresses are. Raises OSError."""
 
-    async def take(self) -> None:
-        """Make the virtual addresses this router's. Raises TransportError."""
+    def take(self) -> None:
+        """Make the virtual addresses this router's, at once. Raises TransportError."""
 
-    async def release(self) -> None:
+    def release(self) -> None:
         """Give them up; does nothing where they are not held. Raises TransportError."""
 
     async def close(self) -> None:

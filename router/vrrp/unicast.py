@@ -83,10 +83,10 @@ class UnicastTransport(asyncio.DatagramProtocol):
     def announce(self) -> None:
         """There is nobody to tell."""
 
-    async def take(self) -> None:
+    def take(self) -> None:
         """There is no address to take."""
 
-    async def release(self) -> None:
+    def release(self) -> None:
         """There is none to give up."""
 
     async def close(self) -> None:

@@ -7,32 +7,32 @@ which come from the same MAC, still reach the access interface, where they are l
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
-from collections.abc import Callable, Iterable, Iterator
+import math
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import ClassVar, Final
 
 import structlog
 from pyroute2 import AsyncIPRoute
-from pyroute2.netlink import nlmsg
 from pyroute2.netlink.exceptions import NetlinkError
 
+from router import rtnetlink
+from router.rtnetlink import NOT_THERE, Rtnetlink
+from router.vrrp.linkwatch import LinkWatch
 from router.vrrp.transport import TransportError
 from rui.vrrp.packet import IPAddress
 
 log = structlog.get_logger(__name__)
 
 _SYSCTL = Path("/proc/sys/net")
-_INET, _INET6 = 2, 10
-_UP, _RUNNING = 0x1, 0x40
-_NEW_LINK, _DELETED_LINK = 16, 17
-_NO_DAD: Final = 0x02
-"""IFA_F_NODAD: the address is to work at once, and its former holder may still answer."""
-_LINK_GROUP: Final = 1
-"""RTNLGRP_LINK: interfaces that come, go and change."""
+_UP = 0x1
+_EXTEND_EVERY: Final = 1.0
+"""Seconds between two extensions of the addresses' lives: the kernel counts in seconds."""
 _OF_VIRTUAL: Final = {
     "ipv4/conf/{}/arp_ignore": "1",  # answers for its own addresses only
     "ipv4/conf/{}/rp_filter": "2",  # the hosts are routed to over the access interface
@@ -44,10 +44,6 @@ _OF_ACCESS: Final = {
     "ipv4/conf/{}/arp_ignore": "1",  # else it answers for the virtual addresses too, with its own MAC
     "ipv4/conf/{}/arp_announce": "2",  # else it asks for a host in their name, and the host believes it
 }
-
-
-class _NotThereError(Exception):
-    """An address that is to go is gone already."""
 
 
 class _AccessSettings:
@@ -86,7 +82,10 @@ class VirtualInterface:
     and hosts have to learn its MAC from announcements.
     """
 
-    def __init__(self, access: str, name: str, mac: bytes | None, addresses: Iterable[IPAddress]) -> None:
+    def __init__(
+        self, access: str, name: str, mac: bytes | None, addresses: Iterable[IPAddress], silence: float
+    ) -> None:
+        """``silence``: seconds after which the others give this router up, and then its kernel does too."""
         self.access = access
         self.mac = mac
         self.sending_mac = b""
@@ -95,10 +94,12 @@ class VirtualInterface:
         self._addresses = tuple(addresses)
         self._holder = 0
         self._held = False
+        self._lifetime = math.ceil(silence) + 1
+        self._extended = 0.0
         self._settings: _AccessSettings | None = None
         self._netlink: AsyncIPRoute | None = None
-        self._events: AsyncIPRoute | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._changes: Rtnetlink | None = None
+        self._watch: LinkWatch | None = None
 
     @property
     def name(self) -> str:
@@ -110,30 +111,28 @@ class VirtualInterface:
 
         ``on_link`` is told whether the access interface is up, now and at each change.
         """
-        self._netlink, self._events = AsyncIPRoute(), AsyncIPRoute()
+        self._netlink, self._changes = AsyncIPRoute(), Rtnetlink()
         try:
             with self._errors(f"use {self.access}"):
                 await self._netlink.setup_endpoint()
-                # Before the link is looked at, so that no change is missed
-                await self._events.bind(groups=_LINK_GROUP)
                 found = await self._netlink.link_lookup(ifname=self.access)
                 if not found:
                     raise TransportError(
                         errno.ENODEV, f"there is no interface {self.access!r}: create it, or correct its name"
                     )
                 self.index = self._holder = found[0]
+                watch = self._watch = LinkWatch(self.access, self.index, on_link)
+                await watch.open()
                 (link,) = await self._netlink.link("get", index=self.index)
                 self.sending_mac = bytes.fromhex(link.get_attr("IFLA_ADDRESS").replace(":", ""))
             await self._look_for_own()
             if self.mac is not None:
                 await self._make_macvlan(self.mac)
-            await self._clear()
+            self._clear()
         except BaseException:
             await self.close()
             raise
-        on_link(_is_up(link))
-        watching = self._watch_link(self._events, on_link, up=_is_up(link))
-        self._watch = asyncio.create_task(watching, name=f"link-{self.access}")
+        watch.start(link)
 
     async def primary_address(self, family: int) -> IPAddress:
         """Return the access interface's own address: the first for IPv4, the link-local one for IPv6."""
@@ -146,36 +145,39 @@ class VirtualInterface:
             f"{self.access} has no {kind} address of its own to send VRRP from: give it one",
         )
 
-    async def take(self) -> None:
+    def take(self) -> None:
         """Put the addresses on the interface and bring it up."""
         if self._held:
             return
         self._held = True
-        with self._errors(f"put the virtual addresses on {self.name}"):
-            for address in self._addresses:
-                await self._address("add", address)
-            if self.mac is not None:
-                await self._required().link("set", index=self._holder, state="up")
+        requests = self._additions()
+        if self.mac is not None:
+            requests.append(rtnetlink.link(self._holder, up=True))
+        self._change(requests, f"put the virtual addresses on {self.name}")
 
-    async def release(self) -> None:
+    def extend(self) -> None:
+        """Let the addresses stay: those of a process that no longer says so end by themselves."""
+        now = time.monotonic()
+        if self._held and now >= self._extended + _EXTEND_EVERY:
+            self._change(self._additions(), f"keep the virtual addresses on {self.name}")
+
+    def release(self) -> None:
         """Take the interface down and the addresses away."""
-        if not self._held:
-            return
-        self._held = False
-        await self._clear()
+        if self._held:
+            self._held = False
+            self._clear()
 
     async def close(self) -> None:
         """Remove the interface and restore the settings of the access interface."""
         if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+            await self._watch.close()
             self._watch = None
-        if self._events is not None:
-            self._events.close()
-            self._events = None
-        if self._netlink is not None:
+        if self._changes is not None:
             with contextlib.suppress(TransportError):
-                await self.release()
+                self.release()
+            self._changes.close()
+            self._changes = None
+        if self._netlink is not None:
             if self._holder not in (0, self.index):
                 with contextlib.suppress(NetlinkError):
                     await self._netlink.link("del", index=self._holder)
@@ -210,67 +212,75 @@ class VirtualInterface:
         netlink, name = self._required(), self._wanted_name
         macvlan = {"kind": "macvlan", "macvlan_mode": "bridge", "address": mac.hex(":")}
         with self._errors(f"make {name} on {self.access}"):
-            for leftover in await netlink.link_lookup(ifname=name):
-                await netlink.link("del", index=leftover)
-            try:
-                await netlink.link("add", ifname=name, link=self.index, **macvlan)
-            except NetlinkError as error:
-                if error.code != errno.EOPNOTSUPP:
-                    raise
-                self.mac = None
-                log.warning(
-                    "vrrp-no-virtual-mac",
-                    interface=self.access,
-                    why="this kernel has no macvlan",
-                    remedy="load the module macvlan, or set virtual-mac false",
-                )
-                return
-            self._holder = (await netlink.link_lookup(ifname=name))[0]
+            for there in await netlink.link_lookup(ifname=name):
+                if await self._is_fresh(there, mac):
+                    self._holder = there
+                else:
+                    await netlink.link("del", index=there)
+            if self._holder == self.index:
+                try:
+                    await netlink.link("add", ifname=name, link=self.index, **macvlan)
+                except NetlinkError as error:
+                    if error.code != errno.EOPNOTSUPP:
+                        raise
+                    self.mac = None
+                    log.warning(
+                        "vrrp-no-virtual-mac",
+                        interface=self.access,
+                        why="this kernel has no macvlan",
+                        remedy="load the module macvlan, or set virtual-mac false",
+                    )
+                    return
+                self._holder = (await netlink.link_lookup(ifname=name))[0]
         self.sending_mac = mac
         _set(_OF_VIRTUAL, name)
         self._settings = _AccessSettings.acquire(self.access)
 
-    async def _clear(self) -> None:
-        with self._errors(f"take the virtual addresses from {self.name}"):
-            if self.mac is not None:
-                await self._required().link("set", index=self._holder, state="down")
-            for address in self._addresses:
-                with contextlib.suppress(_NotThereError):
-                    await self._address("del", address)
+    async def _is_fresh(self, index: int, mac: bytes) -> bool:
+        """Whether an interface is what this one would make: the data plane's, with the users it knows.
 
-    async def _address(self, command: str, address: IPAddress) -> None:
-        flags = {"flags": _NO_DAD} if address.version == 6 and command == "add" else {}
+        What a killed process left is up, or has addresses.
+        """
+        netlink = self._required()
+        (link,) = await netlink.link("get", index=index)
+        addresses = [item async for item in await netlink.addr("dump", index=index)]
+        return (
+            link.get_attr("IFLA_LINK") == self.index
+            and link.get_attr("IFLA_ADDRESS") == mac.hex(":")
+            and not link["flags"] & _UP
+            and not addresses
+        )
+
+    def _additions(self) -> list[bytes]:
+        self._extended = time.monotonic()
+        return [
+            rtnetlink.new_address(self._holder, address, self._prefix(address), self._lifetime)
+            for address in self._addresses
+        ]
+
+    def _clear(self) -> None:
+        requests = [] if self.mac is None else [rtnetlink.link(self._holder, up=False)]
+        requests += [
+            rtnetlink.delete_address(self._holder, address, self._prefix(address))
+            for address in self._addresses
+        ]
+        self._change(requests, f"take the virtual addresses from {self.name}", done=NOT_THERE)
+
+    def _change(self, requests: list[bytes], what: str, *, done: Collection[int] = ()) -> None:
+        if self._changes is None:
+            raise TransportError(errno.ENOTCONN, f"{self.name} is closed")
         try:
-            await self._required().addr(
-                command,
-                index=self._holder,
-                address=str(address),
-                prefixlen=self._prefix(address),
-                family=_INET if address.version == 4 else _INET6,
-                **flags,
-            )
-        except NetlinkError as error:
-            if error.code in (errno.EADDRNOTAVAIL, errno.ENODEV) and command == "del":
-                raise _NotThereError from error
-            if error.code != errno.EEXIST:
-                raise
+            self._changes.change(requests, done=done)
+        except OSError as error:
+            advice = "; run as root" if error.errno == errno.EPERM else ""
+            raise TransportError(
+                error.errno, f"cannot {what}: {os.strerror(error.errno or 0)}{advice}"
+            ) from error
 
     def _prefix(self, address: IPAddress) -> int:
         # Answers from a link-local address leave by its interface, which so needs the prefix's route
         routed = self.mac is not None and address.version == 6 and address.is_link_local
         return 64 if routed else address.max_prefixlen
-
-    async def _watch_link(self, events: AsyncIPRoute, on_link: Callable[[bool], None], *, up: bool) -> None:
-        """Tell when the access interface loses or regains its carrier."""
-        while True:
-            async for message in events.get():
-                kind = message["header"]["type"]
-                if message.get("index") != self.index or kind not in (_NEW_LINK, _DELETED_LINK):
-                    continue
-                now_up = kind == _NEW_LINK and _is_up(message)
-                if now_up is not up:
-                    up = now_up
-                    on_link(up)
 
     @contextlib.contextmanager
     def _errors(self, what: str) -> Iterator[None]:
@@ -284,11 +294,6 @@ class VirtualInterface:
         if self._netlink is None:
             raise TransportError(errno.ENOTCONN, f"{self.name} is closed")
         return self._netlink
-
-
-def _is_up(link: nlmsg) -> bool:
-    flags = link["flags"]
-    return bool(flags & _UP and flags & _RUNNING)
 
 
 def _set(settings: dict[str, str], interface: str) -> dict[Path, str]:

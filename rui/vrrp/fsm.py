@@ -248,7 +248,7 @@ class VirtualRouter:
         self._eligible_since = None
         match target:
             case State.MASTER:
-                self._enter_master(now)
+                self._enter_master(event, now)
             case State.BACKUP:
                 self.granted_until = -_NEVER if previous is State.MASTER else self.granted_until
                 self._listen(event, now)
@@ -259,13 +259,18 @@ class VirtualRouter:
                 self.master = self.opposing = None
                 self._outputs.append(Stop(self.reason))
 
-    def _enter_master(self, now: float) -> None:
+    def _enter_master(self, event: Event, now: float) -> None:
         self.master = self.opposing = None
         self._interval = self.options.interval / 100
         self.counters.master_transitions += 1
-        # Said before it is done: other Backups must hear of it before their timers expire
-        self._advertise(now)
-        self._outputs.append(BecomeMaster(self.reason))
+        if isinstance(event, states.Granted | states.Preemption):
+            # Done before it is said: a live Master forwards until it hears of it
+            self._outputs.append(BecomeMaster(self.reason))
+            self._advertise(now)
+        else:
+            # Said before it is done: other Backups must hear of it before their timers expire
+            self._advertise(now)
+            self._outputs.append(BecomeMaster(self.reason))
         self._announcements = _ANNOUNCEMENTS
         self._announce(now)
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -16,6 +17,8 @@ import pytest
 
 from router.vrrp import Election, TransportError
 from router.vrrp.interface import InterfaceConfig, InterfaceTransport
+from router.vrrp.linkwatch import Carrier
+from router.vrrp.virtual import VirtualInterface
 from rui.vrrp.packet import Fault
 from rui.vrrp.states import State
 from tests.integration.vrrp_rig import (
@@ -193,9 +196,32 @@ async def test_what_a_killed_process_left_is_cleaned_at_the_next_start(link: Sit
         await until(lambda: HELD in shown("addr"))
         os.killpg(log.process.pid, signal.SIGKILL)
         await asyncio.to_thread(log.process.wait)
-    assert HELD in shown("addr")
+    # Soon the kernel takes the addresses away by itself; the next start takes the rest at once
+    assert "vrrp4-51" in shown("link")
     async with elected():
         assert HELD not in shown("addr")
+
+
+@needs()
+async def test_addresses_of_who_no_longer_speaks_end_by_themselves(link: Site) -> None:
+    virtual = VirtualInterface("eth0", "", None, (VIRTUAL,), silence=0.0)
+    try:
+        await virtual.open(lambda _: None)
+        virtual.take()
+        assert HELD in shown("addr")
+        await until(lambda: HELD not in shown("addr"))
+    finally:
+        await virtual.close()
+
+
+@needs()
+async def test_a_carrier_is_read_as_it_is(link: Site) -> None:
+    with closing(Carrier("eth0")) as carrier, closing(Carrier("eth77")) as absent:
+        assert carrier.read()
+        with link.cut("ours"):
+            assert not carrier.read()
+        with pytest.raises(OSError, match="No such device"):
+            absent.read()
 
 
 @needs()

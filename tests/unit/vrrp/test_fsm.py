@@ -202,7 +202,10 @@ class TestPreemption:
         router.receive(heard(50), PEER, 10.2)
         assert deadline(router) == pytest.approx(10.0 + DOWN)
         router.handle_timer(10.0 + DOWN)
-        assert router.outputs()[1] == BecomeMaster("preempts 192.0.2.1")
+        # A live Master forwards until it hears of it: so it is done first, then said
+        done, said, _ = router.outputs()
+        assert done == BecomeMaster("preempts 192.0.2.1")
+        assert sent([said]) == [100]
 
     def test_an_equal_one_is_not(self) -> None:
         router = following(100)

@@ -51,12 +51,12 @@ class MemoryLink:
     def announce(self) -> None:
         self.done.append("announce")
 
-    async def take(self) -> None:
+    def take(self) -> None:
         if self.refusing:
             raise TransportError(1, "no room for addresses")
         self.done.append("take")
 
-    async def release(self) -> None:
+    def release(self) -> None:
         self.done.append("release")
 
     async def close(self) -> None:

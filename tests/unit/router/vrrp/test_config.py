@@ -68,6 +68,7 @@ def test_all_that_is_configured_arrives(read: Read) -> None:
         accept_mode=False,
         virtual_mac=False,
         pseudo_header=False,
+        silence=0.4,
     )
     assert isinstance(config.transport(), InterfaceTransport)
     assert config.virtual_interface == ""

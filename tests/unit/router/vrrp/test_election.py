@@ -97,10 +97,27 @@ async def test_who_holds_it_must_let_go_of_it(rig: Rig) -> None:
 
 async def test_a_master_without_addresses_leaves_it_to_the_others(rig: Rig) -> None:
     node = await rig.add(OWNER)
+    assert node.link.handlers is not None
+    node.link.handlers.link(False)
     node.link.refusing = True
-    assert await node.told.next("backup") == "[Errno 1] no room for addresses"
+    node.link.handlers.link(True)
     assert node.link.sent[-1].priority == 0
-    assert node.election.state().suspended
+    assert node.election.state().suspended == "[Errno 1] no room for addresses"
+    assert [role for role, _ in node.told.roles] == ["master", "backup"]
+
+
+async def test_whoever_listens_has_the_addresses_at_either_change(rig: Rig) -> None:
+    link, seen = MemoryLink(rig.segment, 1), list[list[str]]()
+
+    def note(_: str) -> None:
+        seen.append([what for what in link.done if what != "announce"])
+
+    node = Election("g1", OWNER, link, on_master=note, on_backup=note)
+    await node.start()
+    node.suspend("test", "maintenance")
+    assert seen == [["take"], ["take"]]
+    assert link.done[-1] == "release"
+    await node.close()
 
 
 async def test_the_hooks_reach_the_core(rig: Rig) -> None:
