@@ -69,6 +69,7 @@ class Group:
             table=recovered.table,
             position=recovered.position,
             facts=recovered.facts,
+            origins=recovered.origins,
             cloud=SourceOptions(
                 interval=config.upload_interval,
                 batch_records=config.max_records,
@@ -78,7 +79,6 @@ class Group:
         self.member.quarantined.update(recovered.quarantined)
         self.previous_writer = recovered.position.writer
         """Who wrote before this device."""
-        self.primary_since: float | None = None
         self.role_changed: Callable[[Role], None] = lambda _: None
         self.superseded: Callable[[str], None] = lambda _: None
         self._role_reason = ""
@@ -101,8 +101,6 @@ class Group:
 
     def start(self) -> None:
         """Begin in the configured role."""
-        if self.member.role is Role.PRIMARY:
-            self.primary_since = self._loop.time()
         self.member.start()
         self._perform()
         self._arm_audit()
@@ -144,7 +142,6 @@ class Group:
 
     def _moved(self, reason: str) -> None:
         role = self.member.role
-        self.primary_since = self._loop.time() if role is Role.PRIMARY else None
         self.member.remember(ROLE, role_fact(self.config.role, role))
         log.warning("role-changed", group=self.config.id, role=role.value, reason=reason)
         self._perform()
@@ -213,8 +210,8 @@ class Group:
         """Take the cloud's answer (S403); False where the session has not subscribed."""
         if not self.uplink.listens(session_id):
             return False
-        if result.accepted:
-            self.uplink.choose(session_id)
+        if result.accepted and self.uplink.choose(session_id):
+            self.member.cloud_moved("the cloud has another session")
         log.info(
             "identity-accepted" if result.accepted else "identity-refused",
             group=self.config.id,

@@ -65,12 +65,14 @@ class Uplink:
             return True
         return not self._listeners
 
-    def choose(self, session_id: int) -> None:
-        """Have a listener take the uploads from now on."""
-        session = self._listeners[session_id]
-        if self._current is not None and self._current is not session:
-            log.info("uplink-superseded", group=self._group, old=self._current.id, new=session.id)
+    def choose(self, session_id: int) -> bool:
+        """Have a listener take the uploads from now on; say whether another one took them until now."""
+        session, old = self._listeners[session_id], self._current
         self._current = session
+        if old is None or old is session:
+            return False
+        log.info("uplink-superseded", group=self._group, old=old.id, new=session.id)
+        return True
 
     def listens(self, session_id: int) -> bool:
         """Say whether a session has subscribed."""

@@ -17,6 +17,7 @@ from router.journal.segment import SegmentWriter, base_path, encode_block, list_
 from router.journal.writer import GroupJournal
 from rui.backup.journal import Frame
 from rui.backup.messages import Change, Position, Quarantined
+from rui.backup.origins import Origins
 from rui.backup.table import Table
 
 SLICE = 1000
@@ -37,6 +38,8 @@ class Copied(Protocol):
     def facts(self) -> Mapping[str, str]: ...  # noqa: D102
     @property
     def quarantined(self) -> Mapping[bytes, Quarantined]: ...  # noqa: D102
+    @property
+    def origins(self) -> Origins: ...  # noqa: D102
 
 
 Settled = Callable[[], Awaitable[None]]
@@ -104,7 +107,8 @@ class Compactor:
         refused = {}
         if quarantined:
             refused = {key.decode(): quarantined[key].reason for key in keys if key in quarantined}
-        return Frame(self._member.position, changes, quarantined=refused)
+        origins = self._member.origins.among(changes)
+        return Frame(self._member.position, changes, quarantined=refused, origins=origins)
 
 
 def _append(writer: SegmentWriter, frame: Frame, sync: bool) -> None:

@@ -19,6 +19,7 @@ from router.journal.segment import (
 )
 from rui.backup.journal import MAGIC, Frame, JournalError
 from rui.backup.messages import Position, Quarantined
+from rui.backup.origins import Origins
 from rui.backup.table import Table
 
 
@@ -42,6 +43,7 @@ class Recovered:
     position: Position = field(default_factory=Position)
     facts: dict[str, str] = field(default_factory=dict)
     quarantined: dict[bytes, Quarantined] = field(default_factory=dict)
+    origins: Origins = field(default_factory=Origins)
     cuts: tuple[Cut, ...] = ()
     log: int = 1
     octets: int = 0
@@ -55,6 +57,8 @@ class Recovered:
                 quarantined.pop(change.key, None)
                 if frame.quarantined:
                     self._quarantine(change.key, frame.quarantined)
+        if frame.origins:
+            self.origins.recall(frame.changes, frame.origins)
         if frame.cleared:
             table.clear(frame.cleared, {change.key for change in frame.changes})
             for key in [key for key in quarantined if key not in table]:

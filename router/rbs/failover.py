@@ -114,7 +114,7 @@ class GroupFailover:
         """Begin anew in the other role: what was under way was the old one's."""
         now = self.now()
         for peer in self.peers.values():
-            self._stream.end(peer)
+            self._stream.gone(peer)
             if peer.link in peer.channel.links:
                 peer.channel.links.remove(peer.link)
             peer.decider = peer.informant = None
@@ -170,6 +170,7 @@ class GroupFailover:
             self.come_up(name)
         had, peer.dialled = peer.dialled, peer.channel.session is not None
         if had and not peer.dialled:
+            self._stream.gone(peer)
             self._session_gone(peer)
         elif peer.dialled and not had:
             peer.decider.session_opened(self.now())
@@ -182,6 +183,8 @@ class GroupFailover:
             return
         # Where this end initiates, the session may be another group's; or the ends disagree on who does.
         peer.caller = caller
+        if peer.informant is not None:
+            self._stream.gone(peer)
         self.come_up(name)
         if peer.informant is not None:
             peer.link.heard(self.now())
@@ -196,6 +199,7 @@ class GroupFailover:
             self._mismatch(peer, False)
             if peer.informant is None:
                 return
+            self._stream.gone(peer)
             peer.link.cut(self.now())
             self._session_gone(peer)
             if peer.overruled:

@@ -11,14 +11,14 @@ from collections.abc import Callable, Coroutine
 
 import structlog
 
-from netconf_client import NetconfClientError
+from netconf_client import ClientSession, NetconfClientError
 from router.audit import find_difference, report_difference
 from router.group import Group
 from router.rbs.peer import Peer, Tasks
 from rui.backup import wire
 from rui.backup.member_outputs import JournalFullError, NotPrimaryError
-from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
-from rui.backup.source import Source, SourceOptions
+from rui.backup.messages import Batch, Position, Quarantined, Receipt
+from rui.backup.source import SourceOptions
 from rui.netconf.errors import RpcError
 
 log = structlog.get_logger(__name__)
@@ -46,22 +46,23 @@ class LocalStream:
         self._group.member.start_local(peer.name, position, self._options)
 
     def end(self, peer: Peer) -> None:
-        """Local backup has ended, or its session is gone."""
+        """Local backup has ended; what is under way is still answered."""
         self._group.member.stop_local(peer.name)
+
+    def gone(self, peer: Peer) -> None:
+        """The session is gone, and what was under way on it."""
+        self._group.member.session_gone(peer.name)
 
     def pump(self, peer: Peer, now: float) -> None:
         """Send what may go out; give the session up where a receipt is overdue."""
         member = self._group.member
-        source = self._source(peer)
-        if source is None:
-            return
         if member.overdue(peer.name, now):
             self.end(peer)
             peer.give_up(f"{peer.name} has not acknowledged user-info of group {member.group} in time")
             return
         while (batch := member.next_local(peer.name, now)) is not None:
             if peer.decider is not None:
-                self._tasks.spawn(self._deliver(peer, batch, source))
+                self._tasks.spawn(self._deliver(peer, batch, peer.channel.session))
             elif peer.caller is not None:
                 peer.caller.notify(wire.encode_batch(batch))
 
@@ -71,9 +72,11 @@ class LocalStream:
 
     def take(self, peer: Peer, batch: Batch) -> None:
         """Store what the primary streams, then acknowledge it; batches of one turn are stored in order."""
-        self._tasks.spawn(self._store(peer, batch))
+        self._tasks.spawn(self._store(peer, batch, peer.channel.session))
 
-    async def _deliver(self, peer: Peer, batch: Batch, source: Source) -> None:
+    async def _deliver(self, peer: Peer, batch: Batch, session: ClientSession | None) -> None:
+        if peer.channel.session is not session:
+            return
         try:
             # A window of batches may wait for the secondary's disk, each for as long as a receipt may take.
             within = self._options.receipt_timeout * self._options.window
@@ -81,29 +84,21 @@ class LocalStream:
             receipt = wire.decode_receipt(reply)
         except (RpcError, NetconfClientError, ConnectionError, ValueError) as error:
             log.warning("local-delivery-failed", group=batch.group, peer=peer.name, reason=str(error))
-            receipt = Receipt(batch.group, Result.FAILED, Position(), str(error))
-            if self._current(peer, source):
+            if peer.channel.session is session:
                 self.end(peer)
                 peer.give_up("a delivery was not answered by a receipt")
             return
-        if self._current(peer, source):
+        if peer.channel.session is session:
             self.receipt(peer, receipt)
             if receipt.agrees is False:
                 self._tasks.spawn(self._audited(peer, self._repair(peer)))
 
-    def _current(self, peer: Peer, source: Source) -> bool:
-        """Whether the stream that a batch belonged to still runs; a later one knows nothing of it."""
-        return self._source(peer) is source
-
-    def _source(self, peer: Peer) -> Source | None:
-        """What sends to the peer: the primary's stream, or what a secondary offers it."""
-        member = self._group.member
-        if member.offering is not None and member.offering.via == peer.name:
-            return member.offering.source
-        return member.locals.get(peer.name)
-
-    async def _store(self, peer: Peer, batch: Batch) -> None:
+    async def _store(self, peer: Peer, batch: Batch, session: ClientSession | None) -> None:
         receipt = await self._group.receive(batch, self._inspect(batch), via=peer.name)
+        if peer.channel.session is not session:
+            # On another session it would be taken for the receipt of what is under way there
+            log.info("receipt-not-sent", group=batch.group, peer=peer.name, reason="the session is gone")
+            return
         try:
             await peer.channel.rpc(wire.encode_receipt(receipt))
         except (RpcError, NetconfClientError, ConnectionError) as error:

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from rui.backup.member_outputs import Answer
 from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result, SnapshotPage
+from rui.backup.origins import Origins
 from rui.backup.replica import Judgement, judge, supersedes
 from rui.backup.table import Table
 from rui.backup.version import ZERO, Version
@@ -29,14 +30,13 @@ class Adoption:
     A newer epoch begins them again: an offer can be repeated.
     """
 
-    def __init__(self, group: str) -> None:
+    def __init__(self, group: str, origins: Origins) -> None:
         self._group = group
+        self._origins = origins
         # Receipts that wait until what was written for them is durable, in that order.
         self._waiting: deque[tuple[Version, Answer]] = deque()
         self._newest = ZERO
         self._positions: dict[str, tuple[Version, Position]] = {}
-        # The newest version under which something was offered of a key.
-        self._origins: dict[bytes, Version] = {}
 
     def position(self, offer: Offer) -> Position:
         """Return how far an offer has been taken over."""
@@ -82,14 +82,10 @@ class Adoption:
 
     def begin_again(self) -> list[Answer]:
         """The primary has claimed a newer epoch, to which everybody offers anew; return the answers to all
-        that waits. Under which version a change was offered stays known: what comes later may be newer.
+        that waits.
         """
         self._positions.clear()
         return self.give_up("a newer epoch was claimed meanwhile: offer it again")
-
-    def changed(self, key: bytes) -> None:
-        """The user of ``key`` logged in or off: what is offered of before is older."""
-        self._origins.pop(key, None)
 
     def _take_over(
         self, batch: Batch, offer: Offer, judgement: Judgement, table: Table, write: Write
@@ -97,13 +93,11 @@ class Adoption:
         """Write anew what is newer than what ``table`` holds; return the new versions by key."""
         written: dict[bytes, Version] = {}
         for change in batch.changes:
-            held = table.get(change.key)
-            known = self._origins.get(change.key, held.version if held is not None else None)
-            if not supersedes(change.version, known):
+            if not supersedes(change.version, self._origins.of(table.get(change.key))):
                 continue
             # The end of a user that is not known here too: another replica may hold what came before it
-            self._origins[change.key] = change.version
             written[change.key] = write(change.key, change.record)
+            self._origins.note(change.key, written[change.key], change.version)
         if judgement.clear is not None:
             for key in _deleted_there(judgement.clear, offer, batch, table):
                 written[key] = write(key, None)

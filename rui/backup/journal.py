@@ -37,7 +37,8 @@ class Frame:
 
     ``cleared`` are the buckets that a snapshot page replaced (see ``Table.clear``); ``floor`` is the
     table's at that moment; ``facts`` are small texts that must survive with it (the cloud's store-id);
-    ``quarantined`` gives the reason for each record of ``changes`` that the model refused.
+    ``quarantined`` gives the reason for each record of ``changes`` that the model refused, ``origins`` the
+    version under which it was offered for each that a primary has taken over (rui.backup.origins).
     """
 
     position: Position
@@ -46,6 +47,7 @@ class Frame:
     floor: Version | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     quarantined: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 def encode(frame: Frame) -> bytes:
@@ -115,6 +117,8 @@ def _head(frame: Frame, epochs: list[Epoch]) -> dict[str, object]:
         head["k"] = dict(frame.facts)
     if frame.quarantined:
         head["q"] = dict(frame.quarantined)
+    if frame.origins:
+        head["o"] = dict(frame.origins)
     return head
 
 
@@ -150,4 +154,5 @@ def _payload(payload: bytes) -> Frame:
         Version.parse(head["f"]) if "f" in head else None,
         head.get("k", {}),
         head.get("q", {}),
+        head.get("o", {}),
     )

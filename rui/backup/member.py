@@ -13,12 +13,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rui.backup.adoption import Adoption
-from rui.backup.copies import comes_to, next_compared
-from rui.backup.digest import Digest, combine
+from rui.backup.copies import comes_to
+from rui.backup.holdings import STORE_ID
 from rui.backup.identity import IdentityNotification, IdentityResult, Role
 from rui.backup.intake import Incoming, Intake, apply
 from rui.backup.journal import Frame
-from rui.backup.lineage import Lineage
 from rui.backup.member_outputs import (
     CLOUD,
     Adopted,
@@ -32,17 +31,16 @@ from rui.backup.member_outputs import (
     Superseded,
 )
 from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result
-from rui.backup.offering import Offering, Offers, refusal
+from rui.backup.offering import refusal
+from rui.backup.origins import Origins
 from rui.backup.replica import Judgement, judge
-from rui.backup.source import Source, SourceOptions, SourceState
+from rui.backup.sender import Sender
+from rui.backup.source import Source, SourceOptions
 from rui.backup.table import Table
 from rui.backup.version import Epoch, Version
-from rui.backup.writer import Writer
-
-STORE_ID = "store-id"
 
 
-class Member:
+class Member(Sender):
     """A device in a group. Times are monotonic seconds."""
 
     def __init__(
@@ -55,47 +53,36 @@ class Member:
         table: Table | None = None,
         position: Position | None = None,
         facts: Mapping[str, str] | None = None,
+        origins: Origins | None = None,
         options: MemberOptions | None = None,
         cloud: SourceOptions | None = None,
     ) -> None:
-        self.group = group
-        self.device = device
-        self.role = role
+        sending = cloud or SourceOptions()
+        super().__init__(
+            group,
+            device,
+            role,
+            table=table,
+            position=position,
+            facts=facts,
+            origins=origins,
+            cloud=sending,
+        )
         self.address = address
-        self.table = table if table is not None else Table()
-        self.position = position or Position()
-        self.facts = dict(facts or {})
         self.options = options or MemberOptions()
-        self.durable = self.position.live
-        self.quarantined: dict[bytes, Quarantined] = {}
-        self.source = Source(group, cloud or SourceOptions())
-        self._offers = Offers(self.source.options)
-        self.locals: dict[str, Source] = {}
-        self.uploads = True
         self.obtains = True
         self.cloud_connected = False
         self.failure = ""
         self.target: Version | None = None
         """Up to where the cloud was when this secondary was last answered; None before that."""
         self._outputs: deque[Output] = deque()
-        self._writer = Writer(device, self.position)
         self._promoting = False
-        self._adoption = Adoption(group)
+        self._adoption = Adoption(group, self.origins)
         self._facts_changed = False
         self._intake = Intake()
         self._writing: tuple[Frame, ...] = ()
         self._retry_at: float | None = None
         self._claims = 0
-
-    @property
-    def epoch(self) -> Epoch:
-        """The newest epoch that this device has claimed in this life."""
-        return self._writer.epoch
-
-    @property
-    def lineage(self) -> Lineage:
-        """The history that this device holds, and as primary continues."""
-        return self._writer.lineage if self.role is Role.PRIMARY else self.position.lineage
 
     def start(self) -> None:
         """Begin in the configured role; a primary takes a new epoch at every start."""
@@ -119,6 +106,8 @@ class Member:
             return
         self.role = Role.SECONDARY
         self._promoting = False
+        # Another one: what is under way of this one is still answered on the same session
+        self.source = Source(self.group, self.source.options)
         self.source.disconnect(reason)
         self.locals.clear()
         self._outputs.extend(self._adoption.give_up(reason))
@@ -150,7 +139,6 @@ class Member:
     def put(self, key: bytes, record: bytes) -> Version:
         """Take a new or changed record (S501); raises NotPrimaryError or JournalFullError."""
         self._check_serving()
-        self._adoption.changed(key)
         return self._change(key, record)
 
     def delete(self, key: bytes) -> Version | None:
@@ -158,14 +146,16 @@ class Member:
         if key not in self.table:
             return None
         self._check_serving()
-        self._adoption.changed(key)
         return self._change(key, None)
 
     def rewrite(self, key: bytes) -> Version:
         """Journal a key again as it is held, as a delete where nothing is; raises as :meth:`put`."""
         self._check_serving()
         held = self.table.get(key)
-        return self._change(key, None if held is None else held.record)
+        written = self._change(key, None if held is None else held.record)
+        if held is not None:
+            self.origins.moved(held, written)
+        return written
 
     # The replica side
 
@@ -200,8 +190,7 @@ class Member:
     def cloud_down(self, reason: str) -> None:
         """The session with the cloud is gone."""
         self.cloud_connected = False
-        self.source.disconnect(reason)
-        self._offers.end(CLOUD)
+        self.cloud_moved(reason)
 
     def identity_result(self, result: IdentityResult) -> None:
         """Take the cloud's answer (S403): begin behind its cursor, or claim higher."""
@@ -232,21 +221,7 @@ class Member:
 
     def acknowledge(self, receipt: Receipt, now: float) -> None:
         """Take the cloud's receipt for an upload (S503), or for what a secondary offers."""
-        if self.role is Role.SECONDARY:
-            self._offer_receipt(CLOUD, receipt, now)
-            return
-        self.source.receive(receipt, self.durable, self.table.floor, self.table.complete_from, now)
-
-    def next_upload(self, now: float) -> Batch | None:
-        """Return the next batch for the cloud, None if nothing may go out now (S502)."""
-        if self.role is Role.SECONDARY:
-            return self._offers.next(CLOUD, self.table, now)
-        return self._next(self.source, now) if self.uploads else None
-
-    def _next(self, source: Source, now: float) -> Batch | None:
-        if self.position.writer != self.epoch:
-            return None  # The claim is not durable yet
-        return next_compared(source, self.table, self.durable, now)
+        self._join(self._answered(CLOUD, receipt, now))
 
     # Local backup over the RBS channel
 
@@ -258,36 +233,9 @@ class Member:
             self._claim(position.writer)
         source.connect(position, self.epoch, self.durable, self.table.floor, self._writer.lineage)
 
-    def stop_local(self, peer: str) -> None:
-        """Local backup to a secondary has ended, or its channel is gone."""
-        self.locals.pop(peer, None)
-        self._offers.end(peer)
-
-    def next_local(self, peer: str, now: float) -> Batch | None:
-        """Return the next batch for a secondary, or of an offer to the primary; None if none may go now."""
-        if self.role is Role.SECONDARY:
-            return self._offers.next(peer, self.table, now)
-        source = self.locals.get(peer)
-        return None if source is None else self._next(source, now)
-
     def local_receipt(self, peer: str, receipt: Receipt, now: float) -> None:
         """Take a secondary's receipt for a batch that went to it directly, or the primary's for an offer."""
-        if self.role is Role.SECONDARY:
-            self._offer_receipt(peer, receipt, now)
-            return
-        source = self.locals.get(peer)
-        if source is not None:
-            source.receive(receipt, self.durable, self.table.floor, self.table.complete_from, now)
-
-    # What this replica alone holds, offered to the primary
-
-    @property
-    def offering(self) -> Offering | None:
-        """The offer under way, None where this history is the primary's as far as is known."""
-        return self._offers.current
-
-    def _offer_receipt(self, via: str, receipt: Receipt, now: float) -> None:
-        self._join(self._offers.receive(via, receipt, self.position, self.table, now))
+        self._join(self._answered(peer, receipt, now))
 
     def _join(self, position: Position | None) -> None:
         """Follow the primary's history, from where both are the same; None: not yet."""
@@ -296,29 +244,12 @@ class Member:
             self._facts_changed = True
             self._write()
 
-    def overdue(self, via: str, now: float) -> bool:
-        """Say whether a receipt is missing for so long that the session must be given up."""
-        source = self.source if via == CLOUD else self.locals.get(via)
-        if self.offering is not None and self.offering.via == via:
-            source = self.offering.source
-        return source is not None and source.overdue(now)
-
     def obtain(self, yes: bool) -> None:
         """Whether this secondary obtains from the cloud; beginning again tells it the cursor (S402)."""
         again = yes and not self.obtains
         self.obtains = yes
         if again and self.cloud_connected:
             self._notify()
-
-    @property
-    def protected(self) -> Version:
-        """All changes up to here are durable at one replica besides this primary."""
-        return max([self.source.protected, *(source.protected for source in self.locals.values())])
-
-    @property
-    def cloud_has_all(self) -> bool:
-        """Whether the cloud holds all that is durable here, so that local backup may end."""
-        return self.source.state is SourceState.STREAMING and self.source.protected >= self.durable
 
     def outputs(self) -> list[Output]:
         """Return what is to be done now, in order, and forget it."""
@@ -367,23 +298,12 @@ class Member:
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at = None
             self._outputs.append(Append(self._writing))
-        for source in (self.source, *self.locals.values()):
-            source.handle_timer(self.durable, self.table.floor, now)
-        if self.offering is not None:
-            self.offering.handle_timer(self.table, now)
+        self._handle_sources(now)
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`handle_timer` and :meth:`next_upload` are due next, None for never."""
-        sources = [self.source, *self.locals.values()]
-        if self.offering is not None:
-            sources.append(self.offering.source)
-        times = (self._retry_at, *(source.next_deadline() for source in sources))
+        times = (self._retry_at, *self._sources_due())
         return min((time for time in times if time is not None), default=None)
-
-    def digest(self) -> Digest:
-        """Return the digest of what this device holds now."""
-        held, aside = len(self.table), len(self.quarantined)
-        return Digest(self.position.live, held, aside, combine(self.table.buckets))
 
     @property
     def waiting_for_disk(self) -> int:
@@ -417,7 +337,7 @@ class Member:
 
     def _take_office(self) -> None:
         self._promoting = False
-        self._adoption = Adoption(self.group)
+        self._adoption = Adoption(self.group, self.origins)
         self._writer.continue_from(self.position)
         # A replica may hold more than its cursor says, and all that it holds is durable.
         self.durable = self.table.complete_from = max(self.position.cursor, self.table.head)
@@ -446,7 +366,7 @@ class Member:
         """Start one append with all that waits, unless one is under way."""
         if self._writing:
             return
-        frames = self._writer.frames(self.position)
+        frames = self._writer.frames(self.position, self.origins)
         if self._facts_changed:
             self._facts_changed = False
             frames.append(Frame(frames[-1].position if frames else self.position, facts=dict(self.facts)))

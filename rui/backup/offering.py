@@ -76,6 +76,11 @@ class Offers:
         if self.current is None or self.current.writer < batch.writer:
             self.current = Offering(batch, offer, via=via, floor=floor, options=self._options)
 
+    @property
+    def source(self) -> Source | None:
+        """What sends the offer, None while there is none."""
+        return None if self.current is None else self.current.source
+
     def next(self, via: str, table: Table, now: float) -> Batch | None:
         """Return the next batch that goes this way, None if nothing may go out now."""
         offering = self.current

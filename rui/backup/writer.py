@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rui.backup.journal import Frame
 from rui.backup.lineage import Lineage, extend
 from rui.backup.messages import Change, Position
+from rui.backup.origins import Origins
 from rui.backup.version import NO_EPOCH, Epoch, Version
 
 
@@ -66,13 +67,13 @@ class Writer:
         self.pending_bytes += len(record or b"")
         return change
 
-    def frames(self, position: Position) -> list[Frame]:
+    def frames(self, position: Position, origins: Origins) -> list[Frame]:
         """Return what waits, behind ``position``, for one append."""
         found = []
         while self._steps:
             step = self._steps.popleft()
             position = step.after(position)
-            found.append(Frame(position, step.changes))
+            found.append(Frame(position, step.changes, origins=origins.among(step.changes)))
         return found
 
     def written(self, frames: Iterable[Frame]) -> None:

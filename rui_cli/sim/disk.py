@@ -95,7 +95,8 @@ class Disk:
         held = [change for key in table.held_keys() if (change := table.get(key)) is not None]
         reasons = {key.decode(): entry.reason for key, entry in bad.items()}
         last = Frame(member.position, floor=table.floor, facts=dict(member.facts))
-        self._frames = [Frame(member.position, held, quarantined=reasons), last]
+        origins = member.origins.among(held)
+        self._frames = [Frame(member.position, held, quarantined=reasons, origins=origins), last]
         self._base = True
 
     def recover(self) -> Recovered:

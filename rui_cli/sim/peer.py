@@ -24,7 +24,6 @@ from rui.backup.failover import (
 from rui.backup.identity import Role
 from rui.backup.links import Link, LinkState
 from rui.backup.messages import Batch, Position, Receipt
-from rui.backup.source import Source
 from rui_cli.sim.line import DIALLER, OTHER
 from rui_cli.sim.wire import Session
 
@@ -75,7 +74,7 @@ class Peer:
 
     def close(self) -> None:
         """The role has changed: what was between the two begins anew."""
-        self.router.member.stop_local(self.name)
+        self.router.member.session_gone(self.name)
         self.line.close("the role has changed")
 
     # Evidence
@@ -101,6 +100,7 @@ class Peer:
     def session_lost(self) -> None:
         """The session with the peer is gone."""
         self.link.cut(self.router.now)
+        self.router.member.session_gone(self.name)
         self._stream_gone()
         self.news()
 
@@ -252,40 +252,26 @@ class Peer:
     def _begin(self, position: Position) -> None:
         self.router.member.start_local(self.name, position, self.router.world.local_options)
 
-    @property
-    def _source(self) -> Source | None:
-        """What sends to the peer: the primary's stream, or what a secondary offers it."""
-        member = self.router.member
-        if member.offering is not None and member.offering.via == self.name:
-            return member.offering.source
-        return member.locals.get(self.name)
-
     def _pump(self, now: float) -> None:
-        member, source = self.router.member, self._source
-        if source is None:
-            return
+        member = self.router.member
         if member.overdue(self.name, now):
             member.stop_local(self.name)
             self.line.close("user-info was not acknowledged in time")
             return
         while (batch := member.next_local(self.name, now)) is not None:
-            self.line.send(self.end, partial(self._deliver, batch, source, self.line.session))
+            self.line.send(self.end, partial(self._deliver, batch, self.line.session))
 
-    def _deliver(self, batch: Batch, source: Source, session: Session | None) -> None:
-        """Runs at the other end: store, and send the receipt."""
+    def _deliver(self, batch: Batch, session: Session | None) -> None:
+        """Runs at the other end: store, and send the receipt on the session that the batch came by."""
         there = self.line.other_peer(self)
 
         def answer(receipt: Receipt) -> None:
-            if self.end == OTHER:
-                # What was streamed is acknowledged by a request, on whatever session there is then
-                there.line.send(there.end, lambda: there.line.other_peer(there).receipt(receipt))
-            elif session is not None:
-                session.send(there.end, lambda: self.receipt(receipt, source))
+            if session is not None:
+                session.send(there.end, lambda: self._receipt(receipt, session))
 
         there.router.receive(batch, answer, there.name)
 
-    def receipt(self, receipt: Receipt, source: Source | None = None) -> None:
-        """Take the receipt for what was sent; a reply belongs to the stream that it was sent by."""
-        if source is None or self._source is source:
+    def _receipt(self, receipt: Receipt, session: Session) -> None:
+        if self.line.session is session:
             self.router.member.local_receipt(self.name, receipt, self.router.now)
-        self.news()
+            self.news()

@@ -45,6 +45,7 @@ class Router:
             table=recovered.table,
             position=recovered.position,
             facts=recovered.facts,
+            origins=recovered.origins,
             options=MemberOptions(tombstones=odds.tombstones, retry_pause=RETRY),
             cloud=upload_options(odds),
         )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from rui.backup.adoption import Adoption
 from rui.backup.messages import Batch, Change, Offer, Stream
+from rui.backup.origins import Origins
 from rui.backup.table import Table
 from rui.backup.version import ZERO, Epoch, Version
 from tests.unit.backup.histories import GROUP, A, gone, put, version
@@ -14,7 +15,7 @@ class Primary:
 
     def __init__(self) -> None:
         self.table = Table()
-        self.adoption = Adoption(GROUP)
+        self.adoption = Adoption(GROUP, Origins())
 
     def write(self, key: bytes, record: bytes | None) -> Version:
         written = Version(MINE, len(self.table) + self.table.tombstones + 1)

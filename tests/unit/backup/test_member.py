@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from rui.backup.holdings import STORE_ID
 from rui.backup.identity import IdentityResult, Role
 from rui.backup.journal import Frame
 from rui.backup.lineage import Fork
-from rui.backup.member import STORE_ID, Member
+from rui.backup.member import Member
 from rui.backup.member_outputs import (
     Answer,
     Append,

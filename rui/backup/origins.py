@@ -1,0 +1,70 @@
+"""Under which version a primary was offered what it has written anew, kept with the journal.
+
+Another replica may offer a change of the same user later: it is compared with the change that was offered,
+not with the newer version under which that was written here. What was adopted is only known for as long as
+the table holds it as it was written, so a user's own next change makes it void by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from rui.backup.messages import Change
+from rui.backup.version import Version
+
+KEPT = 100_000
+"""Of more adopted users the oldest are compared by the version that they were written under."""
+
+
+class Origins:
+    """By key: the version in the table, and the one that it was offered under."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept = kept
+        self._known: dict[bytes, tuple[Version, Version]] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def note(self, key: bytes, written: Version, origin: Version) -> None:
+        """What was offered under ``origin`` is written as ``written``."""
+        self._known.pop(key, None)
+        self._known[key] = (written, origin)
+        if len(self._known) > self._kept:
+            del self._known[next(iter(self._known))]
+
+    def of(self, held: Change | None) -> Version | None:
+        """Return the version that an offer of this key has to be newer than; None where nothing is held."""
+        if held is None:
+            return None
+        known = self._known.get(held.key)
+        if known is None:
+            return held.version
+        if known[0] == held.version:
+            return known[1]
+        del self._known[held.key]
+        return held.version
+
+    def moved(self, held: Change, written: Version) -> None:
+        """What is held is written again, unchanged, as ``written``."""
+        origin = self.of(held)
+        if origin is not None and origin != held.version:
+            self.note(held.key, written, origin)
+
+    def among(self, changes: Iterable[Change]) -> Mapping[str, str]:
+        """Return those of a frame of the journal, as texts; see :class:`rui.backup.journal.Frame`."""
+        if not self._known:
+            return {}
+        found = {}
+        for key, version, _ in changes:
+            known = self._known.get(key)
+            if known is not None and known[0] == version:
+                found[key.decode()] = str(known[1])
+        return found
+
+    def recall(self, changes: Iterable[Change], origins: Mapping[str, str]) -> None:
+        """Take back what :meth:`among` has given for these changes."""
+        for key, version, _ in changes:
+            origin = origins.get(key.decode())
+            if origin is not None:
+                self.note(key, version, Version.parse(origin))
