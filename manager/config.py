@@ -19,6 +19,7 @@ from netconf_client.errors import ConnectFailed
 from netconf_client.sshclient import load_credentials
 from netconf_server.accounts import Account, read_accounts
 from netconf_server.limits import Limits, read_limits
+from netconf_server.tlscontext import TlsOptions, read_tls
 from rui.backup import wire
 from rui.backup.cloud import CloudOptions
 from rui.backup.delivery import DeliveryMode
@@ -30,6 +31,7 @@ from rui.schema.leaves import ConfigError, child, children, optional, seconds, t
 NAMESPACE = "urn:rui-cloud:yang:cloud"
 MODULES = (
     "ietf-netconf-acm",
+    "ietf-x509-cert-to-name",
     "rui-cloud",
     "rui-identity",
     "rui-user-info",
@@ -94,6 +96,8 @@ class ServerConfig:
     host_key_file: Path
     accounts: tuple[Account, ...]
     limits: Limits
+    tls_listen: Endpoint | None = None
+    tls: TlsOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +160,15 @@ class _Reader:
         )
 
     def _server(self, server: etree._Element) -> ServerConfig:
+        tls = server.find(f"{{{NAMESPACE}}}tls")
         return ServerConfig(
             listen=_endpoint(server.find(f"{{{NAMESPACE}}}listen")),
             call_home_listen=_endpoint(server.find(f"{{{NAMESPACE}}}call-home-listen")),
             host_key_file=self._data / text(server, "host-key-file"),
             accounts=read_accounts(server),
             limits=read_limits(child(server, "limits")),
+            tls_listen=_endpoint(tls),
+            tls=None if tls is None else read_tls(tls, self._folder),
         )
 
     def _device(self, entry: etree._Element) -> DeviceConfig:

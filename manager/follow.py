@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -102,13 +103,8 @@ class Follower:
     async def _apply(self, change: Change) -> None:
         config = self._read(change.new)
         old = self._service.config.server
-        if (old.listen, old.call_home_listen, old.host_key_file, old.limits) != (
-            config.server.listen,
-            config.server.call_home_listen,
-            config.server.host_key_file,
-            config.server.limits,
-        ):
-            log.warning("restart-needed", reason="addresses, host key and limits change at the next start")
+        if replace(old, accounts=()) != replace(config.server, accounts=()):
+            log.warning("restart-needed", reason="addresses, keys and limits change at the next start")
         self._accounts.replace(config.server.accounts)
         await self._service.reconfigure(config)
         try:

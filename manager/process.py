@@ -8,6 +8,7 @@ import random
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -30,6 +31,7 @@ from netconf_server import (
     HostKeyError,
     NetconfServer,
     StartupError,
+    TlsError,
     load_schema,
 )
 from rui.backup.trace import Trace
@@ -109,6 +111,9 @@ async def _start(
     facts: dict[str, object] = {}
     if config.server.listen is not None:
         facts["netconf"] = await _listen("netconf-server/listen", server.listen, config.server.listen)
+    if config.server.tls_listen is not None and config.server.tls is not None:
+        listen_tls = partial(server.listen_tls, options=config.server.tls)
+        facts["netconf-tls"] = await _listen("netconf-server/tls", listen_tls, config.server.tls_listen)
     homes = Homes(service.called_home, config)
     stack.push_async_callback(homes.close)
     await service.start()
@@ -198,6 +203,8 @@ async def _listen(
 ) -> list[object]:
     try:
         port = await listen(endpoint.address, endpoint.port)
+    except TlsError as error:
+        raise StartError(str(error), f"correct {place} in the startup file") from error
     except OSError as error:
         raise StartError(
             f"/rui-cloud:cloud/{place}: cannot listen on {endpoint.address} port {endpoint.port}: "

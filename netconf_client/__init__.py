@@ -1,4 +1,4 @@
-"""A NETCONF client for asyncio: one interface, drivers `native` (asyncssh) and `vendor` (ncclient)."""
+"""A NETCONF client for asyncio: one interface, drivers `native` (asyncssh), `vendor` (ncclient) and TLS."""
 
 from netconf_client.api import ClientSession, Reply, Target
 from netconf_client.callhome import CallHomeListener
@@ -12,6 +12,7 @@ from netconf_client.errors import (
     SessionClosed,
 )
 from netconf_client.hostkeys import HostKeyPolicy, KnownHosts, PinnedKey, TrustOnFirstUse
+from netconf_client.tls import TlsTarget, connect_tls
 
 __all__ = [
     "AuthenticationFailed",
@@ -27,6 +28,8 @@ __all__ = [
     "ReplyTimeout",
     "SessionClosed",
     "Target",
+    "TlsTarget",
     "TrustOnFirstUse",
     "connect",
+    "connect_tls",
 ]

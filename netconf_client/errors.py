@@ -2,7 +2,7 @@
 
     NetconfClientError
     ├── ConnectFailed              no session came about: network, SSH, subsystem, hello
-    │   ├── HostKeyRejected        the server's host key is not the trusted one
+    │   ├── HostKeyRejected        the server's key or certificate is not trusted
     │   └── AuthenticationFailed   the server refused user, password and keys
     ├── SessionClosed              the session is over; its reason says why
     └── ReplyTimeout               no reply in time; the session lives on
@@ -25,7 +25,7 @@ class ConnectFailed(NetconfClientError):
 
 
 class HostKeyRejected(ConnectFailed):
-    """The server's host key is unknown, revoked or has changed."""
+    """The server's host key, or over TLS its certificate, is unknown, revoked or has changed."""
 
 
 class AuthenticationFailed(ConnectFailed):

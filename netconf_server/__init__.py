@@ -13,6 +13,7 @@ from netconf_server.providers import Entry, Keys, ListProvider, Told, TreeProvid
 from netconf_server.server import NetconfServer
 from netconf_server.shells import OpenShell, ShellChannel, ShellRequest, ShellSession, Terminal
 from netconf_server.streams import Stream, Subscription
+from netconf_server.tlscontext import TlsError, TlsOptions, read_tls
 
 __all__ = [
     "Account",
@@ -41,10 +42,13 @@ __all__ = [
     "Stream",
     "Subscription",
     "Terminal",
+    "TlsError",
+    "TlsOptions",
     "Told",
     "TreeProvider",
     "WatchedList",
     "hash_password",
     "load_schema",
+    "read_tls",
     "verify_password",
 ]

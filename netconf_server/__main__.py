@@ -15,11 +15,13 @@ import structlog
 
 from netconf_server.accounts import Account, AccountError, Accounts, hash_password
 from netconf_server.capabilities import load_schema
+from netconf_server.certnames import CertToName, MapType
 from netconf_server.datastores import Datastores
 from netconf_server.hostkey import HostKeyError
 from netconf_server.limits import Limits
 from netconf_server.persist import StartupError
 from netconf_server.server import NetconfServer
+from netconf_server.tlscontext import TlsError, TlsOptions
 from rui.schema import SchemaError
 from rui.schema.leaves import ConfigError
 
@@ -28,13 +30,18 @@ class UsageError(Exception):
     """What was asked for on the command line cannot be done; the text says why."""
 
 
+_CANNOT_START = (
+    UsageError, SchemaError, StartupError, ConfigError, AccountError, HostKeyError, TlsError, OSError,
+)  # fmt: skip
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; return the exit status, 2 when it cannot start (stderr says why)."""
     options = _parser().parse_args(arguments)
     _configure_logs()
     try:
         asyncio.run(_serve(options))
-    except (UsageError, SchemaError, StartupError, ConfigError, AccountError, HostKeyError, OSError) as error:
+    except _CANNOT_START as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command's own words
         return 2
     return 0
@@ -92,6 +99,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--host-key", type=Path, default=Path("netconf_host_key"), metavar="FILE", help="made if missing"
     )
+    for option, name, what in (
+        ("--tls-listen", "HOST:PORT", "listen for TLS too (RFC 7589)"),
+        ("--tls-certificate", "FILE", "the server's certificate and those above it (PEM)"),
+        ("--tls-key", "FILE", "its private key (PEM)"),
+        ("--tls-trust", "FILE", "whose certificates are the user's (PEM)"),
+    ):
+        parser.add_argument(option, metavar=name, help=what)
     parser.add_argument(
         "--events",
         type=Path,
@@ -106,7 +120,8 @@ async def _serve(options: argparse.Namespace) -> None:
         raise UsageError("no --module: name at least one module to serve")
     schema = load_schema(options.module, options.yang, features=_features(options))
     datastores = Datastores.load(schema, options.startup, file=options.running or options.startup)
-    account = _account(options.user, options.password_file, options.authorized_keys)
+    tls = _tls(options)
+    account = _account(options.user, options.password_file, options.authorized_keys, by_certificate=bool(tls))
     accounts = Accounts([replace(account, recovery=not options.hold_to_rules)])
     server = NetconfServer(
         schema,
@@ -123,6 +138,9 @@ async def _serve(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     bound = await server.listen(host, port)
     print(f"netconf on {host}:{bound}, host key {server.host_key}", flush=True)  # noqa: T201
+    if tls is not None:
+        host, port = _endpoint(options.tls_listen)
+        print(f"netconf over tls on {host}:{await server.listen_tls(host, port, tls)}", flush=True)  # noqa: T201
     await stop.wait()
     await server.close()
 
@@ -138,9 +156,22 @@ def _features(options: argparse.Namespace) -> dict[str, list[str]]:
     return features
 
 
-def _account(user: str, password_file: Path | None, keys_file: Path | None) -> Account:
-    if password_file is None and keys_file is None:
-        raise UsageError("nobody could log in: give --password-file or --authorized-keys")
+def _tls(options: argparse.Namespace) -> TlsOptions | None:
+    """What TLS is set up with: whoever has a trusted certificate is the one user."""
+    files = [options.tls_certificate, options.tls_key, options.tls_trust]
+    if options.tls_listen is None and not any(files):
+        return None
+    if options.tls_listen is None or not all(files):
+        raise UsageError("TLS needs --tls-listen, --tls-certificate, --tls-key and --tls-trust")
+    certificate, key, trust = map(Path, files)
+    return TlsOptions(certificate, key, trust, (CertToName(MapType.SPECIFIED, name=options.user),))
+
+
+def _account(
+    user: str, password_file: Path | None, keys_file: Path | None, *, by_certificate: bool
+) -> Account:
+    if password_file is None and keys_file is None and not by_certificate:
+        raise UsageError("nobody could log in: give --password-file, --authorized-keys or --tls-trust")
     hashed = None
     if password_file is not None:
         lines = password_file.read_text(encoding="utf-8").splitlines()

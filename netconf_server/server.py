@@ -35,6 +35,9 @@ from netconf_server.sessionops import SessionOperations
 from netconf_server.shells import OpenShell
 from netconf_server.streams import Stream
 from netconf_server.subscription_classic import CREATE_SUBSCRIPTION
+from netconf_server.tls import TlsGate
+from netconf_server.tlscontext import TlsOptions
+from netconf_server.transport import Transport
 from netconf_server.urls import UrlFolder
 from netconf_server.yanglibrary import LibraryTree, ModulesStateTree
 from rui.netconf import names
@@ -78,6 +81,7 @@ class NetconfServer:
         self._host_key = load_or_create_host_key(host_key_file)
         self._gate = ssh.Gate(accounts, self.limits, self._open_session)
         self._acceptors: list[asyncssh.SSHAcceptor] = []
+        self._tls: list[TlsGate] = []
         self._sessions: dict[int, Session | LocalSession] = {}
         self._last_id = 0
         self._totals = Totals(utc_now())
@@ -193,6 +197,25 @@ class NetconfServer:
         """
         await ssh.call_home(host, port, self._host_key, self._gate)
 
+    async def listen_tls(self, host: str, port: int, options: TlsOptions) -> int:
+        """Accept TLS connections (RFC 7589); return the port. Raises TlsError, or OSError as `listen`."""
+        bound = await self._tls_gate(options).listen(host, port)
+        log.info("netconf-listening", host=host, port=bound, transport="tls")
+        return bound
+
+    async def call_home_tls(self, host: str, port: int, options: TlsOptions) -> None:
+        """As `call_home`, over TLS. Raises TlsError, or OSError when there is no session."""
+        gate = self._tls_gate(options)
+        try:
+            await gate.call_home(host, port)
+        finally:
+            self._tls.remove(gate)
+
+    def _tls_gate(self, options: TlsOptions) -> TlsGate:
+        gate = TlsGate(options, self.limits, self._gate.admission, self._open_tls_session)
+        self._tls.append(gate)
+        return gate
+
     async def close(self) -> None:
         """End all sessions and stop listening; takes a few seconds at most."""
         self._closing = True
@@ -201,6 +224,8 @@ class NetconfServer:
         for session in list(self._sessions.values()):
             session.close("the server shuts down")
         await self._gate.drain()
+        for gate in self._tls:
+            await gate.close()
         for acceptor in self._acceptors:
             await acceptor.wait_closed()
         self._acceptors.clear()
@@ -214,10 +239,15 @@ class NetconfServer:
 
     # --- sessions
 
-    def _open_session(self, channel: ssh.Channel, user: str, peer: str) -> Session | None:
+    def _open_tls_session(self, connection: Transport, user: str, peer: str) -> Session | None:
+        return self._open_session(connection, user, peer, "netconf-tls")
+
+    def _open_session(
+        self, channel: Transport, user: str, peer: str, transport: str = "netconf-ssh"
+    ) -> Session | None:
         if not self._may_open(user, peer):
             return None
-        info = SessionInfo(self._next_id(), user, peer, "netconf-ssh", utc_now())
+        info = SessionInfo(self._next_id(), user, peer, transport, utc_now())
         session = Session(
             info,
             self.capabilities,

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from netconf_client.api import Target
 from netconf_server.accounts import Account
 from netconf_server.limits import Limits
+from netconf_server.tlscontext import TlsOptions
 from router.bfd import BfdConfig
 from router.dataplane import DataPlaneConfig
 from router.dhcp.values import RelayConfig
@@ -49,6 +50,14 @@ class CloudEndpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsListen:
+    """Where the router listens for TLS (RFC 7589), and with which certificates."""
+
+    endpoint: Endpoint
+    options: TlsOptions
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """The router's own NETCONF server; without ``listen`` it only calls home."""
 
@@ -57,6 +66,7 @@ class ServerConfig:
     host_key_file: str
     accounts: tuple[Account, ...]
     limits: Limits
+    tls: TlsListen | None = None
 
 
 class AcknowledgementPolicy(Enum):

@@ -21,6 +21,7 @@ from netconf_server import (
     NetconfServer,
     StartupError,
     Subscription,
+    TlsError,
 )
 from router.alarms import Alarms
 from router.alarmwatch import AlarmWatch
@@ -28,7 +29,7 @@ from router.auditing import AuditOperations
 from router.bfd import BfdSocketError
 from router.bfdwatch import BfdWatch
 from router.calling import call_home
-from router.config import DhcpSource, GroupConfig, RouterConfig, SimulatedSource
+from router.config import DhcpSource, GroupConfig, RouterConfig, SimulatedSource, TlsListen
 from router.dataplane import DataPlaneError
 from router.dhcp.transport import TransportError
 from router.download import Downloader
@@ -171,6 +172,8 @@ class Router:
         if self._watch is not None:
             self._watch.start()
         facts = {"ready": True, "device": config.device, "netconf": await self._listen(server, config)}
+        if config.server.tls is not None:
+            facts["netconf-tls"] = await self._listen_tls(server, config.server.tls)
         self._added = added_leaves(schema)
         for entry in config.groups:
             await self._start_source(entry)
@@ -302,6 +305,16 @@ class Router:
             )
         return facts
 
+    async def _listen_tls(self, server: NetconfServer, tls: TlsListen) -> list[object]:
+        where = tls.endpoint
+        try:
+            return [where.address, await server.listen_tls(where.address, where.port, tls.options)]
+        except OSError as error:
+            raise RouterStartError(
+                f"cannot listen on {where.address} port {where.port}: {error.strerror or error}",
+                "stop whoever has that port, or change netconf-server/tls",
+            ) from error
+
     async def _restart_source(self, name: str) -> None:
         source = self._sources.pop(name, None)
         if source is not None:
@@ -341,7 +354,8 @@ class Router:
             self._server.accounts.replace(new.server.accounts)
             log.info("accounts-changed", accounts=[account.name for account in new.server.accounts])
         running = tuple(self._follow(group, old.groups) for group in new.groups)
-        unchanged = (old.server.listen, old.bfd, old.dataplane) == (new.server.listen, new.bfd, new.dataplane)
+        old_parts = (old.server.listen, old.server.tls, old.bfd, old.dataplane)
+        unchanged = old_parts == (new.server.listen, new.server.tls, new.bfd, new.dataplane)
         if running != old.groups or not unchanged:
             log.warning("configuration-takes-effect-at-restart", remedy="restart the router")
 
@@ -369,6 +383,8 @@ def _refusal(error: BaseException, startup: Path) -> RouterStartError | None:
             return RouterStartError(error.reason, error.remedy)
         case HostKeyError():
             return RouterStartError(str(error), "correct netconf-server/host-key-file")
+        case TlsError():
+            return RouterStartError(str(error), f"correct netconf-server/tls in {startup}")
         case AccountError():
             return RouterStartError(str(error), f"correct the account in {startup}")
         case TransportError():

@@ -19,6 +19,7 @@ from netconf_client.errors import ConnectFailed
 from netconf_client.sshclient import load_credentials
 from netconf_server.accounts import read_accounts
 from netconf_server.limits import read_limits
+from netconf_server.tlscontext import read_tls
 from router.bfd import read_bfd
 from router.config import (
     Acknowledgement,
@@ -35,6 +36,7 @@ from router.config import (
     RouterConfig,
     ServerConfig,
     SimulatedSource,
+    TlsListen,
 )
 from router.dataplane import read_dataplane
 from router.dhcp.values import (
@@ -83,7 +85,7 @@ def read_config(schema: Schema, running: etree._Element, folder: Path) -> Router
     return RouterConfig(
         device=text(device, "device-id"),
         address=optional(device, "address") or _own_address(server),
-        server=_server(server, min((group.link_timeout for group in groups), default=_PROBES)),
+        server=_server(server, min((group.link_timeout for group in groups), default=_PROBES), folder),
         cloud=tuple(
             CloudEndpoint(
                 text(entry, "name"), _target(entry, folder, f"cloud-endpoint[name='{text(entry, 'name')}']")
@@ -104,14 +106,14 @@ def _own_address(server: etree._Element) -> str:
     return gethostname() if ip_address(address).is_unspecified else address
 
 
-def _server(server: etree._Element, link_timeout: float) -> ServerConfig:
+def _server(server: etree._Element, link_timeout: float, folder: Path) -> ServerConfig:
     """Read the server; a session whose other end is gone is found in about ``link_timeout`` seconds."""
     limits = child(server, "limits")
-    listen = server.find(_tag("listen"))
-    if listen is None and not children(server, "call-home"):
+    listen, tls = server.find(_tag("listen")), server.find(_tag("tls"))
+    if listen is None and tls is None and not children(server, "call-home"):
         raise ConfigError(
             "/rui-device:device/netconf-server: the router neither listens nor calls home, so the cloud "
-            "cannot reach it: add <listen/> or a <call-home>"
+            "cannot reach it: add <listen/>, <tls> or a <call-home>"
         )
     return ServerConfig(
         listen=None if listen is None else _endpoint(listen),
@@ -126,6 +128,7 @@ def _server(server: etree._Element, link_timeout: float) -> ServerConfig:
             keepalive_interval=max(_SHORTEST_PROBE, link_timeout / _PROBES),
             keepalive_count=_PROBES,
         ),
+        tls=None if tls is None else TlsListen(_endpoint(tls), read_tls(tls, folder)),
     )
 
 

@@ -39,6 +39,7 @@ _COMMON = (
     "ietf-yang-library",
     "ietf-datastores",
     "ietf-origin",
+    "ietf-x509-cert-to-name",
 )
 _ROUTER_ONLY = frozenset({"rui-device"})
 _MANAGER_ONLY = frozenset({"rui-cloud"})

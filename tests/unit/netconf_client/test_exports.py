@@ -22,8 +22,10 @@ EXPORTED = {
     "ReplyTimeout",
     "SessionClosed",
     "Target",
+    "TlsTarget",
     "TrustOnFirstUse",
     "connect",
+    "connect_tls",
 }
 
 

@@ -1,0 +1,303 @@
+"""NETCONF over TLS (RFC 7589): our server and our client, and what either refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from lxml import etree
+
+from netconf_client import ConnectFailed, HostKeyRejected, SessionClosed, TlsTarget, connect_tls
+from netconf_client.tls import TlsSession
+from netconf_server import Limits, TlsError, TlsOptions
+from netconf_server.certnames import CertToName, MapType, fingerprint
+from rui.netconf import names
+from rui_cli.site import CLOUD_NAMESPACE, DEVICE_NAMESPACE
+from tests.certificates import Identity, identity, revocations
+from tests.integration.manager_rig import managed, startup
+from tests.integration.netconf_server_rig import BASE_10_HELLO, TOY, USER, Rig, serving, toy
+from tests.integration.router_rig import PRIMARY, make_site, process
+
+LOOPBACK = x509.IPAddress(ip_address("127.0.0.1"))
+WITHIN = 10.0
+
+
+@dataclass
+class Certificates:
+    """An authority, what it signed, and files that say whom to trust."""
+
+    folder: Path
+    authority: Identity
+    server: Identity
+    admin: Identity
+
+    @property
+    def options(self) -> TlsOptions:
+        """How the server is set up."""
+        rules = (CertToName(MapType.SAN_DNS_NAME), CertToName(MapType.COMMON_NAME))
+        files = (self.server.certificate_file, self.server.key_file, self.authority.certificate_file)
+        return TlsOptions(*files, rules)
+
+    def target(self, port: int, who: Identity | None = None) -> TlsTarget:
+        """How a client reaches it."""
+        who = who or self.admin
+        trust = self.authority.certificate_file
+        return TlsTarget("127.0.0.1", who.certificate_file, who.key_file, trust, port=port)
+
+    def made(self, name: str, *alternatives: x509.GeneralName, days: float = 1) -> Identity:
+        """A further certificate of the authority."""
+        return identity(self.folder, name, *alternatives, issuer=self.authority, days=days)
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = identity(folder, "authority", authority=True)
+    server = identity(folder, "server", LOOPBACK, issuer=authority)
+    return Certificates(folder, authority, server, identity(folder, USER, issuer=authority))
+
+
+@asynccontextmanager
+async def over_tls(
+    folder: Path, known: Certificates, options: TlsOptions | None = None, limits: Limits | None = None
+) -> AsyncIterator[tuple[Rig, int]]:
+    async with serving(folder, limits=limits) as rig:
+        yield rig, await rig.server.listen_tls("127.0.0.1", 0, options or known.options)
+
+
+@asynccontextmanager
+async def session_of(target: TlsTarget) -> AsyncIterator[TlsSession]:
+    session = await connect_tls(target, timeout=WITHIN)
+    try:
+        yield session
+    finally:
+        await session.close()
+
+
+async def refused(target: TlsTarget) -> None:
+    with pytest.raises((ConnectFailed, SessionClosed)):
+        await connect_tls(target, timeout=WITHIN)
+
+
+async def test_a_session_over_tls_does_what_one_over_ssh_does(tmp_path: Path, known: Certificates) -> None:
+    async with over_tls(tmp_path, known) as (rig, port):
+        async with session_of(known.target(port)) as session:
+            (info,) = rig.server.sessions.values()
+            assert (info.user, info.transport) == (USER, "netconf-tls")
+            edit = etree.fromstring(f'<system xmlns="{TOY}"><name>a</name></system>')
+            await session.edit_config(edit)
+            await session.commit()
+            replies = await asyncio.gather(*(session.get_config() for _ in range(100)))
+            assert {reply.data.findtext(f"{toy('system')}/{toy('name')}") for reply in replies} == {"a"}
+            rig.parts.parts, rig.parts.note = 2000, "x" * 2000
+            whole = await session.get(etree.fromstring(f'<inventory xmlns="{TOY}"/>'))
+            assert len(whole.data.findall(f".//{toy('part')}")) == 4000
+        assert not rig.server.sessions
+
+
+async def test_who_has_no_name_or_no_account_is_refused(tmp_path: Path, known: Certificates) -> None:
+    by_alternative = known.made("somebody", x509.DNSName(USER))
+    nobody = known.made("nobody")
+    stranger = identity(known.folder, "stranger")
+    late = known.made("late", x509.DNSName(USER), days=-1)
+    async with over_tls(tmp_path, known) as (rig, port):
+        async with session_of(known.target(port, by_alternative)):
+            pass
+        for who in (nobody, stranger, late):
+            await refused(known.target(port, who))
+        # nor without any certificate
+        context = ssl.create_default_context(cafile=str(known.authority.certificate_file))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        seen = b""
+        # with TLS 1.3 the alert comes with the first read, where the end does not come before it
+        with suppress(ssl.SSLError):
+            seen = await asyncio.wait_for(reader.read(), WITHIN)
+        assert seen == b""
+        writer.close()
+        assert not rig.server.sessions
+
+
+async def test_a_clients_own_certificate_may_be_trusted_and_is_taken_back_by_revocation(
+    tmp_path: Path, known: Certificates
+) -> None:
+    pinned = identity(known.folder, "pinned", x509.DNSName(USER))
+    revoked = known.made("revoked", x509.DNSName(USER))
+    trust = tmp_path / "trust.pem"
+    trust.write_text(known.authority.pem + pinned.pem)
+    async with over_tls(tmp_path, known, replace(known.options, trust=trust)) as (rig, port):
+        for who in (pinned, revoked):
+            async with session_of(known.target(port, who)):
+                pass
+        lists = tmp_path / "lists.pem"
+        lists.write_text(known.authority.pem + revocations(known.authority, revoked))
+        options = replace(known.options, trust=lists, check_revocation=True)
+        strict = await rig.server.listen_tls("127.0.0.1", 0, options)
+        async with session_of(known.target(strict)):
+            pass
+        await refused(known.target(strict, revoked))
+
+
+async def test_the_client_takes_no_other_server(tmp_path: Path, known: Certificates) -> None:
+    elsewhere = known.made("elsewhere", x509.DNSName("elsewhere.example"))
+    stranger = identity(known.folder, "impostor", LOOPBACK)
+    for other in (elsewhere, stranger):
+        options = replace(known.options, certificate=other.certificate_file, private_key=other.key_file)
+        folder = tmp_path / other.certificate_file.stem
+        folder.mkdir()
+        async with over_tls(folder, known, options) as (_, port):
+            with pytest.raises(HostKeyRejected):
+                await connect_tls(known.target(port), timeout=WITHIN)
+            if other is elsewhere:
+                async with session_of(replace(known.target(port), server_name="elsewhere.example")):
+                    pass
+
+
+async def test_old_versions_and_too_many_failures_are_turned_away(
+    tmp_path: Path, known: Certificates
+) -> None:
+    stranger = identity(known.folder, "guesser")
+    async with over_tls(tmp_path, known, limits=Limits(failed_logins=2, login_timeout=0.5)) as (rig, port):
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+        old.set_ciphers("AES128-SHA256")
+        old.maximum_version = ssl.TLSVersion.TLSv1_2
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await asyncio.open_connection("127.0.0.1", port, ssl=old)
+        await refused(known.target(port, stranger))
+        await refused(known.target(port))
+        assert not rig.server.sessions
+
+
+async def test_a_connection_that_says_nothing_is_let_go(tmp_path: Path, known: Certificates) -> None:
+    async with over_tls(tmp_path, known, limits=Limits(login_timeout=0.2)) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.timeout(WITHIN):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_server_calls_home_over_tls(tmp_path: Path, known: Certificates) -> None:
+    async with serving(tmp_path) as rig:
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            listening.setblocking(False)
+            port = listening.getsockname()[1]
+            calling = loop.create_task(rig.server.call_home_tls("127.0.0.1", port, known.options))
+            sock, _ = await loop.sock_accept(listening)
+            session = await connect_tls(known.target(port), sock=sock, timeout=WITHIN)
+            assert (await session.get_config()).data.tag == names.DATA
+            await session.close()
+            async with asyncio.timeout(WITHIN):
+                await calling
+
+
+def configured(known: Certificates, folder: Path, namespace: str) -> etree._Element:
+    """The container `tls` of a device's configuration, with files in the folder of its startup file."""
+    for source, name in (
+        (known.server.certificate_file, "server.pem"),
+        (known.server.key_file, "server.key"),
+        (known.authority.certificate_file, "trust.pem"),
+    ):
+        (folder / name).write_bytes(source.read_bytes())
+    rule = (
+        f"<cert-to-name><id>1</id><fingerprint>{fingerprint(known.authority.der)}</fingerprint>"
+        '<map-type xmlns:c="urn:ietf:params:xml:ns:yang:ietf-x509-cert-to-name">c:common-name</map-type>'
+        "</cert-to-name>"
+    )
+    return etree.fromstring(
+        f'<tls xmlns="{namespace}"><address>127.0.0.1</address><port>0</port>'
+        "<certificate-file>server.pem</certificate-file><private-key-file>server.key</private-key-file>"
+        f"<trust-file>trust.pem</trust-file>{rule}</tls>"
+    )
+
+
+async def test_a_router_is_configured_for_tls_in_its_model(tmp_path: Path, known: Certificates) -> None:
+    operator = known.made("operator")
+    site = make_site(tmp_path)
+    path = site.startup(PRIMARY)
+    tree = etree.parse(path)
+    listen = tree.find(f".//{{{DEVICE_NAMESPACE}}}listen")
+    assert listen is not None
+    listen.addnext(configured(known, path.parent, DEVICE_NAMESPACE))
+    tree.write(path)
+    router = process(site, PRIMARY)
+    try:
+        facts = await router.start()
+        where = facts["netconf-tls"]
+        assert isinstance(where, list)
+        async with session_of(known.target(where[1], operator)) as session:
+            config = (await session.get_config()).data
+            assert config.findtext(f".//{{{DEVICE_NAMESPACE}}}certificate-file") == "server.pem"
+        await refused(known.target(where[1], known.made("nobody-there")))
+    finally:
+        await router.kill()
+
+
+async def test_a_manager_is_configured_for_tls_in_its_model(tmp_path: Path, known: Certificates) -> None:
+    operator = known.made("operator")
+    tls = etree.tostring(configured(known, tmp_path, CLOUD_NAMESPACE)).decode()
+    async with (
+        managed(tmp_path, startup([], server=tls)) as manager,
+        session_of(known.target(manager.facts["netconf-tls"][1], operator)) as session,
+    ):
+        assert (await session.get_config()).data.find(f".//{{{CLOUD_NAMESPACE}}}trust-file") is not None
+
+
+def test_the_command_serves_its_user_over_tls(tmp_path: Path, known: Certificates) -> None:
+    yang = Path(__file__).parents[1] / "data" / "yang"
+    command = [
+        sys.executable, "-m", "netconf_server", f"--yang={yang}", "--module=toy", "--listen=127.0.0.1:0",
+        "--user=ada", "--tls-listen=127.0.0.1:0", f"--tls-certificate={known.server.certificate_file}",
+        f"--tls-key={known.server.key_file}", f"--tls-trust={known.authority.certificate_file}",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as serving_process:
+        try:
+            assert serving_process.stdout is not None
+            lines = [serving_process.stdout.readline() for _ in range(2)]
+            found = re.fullmatch(r"netconf over tls on 127\.0\.0\.1:(\d+)\n", lines[1])
+            assert found, lines
+            # a client of another project: OpenSSL's own
+            openssl = subprocess.run(
+                [
+                    "openssl", "s_client", "-quiet", "-verify_return_error",
+                    "-connect", f"127.0.0.1:{found[1]}",
+                    "-cert", known.admin.certificate_file, "-key", known.admin.key_file,
+                    "-CAfile", known.authority.certificate_file,
+                ],
+                input=f'{BASE_10_HELLO}<rpc message-id="1" xmlns="{names.BASE}"><close-session/></rpc>]]>]]>',
+                capture_output=True, text=True, timeout=30, check=False,
+            )  # fmt: skip
+            assert "<session-id>1</session-id>" in openssl.stdout
+            assert "<ok" in openssl.stdout
+        finally:
+            serving_process.terminate()
+
+
+async def test_files_that_cannot_be_used_are_named(tmp_path: Path, known: Certificates) -> None:
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("no certificate")
+    async with serving(tmp_path) as rig:
+        for options in (
+            replace(known.options, trust=tmp_path / "none.pem"),
+            replace(known.options, private_key=known.admin.key_file),
+            replace(known.options, trust=wrong),
+        ):
+            with pytest.raises(TlsError, match=r"\.pem|\.key"):
+                await rig.server.listen_tls("127.0.0.1", 0, options)
+    with pytest.raises(ConnectFailed, match=r"wrong\.pem"):
+        await connect_tls(replace(known.target(1), trust=wrong), timeout=WITHIN)
