@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from manager.store import NeedsSnapshot
+from router.journal import Recovered
 from rui.backup.cloud import Cloud, CloudOptions
 from rui.backup.cloud_outputs import (
     Acknowledge,
@@ -22,6 +23,7 @@ from rui.backup.cloud_outputs import (
 )
 from rui.backup.delivery import DirectDelivery, Forgotten
 from rui.backup.identity import Role
+from rui.backup.journal import Frame, decode, encode
 from rui.backup.lineage import Lineage
 from rui.backup.member import Member
 from rui.backup.member_outputs import CLOUD, Answer, Append, MemberOptions, Notify, Superseded
@@ -41,6 +43,7 @@ class Site:
         self.store = CloudStore(tombstones)
         self.cloud = Cloud("g1", "store-1", options=CloudOptions(source=OPTIONS))
         self.tombstones = tombstones
+        self.journals: dict[str, list[Frame]] = {name: [] for name in names}
         self.members = {name: self._member(name, Role.SECONDARY) for name in names}
         self.in_touch: set[str] = set()
         self.rbs: set[str] = set()
@@ -48,13 +51,36 @@ class Site:
 
     def _member(self, name: str, role: Role) -> Member:
         options = MemberOptions(tombstones=self.tombstones)
-        return Member("g1", name, role, options=options, cloud=OPTIONS)
+        recovered = Recovered()
+        for frame, _ in decode(b"".join(encode(frame) for frame in self.journals[name])):
+            recovered.replay(frame)
+        return Member(
+            "g1",
+            name,
+            role,
+            table=recovered.table,
+            position=recovered.position,
+            origins=recovered.origins,
+            options=options,
+            cloud=OPTIONS,
+        )
 
-    def lose_journal(self, name: str) -> None:
+    def restart(self, name: str) -> None:
+        """End a router's process without warning, and start it again in its role."""
         role = self.members[name].role
         self.disconnect(name)
         self.members[name] = self._member(name, role)
         self.members[name].start()
+
+    def compact(self, name: str) -> None:
+        """Replace a router's journal by what it holds."""
+        member = self.members[name]
+        held = [change for key in member.table.held_keys() if (change := member.table.get(key)) is not None]
+        self.journals[name] = [Frame(member.position, held, origins=member.origins.among(held))]
+
+    def lose_journal(self, name: str) -> None:
+        self.journals[name] = []
+        self.restart(name)
 
     def connect(self, *names: str) -> None:
         for name in names:
@@ -131,7 +157,8 @@ class Site:
 
     def _member_output(self, name: str, member: Member, output: object) -> None:
         match output:
-            case Append():
+            case Append(frames):
+                self.journals[name] += frames
                 member.stored()
             case Notify(notification):
                 if name in self.in_touch:
@@ -274,6 +301,33 @@ def test_a_logoff_counts_that_is_offered_after_the_login_and_after_another_claim
     site.connect("bras-a")
     site.settle()
     assert users(site, "bras-a") == users(site, "bras-b") == users(site, CLOUD) == {b"k2"}
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_after_a_restart_a_newer_change_still_wins_that_another_replica_offers(compacted: bool) -> None:
+    site = started("bras-a", "bras-b", "bras-c")
+    site.disconnect("bras-b")
+    site.disconnect("bras-c")
+    put(site, "bras-a", 1, 2, text=b"<user>older</user>")
+    site.settle()
+    site.disconnect("bras-a")
+    put(site, "bras-a", 1, text=b"<user>newer</user>")
+    site.reach("bras-a", "bras-c")
+    site.settle()
+    site.reach()
+    site.take_over("bras-b")
+    site.connect("bras-b")
+    site.settle()
+    assert site.contents()["bras-b"][b"k1"] == b"<user>older</user>", "taken over from the cloud"
+    put(site, "bras-b", 2, text=b"<user>here</user>")
+    site.settle()
+    if compacted:
+        site.compact("bras-b")
+    site.restart("bras-b")
+    site.connect("bras-b", "bras-c")
+    site.settle()
+    assert site.contents()["bras-b"] == {b"k1": b"<user>newer</user>", b"k2": b"<user>here</user>"}
+    assert site.contents()["bras-c"] == site.contents()["bras-b"] == site.contents()[CLOUD]
 
 
 def test_an_offer_goes_over_the_channel_where_the_cloud_is_away() -> None:

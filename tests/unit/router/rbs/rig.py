@@ -189,12 +189,14 @@ class FakeCaller:
     def __init__(self, dialled: FakeChannel, number: int) -> None:
         self.id = number
         self.closed = ""
+        self.uploads = 0
         self._dialled = dialled
 
     def notify(self, content: etree._Element | list[bytes]) -> None:
         raw = etree.tostring(content) if isinstance(content, etree._Element) else b"".join(content)
         element = etree.fromstring(raw)
         self._dialled.site.schema.check_notification(element)
+        self.uploads += element.tag == wire.UPLOAD
         asyncio.get_running_loop().call_soon(self._arrive, element, raw)
 
     def close(self, reason: str) -> None:

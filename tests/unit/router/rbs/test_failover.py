@@ -305,6 +305,29 @@ def test_receipts_come_in_the_order_of_the_batches(schema: Schema, initiator: Ro
     virtually(story())
 
 
+def test_what_came_on_one_session_is_not_acknowledged_on_the_next(schema: Schema) -> None:
+    async def story() -> None:
+        async with site(schema, Role.SECONDARY) as running:
+            await backed_up_locally(running, "bras-b")
+            primary, secondary = (end.groups["g1"] for end in running.ends.values())
+            channel = running.ends["bras-b"].channel
+            secondary.disk_held = True
+            primary.login(*range(9))
+            await running.until(
+                "batches wait for the disk", lambda: bool(channel.caller and channel.caller.uploads)
+            )
+            channel.hang_up()
+            channel.receipts.clear()
+            await running.until("dialled again", lambda: channel.caller is not None)
+            secondary.release_disk()
+            await running.until("the secondary has it", running.equal)
+            await asyncio.sleep(1.0)
+            assert channel.caller is not None
+            assert len(channel.receipts) == channel.caller.uploads
+
+    virtually(story())
+
+
 @pytest.mark.parametrize("initiator", Role)
 def test_an_overdue_receipt_gives_the_session_up(schema: Schema, initiator: Role) -> None:
     decider = DECIDER[initiator]
