@@ -313,9 +313,10 @@ def test_what_came_on_one_session_is_not_acknowledged_on_the_next(schema: Schema
             channel = running.ends["bras-b"].channel
             secondary.disk_held = True
             primary.login(*range(9))
-            await running.until(
-                "batches wait for the disk", lambda: bool(channel.caller and channel.caller.uploads)
-            )
+            caller = channel.caller
+            assert caller is not None
+            await running.until("batches wait for the disk", lambda: caller.uploads > 0)
+            await asyncio.sleep(0.05)
             channel.hang_up()
             channel.receipts.clear()
             await running.until("dialled again", lambda: channel.caller is not None)
