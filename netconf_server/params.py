@@ -25,7 +25,9 @@ _OPAQUE = frozenset({
 
 
 def envelope(operation: etree._Element) -> etree._Element:
-    """A copy of the operation for the schema, in which `config` and `filter` are empty."""
+    """The operation for the schema: a copy in which `config` and `filter` are empty, itself without these."""
+    if not any(child.tag in _OPAQUE for child in operation.iter(etree.Element)):
+        return operation
     copy = etree.Element(operation.tag, nsmap=scope(operation))
     for child in operation.iterchildren(etree.Element):
         _copy_envelope(copy, child)

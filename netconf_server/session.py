@@ -24,6 +24,10 @@ log = structlog.get_logger(__name__)
 
 # A streamed reply lets the loop run and looks at the transport after this many bytes.
 _SLICE = 64 * 1024
+# Pipelined rpcs are answered for so many seconds at a time; then other sessions have their turn.
+_TURN = 0.005
+# What would be a packet of its own waits so many seconds for company, where some is to be expected.
+_MOMENT = 0.001
 # An orderly end waits this long for the peer to take what was sent.
 _LINGER = 5.0
 
@@ -96,6 +100,9 @@ class Session:
         self._paused_at: float | None = None
         self._reading = True
         self._timer: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Handle | None = None
+        self._flush_due = 0.0
+        self._next_flush = 0.0
         self._worker: asyncio.Task[None] | None = None
         self._busy = False
         self._ended = False
@@ -155,7 +162,8 @@ class Session:
             return
         self._core.send_notification(content, event_time)
         self.counters.out_notifications += 1
-        self._flush()
+        self._transmit()
+        self._next_flush = self._flush_due + _MOMENT
 
     def after_reply(self, action: Callable[[], None]) -> None:
         """Have `action` called once the reply to the rpc being handled is sent."""
@@ -202,7 +210,7 @@ class Session:
                     self._on_open(self)
             elif isinstance(event, SessionFailed | SessionClosed):
                 reason = event.reason
-        self._flush()
+        self._transmit()
         self._steer_reading()
         self._rearm()
         if reason is not None:
@@ -213,7 +221,31 @@ class Session:
         self.counters.out_rpc_errors += self._core.bad_rpcs - self.counters.in_bad_rpcs
         self.counters.in_bad_rpcs = self._core.bad_rpcs
 
+    def _transmit(self) -> None:
+        """Send soon: small messages share packets of the transport, which are what costs.
+
+        While further rpcs wait for their replies, or notifications come thick and fast, a moment is waited.
+        """
+        if self._core.backlog >= _SLICE:
+            self._flush()
+        elif self._core.backlog:
+            self._empty.clear()
+            now = self._loop.time()
+            due = now + _MOMENT if self._rpcs else max(now, self._next_flush)
+            if self._flushing is None or due < self._flush_due:
+                self._cancel_flush()
+                self._flush_due = due
+                self._flushing = (
+                    self._loop.call_at(due, self._flush) if due > now else self._loop.call_soon(self._flush)
+                )
+
+    def _cancel_flush(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+
     def _flush(self) -> None:
+        self._cancel_flush()
         if self._ended:
             return
         if self._writable.is_set():
@@ -296,7 +328,12 @@ class Session:
 
     async def _work(self) -> None:
         while not self._ended:
+            begun = self._loop.time()
             while self._rpcs and not self._ended:
+                if self._loop.time() - begun > _TURN:
+                    await asyncio.sleep(0)
+                    begun = self._loop.time()
+                    continue
                 rpc = self._rpcs.popleft()
                 self._busy = True
                 await self._answer(rpc)
@@ -336,7 +373,7 @@ class Session:
             return
         if self.open:
             self._core.send_reply(rpc, body if body is None else list(body))  # type: ignore[arg-type]
-            self._flush()
+            self._transmit()
             await self._room()
 
     def _refuse(self, rpc: RpcReceived, error: RpcError) -> None:
@@ -344,7 +381,7 @@ class Session:
         self._after_reply.clear()
         if self.open:
             self._core.send_error(rpc, error)
-            self._flush()
+            self._transmit()
 
     async def _stream(self, rpc: RpcReceived, pieces: AsyncIterator[bytes]) -> None:
         # The first piece is made before the reply begins: until then a fault is still an rpc-error.

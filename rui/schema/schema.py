@@ -3,6 +3,7 @@
 import copy
 import re
 import tempfile
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,9 @@ from rui.schema.tree import Kind, Node, Tree, find_nested
 NETCONF_NAMESPACE = "urn:ietf:params:xml:ns:netconf:base:1.0"
 # Elements of NETCONF itself that wrap data: their content is what is checked.
 _WRAPPERS = frozenset(f"{{{NETCONF_NAMESPACE}}}{name}" for name in ("config", "data"))
+# Requests that held are remembered, so many of so many octets at most: clients repeat themselves.
+_REMEMBERED = 256
+_LONGEST_REMEMBERED = 2048
 # RFC 6241 and RFC 5277 give `filter` attributes without a prefix, which libyang takes for errors.
 _FILTER = "{*}filter"
 _FILTER_ATTRIBUTES = ("type", "select")
@@ -53,6 +57,7 @@ class Schema:
         self._requests = requests
         self._replies = replies
         self._entry_runs: dict[str, EntryRun | None] = {}
+        self._held: OrderedDict[bytes, None] = OrderedDict()
         self._nodes: dict[str, Node] = {}
         for top in (tree.data, tree.rpcs, tree.notifications):
             for node in top.values():
@@ -198,6 +203,9 @@ class Schema:
         if operation.find(_FILTER) is not None:
             operation = _without_filter_attributes(operation)
         body = etree.tostring(operation, with_tail=False)
+        if body in self._held:
+            self._held.move_to_end(body)
+            return
         run = self._entry_run(str(operation.tag))
         if run is not None:
             body = run.without_valid(body)
@@ -206,6 +214,14 @@ class Schema:
         except DataError as error:
             issues = tuple(_with_bare_element(issue, operation) for issue in error.issues)
             raise DataError(issues, source) from None
+        self._remember(body)
+
+    def _remember(self, request: bytes) -> None:
+        """Know a valid request again: what holds of it depends on nothing but the modules."""
+        if len(request) <= _LONGEST_REMEMBERED:
+            self._held[request] = None
+            if len(self._held) > _REMEMBERED:
+                self._held.popitem(last=False)
 
     def _entry_run(self, tag: str) -> EntryRun | None:
         if tag not in self._entry_runs:
