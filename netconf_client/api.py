@@ -27,7 +27,7 @@ class Target:
     silence a probe is sent; when `keepalive_count` of them stay unanswered the session is declared lost.
     `device_params` is ncclient's name of the kind of device, for the vendor driver only. A message of more
     than `max_message` octets ends the session; ncclient knows no such bound. Notifications named in `bulk`
-    (as `{namespace}name`) come without the content of their `record` elements, which is in their bytes only.
+    (as `{namespace}name`) come without the entries that hold `record` elements: those are in `bulk` only.
     """
 
     host: str

@@ -1,8 +1,8 @@
 """Bulk messages: their envelope is validated without the content of its `record` elements.
 
-The records are validated one by one by the handler, from the bytes of the message. The session core has
-left them out of the tree already where finding tags was enough (`rui.netconf.bulk`); here the other
-messages are brought to that.
+The records are validated one by one by the handler, from the bytes of the message. Where finding tags was
+enough the session core has left out of the tree the entries that hold them (`rui.netconf.bulk`), and the
+handler validates those too; here the records of other messages are left out.
 """
 
 from __future__ import annotations

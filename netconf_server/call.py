@@ -26,7 +26,7 @@ class SessionInfo:
 @dataclass(frozen=True)
 class RpcCall:
     """One rpc: its `operation` element (not to be changed), and `raw`, the bytes of the whole message as
-    received. Where the session has cut records out of it, `bulk` holds them.
+    received. Where the session has cut entries out of it, `bulk` holds them.
     """
 
     session: SessionInfo

@@ -11,8 +11,8 @@ import structlog
 from netconf_client import ClientSession, NetconfClientError, connect
 from router.config import CloudEndpoint
 from router.group import Group
-from router.incoming import Inspector
 from rui.backoff import Backoff, BackoffPolicy
+from rui.backup.inspection import Inspector
 from rui.backup.messages import Result
 from rui.backup.requests import Fetch, decode_fetched, encode_fetch
 from rui.backup.wire import WireError

@@ -10,10 +10,10 @@ from lxml import etree
 from netconf_server import NetconfServer, RpcCall, Subscription
 from router.download import Downloader
 from router.group import Group
-from router.incoming import Inspector
 from router.listener import Listener, decoded
 from router.rbs import Switch
 from rui.backup import wire
+from rui.backup.inspection import Inspector
 from rui.backup.member_outputs import CLOUD
 from rui.backup.requests import decode_digest_request, decode_download, encode_digest
 from rui.netconf.errors import RpcError
@@ -93,7 +93,8 @@ class Operations:
         via = call.session.user if self._local(batch.group, call.session.user) else CLOUD
         if via == CLOUD:
             self._switch.cloud_alive()
-        receipt = await group.receive(batch, self._inspector.refused(batch), via=via)
+        quarantined = decoded(lambda: self._inspector.refused(batch))
+        receipt = await group.receive(batch, quarantined, via=via)
         return wire.receipt_children(receipt)
 
     async def _download(self, call: RpcCall) -> None:

@@ -35,7 +35,6 @@ from router.dhcp.transport import TransportError
 from router.download import Downloader
 from router.forwarding import Forwarding
 from router.group import Group
-from router.incoming import Inspector
 from router.journal import DataDirectory, DataDirectoryError, GroupJournal, Quota
 from router.linkstatus import CloudLink, LinkStatusTree, change_notification
 from router.operational import IdentityTree, UserInfoTree, Users
@@ -47,6 +46,7 @@ from router.subscribers.invented import added_leaves
 from router.subscribers.simulated import SimulatedSubscribers
 from router.switching import Switching
 from router.vrrp import TransportError as VrrpTransportError
+from rui.backup.inspection import Inspector
 from rui.backup.links import Link
 from rui.backup.trace import Trace
 from rui.netconf.errors import RpcError
@@ -263,6 +263,7 @@ class Router:
         server.register_list(
             "/rui-user-info:user-info/group/user",
             Users(self.groups),
+            outer_given=True,
         )
 
         def subscribed(subscription: Subscription) -> None:

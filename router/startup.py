@@ -50,6 +50,7 @@ from router.dhcp.values import (
 from router.virtual import hear_virtual, join_plane
 from router.vrrp import VrrpConfig, read_vrrp
 from rui.backoff import BackoffPolicy
+from rui.backup import wire
 from rui.backup.decision import Policy
 from rui.backup.failover import FailoverOptions
 from rui.backup.identity import Role
@@ -191,6 +192,7 @@ def _target(entry: etree._Element, folder: Path, name: str) -> Target:
         host_key=read_host_key(entry, folder, where),
         keepalive_interval=seconds(keepalive, "interval"),
         keepalive_count=int(text(keepalive, "max-missed")),
+        bulk=frozenset({wire.UPLOAD}),
     )
     try:
         load_credentials(target)

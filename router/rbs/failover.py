@@ -35,6 +35,7 @@ from rui.backup.identity import Role
 from rui.backup.links import Link, LinkChange, LinkState
 from rui.backup.messages import Batch, Quarantined
 from rui.backup.switchover import Taken
+from rui.netconf.events import NotificationReceived
 
 log = structlog.get_logger(__name__)
 
@@ -215,16 +216,16 @@ class GroupFailover:
 
     # --- what the other end says
 
-    def notified(self, name: str, content: etree._Element, raw: bytes) -> None:
+    def notified(self, name: str, notification: NotificationReceived) -> None:
         """Take a notification of the peer: its link's state, or user-info of local backup (S704a)."""
-        peer = self.peers.get(name)
+        peer, content = self.peers.get(name), notification.content
         if peer is not None and content.tag == switchover.IS_TAKEN:
             self.taken(switchover.decode_taken(content))
             return
         if peer is None or peer.decider is None:
             return
         if content.tag == wire.UPLOAD:
-            self._stream.take(peer, wire.decode_batch(content, raw))
+            self._stream.take(peer, wire.decode_batch(content, notification.raw, notification.bulk))
             return
         link = rbs.decode_cloud_link(content)
         log.info("told", group=self.group.config.id, peer=name, what=etree.QName(content).localname)

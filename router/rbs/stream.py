@@ -71,8 +71,11 @@ class LocalStream:
         self._group.local_receipt(peer.name, receipt)
 
     def take(self, peer: Peer, batch: Batch) -> None:
-        """Store what the primary streams, then acknowledge it; batches of one turn are stored in order."""
-        self._tasks.spawn(self._store(peer, batch, peer.channel.session))
+        """Store what the primary streams, then acknowledge it; batches of one turn are stored in order.
+
+        Raises WireError where the batch cannot be kept as it is.
+        """
+        self._tasks.spawn(self._store(peer, batch, self._inspect(batch), peer.channel.session))
 
     async def _deliver(self, peer: Peer, batch: Batch, session: ClientSession | None) -> None:
         if peer.channel.session is not session:
@@ -93,8 +96,10 @@ class LocalStream:
             if receipt.agrees is False:
                 self._tasks.spawn(self._audited(peer, self._repair(peer)))
 
-    async def _store(self, peer: Peer, batch: Batch, session: ClientSession | None) -> None:
-        receipt = await self._group.receive(batch, self._inspect(batch), via=peer.name)
+    async def _store(
+        self, peer: Peer, batch: Batch, quarantined: tuple[Quarantined, ...], session: ClientSession | None
+    ) -> None:
+        receipt = await self._group.receive(batch, quarantined, via=peer.name)
         if peer.channel.session is not session:
             # On another session it would be taken for the receipt of what is under way there
             log.info("receipt-not-sent", group=batch.group, peer=peer.name, reason="the session is gone")

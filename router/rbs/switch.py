@@ -10,10 +10,10 @@ import structlog
 
 from router.config import RouterConfig
 from router.group import Group
-from router.incoming import Inspector
 from router.rbs.channel import Channel
 from router.rbs.failover import GroupFailover
 from rui.backup import rbs
+from rui.backup.inspection import Inspector
 from rui.backup.links import Link
 from rui.backup.wire import WireError
 from rui.netconf.errors import RpcError
@@ -124,6 +124,6 @@ class Switch:
         content = notification.content
         try:
             name = next(child.text or "" for child in content if child.tag.endswith("}group-id"))
-            self.group(name).notified(peer, content, notification.raw)
+            self.group(name).notified(peer, notification)
         except (StopIteration, RpcError, WireError) as error:
             log.warning("peer-message-refused", peer=peer, what=content.tag, reason=str(error))

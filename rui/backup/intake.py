@@ -65,8 +65,9 @@ def apply(
     """Bring a stored batch into the table and into what is known of refused records."""
     changes = incoming.batch.changes
     bad = {entry.key: entry for entry in incoming.quarantined}
-    for change in changes:
-        if table.apply(change):
+    taken = table.apply_all(changes)
+    if quarantined or bad:
+        for change in taken:
             quarantined.pop(change.key, None)
             if change.key in bad:
                 quarantined[change.key] = bad[change.key]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from rui.backup.digest import MODULUS, empty_buckets, record_digest
@@ -107,35 +107,48 @@ class Table:
 
     def apply(self, change: Change) -> bool:
         """Take a change unless what is held of its key is as new or newer; say whether it was taken."""
-        key, version, record = change
-        held = self._values.get(key)
-        if held is not None:
-            held_version = self._version(int.from_bytes(held[:_PREFIX], "big"))
-            if not supersedes(version, held_version):
-                return False
-            self._forget(key, held, held_version)
-        else:
-            self._begin(key)
-        ordinal = self._ordinal(version)
-        prefix = ordinal.to_bytes(_PREFIX, "big")
-        if record is None:
-            self._values[key] = prefix
-            self._tombstones += 1
-            self._deletes.append((version, key))
-        else:
-            self._values[key] = prefix + record
-            self._add(key, record_digest(key, version, record))
-        if version > self.head:
-            self.head = version
-        elif version < self.head:
-            self._in_order = False
-        self._ordinals.append(ordinal)
-        self._keys.append(key)
-        if len(self._keys) > 2 * len(self._values) + _COMPACT_AT_LEAST:
-            self._compact()
-        if self.watchers:
-            self._tell(key, held[_PREFIX:] if held is not None and len(held) > _PREFIX else None)
-        return True
+        return bool(self.apply_all((change,)))
+
+    def apply_all(self, changes: Iterable[Change]) -> list[Change]:
+        """Take the changes one after the other as :meth:`apply` does; return those that were taken."""
+        values, buckets, begin = self._values, self.buckets, self._begin
+        taken: list[Change] = []
+        epoch, front, head = None, 0, self.head
+        for change in changes:
+            key, version, record = change
+            if version.epoch is not epoch:
+                epoch = version.epoch
+                front = self._number(epoch) << _SEQ_BITS
+            ordinal = front | version.seq
+            held = values.get(key)
+            if held is None:
+                begin(key)
+            else:
+                held_version = self._version(int.from_bytes(held[:_PREFIX], "big"))
+                if not supersedes(version, held_version):
+                    continue
+                self._forget(key, held, held_version)
+            prefix = ordinal.to_bytes(_PREFIX, "big")
+            if record is None:
+                values[key] = prefix
+                self._tombstones += 1
+                self._deletes.append((version, key))
+            else:
+                values[key] = prefix + record
+                bucket = bucket_of(key)
+                buckets[bucket] = (buckets[bucket] + record_digest(key, version, record)) % MODULUS
+            if version > head:
+                self.head = head = version
+            elif version < head:
+                self._in_order = False
+            self._ordinals.append(ordinal)
+            self._keys.append(key)
+            if len(self._keys) > 2 * len(values) + _COMPACT_AT_LEAST:
+                self._compact()
+            if self.watchers:
+                self._tell(key, held[_PREFIX:] if held is not None and len(held) > _PREFIX else None)
+            taken.append(change)
+        return taken
 
     def since(self, after: Version, limit: int, upto: Version) -> Slice:
         """Return the changes after ``after``, at most about ``limit``, nothing of a version above ``upto``.
@@ -274,12 +287,12 @@ class Table:
     def _version(self, ordinal: int) -> Version:
         return Version(self._epochs[ordinal >> _SEQ_BITS], ordinal & _SEQ_MASK)
 
-    def _ordinal(self, version: Version) -> int:
-        number = self._epoch_number.get(version.epoch)
+    def _number(self, epoch: Epoch) -> int:
+        number = self._epoch_number.get(epoch)
         if number is None:
-            number = self._epoch_number[version.epoch] = len(self._epochs)
-            self._epochs.append(version.epoch)
-        return number << _SEQ_BITS | version.seq
+            number = self._epoch_number[epoch] = len(self._epochs)
+            self._epochs.append(epoch)
+        return number
 
     def _bucket_index(self) -> dict[int, list[bytes]]:
         if self._index is None:

@@ -6,7 +6,6 @@ cutting them out of the message as it came, so nothing on the way re-encodes the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import cast
 
@@ -46,17 +45,18 @@ SECOND_IDENTITY = f"{{{IDENTITY}}}second-identity"
 IDENTITY_RESULT = f"{{{IDENTITY}}}identity-result"
 
 # What encode_batch writes. Anything else that is valid XML goes the slower way through the parsed tree.
-_OPENINGS = (b"<change><key>", b'<change xmlns="%s"><key>' % BACKUP.encode())
+_OPENINGS = (b"<change>", b'<change xmlns="%s">' % BACKUP.encode())
+_CLOSING = b"</change>"
+_KEY = b"<key>"
 _KEY_END = b"</key><version>"
-_VERSION_END = b"</version>"
-_RECORD = b"<record>"
-_RECORD_END = b"</record></change>"
-_DELETED = b"<deleted/></change>"
-_CHANGE_END = b"</change>"
-_ENTRY = re.compile(
-    rb"<change><key>([^<&]*)</key><version>([^<&/]+)/(0|[1-9][0-9]{0,18})</version>"
-    rb"(?:(<record></record>)|<deleted/>)</change>"
-)
+_RECORD = b"</version><record>"
+_RECORD_END = b"</record>"
+_DELETED = b"</version><deleted/>"
+_LONGEST_SEQ = 19
+_NO_MIDDLE = _KEY_END + b"<"
+_CHANGE_TAGS = [
+    {f"{{{BACKUP}}}{name}" for name in ("key", "version", what)} for what in ("record", "deleted")
+]
 _ANSWERS = {"agrees": True, "differs": False}
 _COUNT_CHANGES = etree.XPath("count(b:change)", namespaces={"b": BACKUP})
 
@@ -80,8 +80,9 @@ def encode_batch_body(batch: Batch, *, declare: bool = False) -> list[bytes]:
     head = f"<group-id{ns}>{batch.group}</group-id><writer{ns}>{batch.writer}</writer>"
     head += "".join(f"<fork{ns}>{fork}</fork>" for fork in batch.lineage)
     if batch.offer is not None:
-        by, shared, until = batch.offer
-        head += f"<offer{ns}><by>{by}</by><shared>{shared}</shared><until>{until}</until></offer>"
+        by, shared, until, live = batch.offer
+        head += f"<offer{ns}><by>{by}</by><shared>{shared}</shared><until>{until}</until>"
+        head += "<live/></offer>" if live else "</offer>"
     part = batch.part
     if isinstance(part, Stream):
         head += f"<stream{ns}><prev>{part.prev}</prev><last>{part.last}</last></stream>"
@@ -150,6 +151,8 @@ def receipt_children(receipt: Receipt) -> list[etree._Element]:
     ]
     if receipt.position.snapshot:
         children.append(_progress(receipt.position.snapshot, BACKUP))
+    if receipt.written is not None:
+        children.append(_leaf("written", str(receipt.written)))
     if receipt.reason:
         children.append(_leaf("reason", receipt.reason))
     for bad in receipt.quarantined:
@@ -176,6 +179,7 @@ def decode_receipt(element: etree._Element) -> Receipt:
             )
             for entry in element.iterfind(f"{{{BACKUP}}}quarantined")
         )
+        written = element.findtext(f"{{{BACKUP}}}written")
         return Receipt(
             group,
             Result(_text(element, "result", BACKUP)),
@@ -183,6 +187,7 @@ def decode_receipt(element: etree._Element) -> Receipt:
             element.findtext(f"{{{BACKUP}}}reason") or "",
             quarantined,
             agrees=decode_answer(element),
+            written=None if written is None else Version.parse(written),
         )
 
 
@@ -294,7 +299,8 @@ def _offer(element: etree._Element) -> Offer | None:
     if offer is None:
         return None
     shared, until = (Version.parse(_text(offer, name, BACKUP)) for name in ("shared", "until"))
-    return Offer(_text(offer, "by", BACKUP), shared, until)
+    live = offer.find(f"{{{BACKUP}}}live") is not None
+    return Offer(_text(offer, "by", BACKUP), shared, until, live)
 
 
 def _append_position(element: etree._Element, position: Position) -> None:
@@ -310,78 +316,72 @@ def _progress(progress: SnapshotProgress, namespace: str) -> etree._Element:
 
 
 def _changes(element: etree._Element, raw: bytes, bulk: Bulk | None) -> Iterable[Change]:
-    cut = _joined(bulk) if bulk is not None else None
-    if cut is None:
-        cut = _cut(raw)
-    if cut is not None and len(cut) == _COUNT_CHANGES(element):
-        return cut
+    if bulk is not None:
+        found = _changes_of_entries(bulk.entries)
+        return found if found is not None else _changes_of_tree(_whole(element, raw))
+    entries = _entries(raw)
+    found = _changes_of_entries(entries) if entries is not None else None
+    if found is not None and len(found) == _COUNT_CHANGES(element):
+        return found
     return _changes_of_tree(_whole(element, raw))
 
 
-def _joined(bulk: Bulk) -> list[Change] | None:
-    """Join changes and their records; None where they are not as encode_batch writes them."""
-    envelope, records = bulk.envelope, iter(bulk.records)
-    begin, end = envelope.find(b"<change>"), envelope.rfind(_CHANGE_END) + len(_CHANGE_END)
-    parts = _ENTRY.split(envelope[begin:end]) if 0 <= begin < end else [b""]
-    if any(parts[::5]) or len(bulk.records) != sum(1 for record in parts[4::5] if record):
-        return None
-    front, epoch = b"", NO_EPOCH
-    changes = []
-    for key, its_front, seq, record in zip(parts[1::5], parts[2::5], parts[3::5], parts[4::5], strict=True):
-        if its_front != front:
-            front, epoch = its_front, Epoch.parse(its_front.decode("utf-8", "replace"))
-        changes.append(Change(key, Version(epoch, int(seq)), next(records) if record else None))
-    return changes
-
-
-def _cut(raw: bytes) -> list[Change] | None:
-    """Cut the changes out of the bytes of a message; None where they are not as encode_batch writes them."""
+def _entries(raw: bytes) -> list[bytes] | None:
+    """Cut the content of the changes out of a message; None where tags do not tell them."""
     if b"!" in raw and b"<!" in raw:
         # Comments and CDATA: what looks like markup may be none.
         return None
-    pieces = next((found for opening in _OPENINGS if len(found := raw.split(opening)) > 1), [raw])[1:]
-    if pieces:
-        # The end of the message comes after the last change.
-        last = pieces[-1]
-        ends = [at + len(end) for end in (_RECORD_END, _DELETED) if (at := last.rfind(end)) >= 0]
-        pieces[-1] = last[: max(ends, default=0)]
-    epochs = _Epochs()
+    begin, opening = max((raw.find(opening), opening) for opening in _OPENINGS)
+    end = raw.rfind(_CLOSING)
+    if begin < 0:
+        return []
+    return raw[begin + len(opening) : end].split(_CLOSING + opening) if begin < end else None
+
+
+def _changes_of_entries(entries: Iterable[bytes]) -> list[Change] | None:
+    """Read the content of changes; None where one is not, from end to end, as encode_batch writes it."""
+    # Mostly all versions share an epoch: one parse of it instead of thousands
+    middle, epoch = _NO_MIDDLE, NO_EPOCH
+    keys: list[bytes] = []
     changes = []
-    for piece in pieces:
-        key_end = piece.find(_KEY_END)
-        version_end = piece.find(_VERSION_END, key_end)
-        if key_end < 0 or version_end < 0:
-            return None
-        key, what = piece[:key_end], version_end + len(_VERSION_END)
-        if piece.startswith(_RECORD, what) and piece.endswith(_RECORD_END):
-            record = piece[what + len(_RECORD) : -len(_RECORD_END)]
-        elif piece.startswith(_DELETED, what) and len(piece) == what + len(_DELETED):
-            record = None
+    for entry in entries:
+        head, found, content = entry.partition(_RECORD)
+        record: bytes | None
+        if found:
+            record, _, rest = content.partition(_RECORD_END)
+            if rest or not record or len(record) == len(content):
+                return None
+        elif entry.endswith(_DELETED):
+            head, record = entry[: -len(_DELETED)], None
         else:
             return None
-        if record == b"" or b"<" in key or b"&" in key:
+        key, found, seq = head.partition(middle)
+        if not found:
+            try:
+                middle, epoch = _middle(head)
+            except VersionError:
+                return None
+            key, _, seq = head.partition(middle)
+        # int() would take signs, spaces and leading zeros, which the form does not have
+        if (
+            not seq.isdigit()
+            or (seq[:1] == b"0" and seq != b"0")
+            or len(seq) > _LONGEST_SEQ
+            or not key.startswith(_KEY)
+        ):
             return None
-        changes.append(Change(key, epochs.version(piece[key_end + len(_KEY_END) : version_end]), record))
-    return changes
+        key = key[len(_KEY) :]
+        keys.append(key)
+        changes.append(Change(key, Version(epoch, int(seq)), record))
+    joined = b"".join(keys)
+    return None if b"<" in joined or b"&" in joined else changes
 
 
-class _Epochs:
-    """Reads versions that mostly share an epoch: one parse of it instead of thousands."""
-
-    def __init__(self) -> None:
-        self._front = b"/"
-        self._epoch = Epoch(0, "")
-
-    def version(self, text: bytes) -> Version:
-        """Return the version; raises VersionError."""
-        seq = text[len(self._front) :]
-        # int() would take signs, spaces and leading zeros, which the form does not have.
-        if not text.startswith(self._front) or not seq.isdigit() or (seq[:1] == b"0" and seq != b"0"):
-            version = Version.parse(text.decode("utf-8", "replace"))
-            self._front = text[: text.rindex(b"/") + 1] if version.epoch.counter else b"/"
-            self._epoch = version.epoch
-            return version
-        return Version(self._epoch, int(seq))
+def _middle(head: bytes) -> tuple[bytes, Epoch]:
+    """Return what stands between key and seq, and the epoch in it; raises VersionError."""
+    text = head.partition(_KEY_END)[2]
+    version = Version.parse(text.decode("utf-8", "replace"))
+    return _KEY_END + text[: text.rfind(b"/") + 1], version.epoch
 
 
 def _whole(element: etree._Element, raw: bytes) -> etree._Element:
@@ -401,6 +401,10 @@ def _changes_of_tree(element: etree._Element) -> Iterable[Change]:
     for change in element.iterchildren(f"{{{BACKUP}}}change"):
         key = _text(change, "key", BACKUP).encode()
         version = Version.parse(_text(change, "version", BACKUP))
+        # The session may have left the changes out of what it has checked
+        tags = [str(child.tag) for child in change.iterchildren("*")]
+        if set(tags) not in _CHANGE_TAGS or len(tags) != len(_CHANGE_TAGS[0]):
+            raise WireError(f"the change of {key.decode()} holds {', '.join(tags)}")
         holder = change.find(f"{{{BACKUP}}}record")
         if holder is None:
             yield Change(key, version, None)

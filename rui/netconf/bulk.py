@@ -1,8 +1,9 @@
-"""Bulk messages: an operation or notification that carries thousands of `record` elements.
+"""Bulk messages: an operation or notification that ends with thousands of entries, each with a `record`.
 
-The records are somebody else's to read: as bytes, out of the message as it came, each checked by itself. So
-a message with one of the given names is parsed without them, where that needs no more than finding tags. A
-record that is not well-formed then is no fault of the message.
+The entries are somebody else's to read: as bytes, out of the message as it came, each checked by itself. So
+a message with one of the given names is parsed without them, where that needs no more than finding tags. An
+entry that is not well-formed then is no fault of the message; whoever reads the entries takes each for one
+only where it is whole, and else has the message parsed.
 """
 
 import re
@@ -11,20 +12,19 @@ from typing import NamedTuple
 
 from rui.netconf import names
 
-_TAG = re.compile(rb"<((?:[\w.-]+:)?record)>")
-# Where there may be comments, CDATA, processing instructions (one octet is found fastest) or tags that are
-# not written in the plainest way, markup cannot be told by looking for tags.
-_MARKUP = (b"!", b"?")
-_ODD_TAG = re.compile(rb"record[ \t\r\n]")
+_RECORD = b"<record>"
 _DECLARATION = re.compile(rb"\s*<\?xml[^>]*\?>")
 _ENVELOPE = rb"\s*<(?:rpc\b[^>]*|notification\b[^>]*>\s*<eventTime>[^<]*</eventTime)>\s*"
+# The end of the last entry, of the operation, of the message.
+_TAIL = re.compile(rb"</([\w.-]+)>(</([\w.-]+)>\s*</(?:rpc|notification)>\s*)")
+_LONGEST_TAIL = 400
 
 
 class Bulk(NamedTuple):
-    """A message whose records were cut out: it with every record empty, and their content in order."""
+    """A message whose entries were cut out: what is left of it, and the content of each entry in order."""
 
     envelope: bytes
-    records: tuple[bytes, ...]
+    entries: list[bytes]
 
 
 class BulkMessages:
@@ -34,7 +34,7 @@ class BulkMessages:
         fronts = []
         for tag in sorted(tags):
             namespace, name = names.split(tag)
-            fronts.append(f'{re.escape(name)} xmlns="{re.escape(namespace or "")}"'.encode())
+            fronts.append(f'({re.escape(name)}) xmlns="{re.escape(namespace or "")}"'.encode())
         # An empty alternative would match any message.
         self._front = re.compile(_ENVELOPE + b"<(?:" + b"|".join(fronts) + b")[ >]") if fronts else None
 
@@ -43,30 +43,30 @@ class BulkMessages:
         declaration = _DECLARATION.match(message)
         begin = declaration.end() if declaration is not None else 0
         front = self._front.match(message, begin) if self._front is not None else None
-        return None if front is None else _cut(message, begin)
-
-
-def _cut(message: bytes, begin: int) -> Bulk | None:
-    first = _TAG.search(message, begin)
-    if first is None or any(message.find(mark, begin) >= 0 for mark in _MARKUP):
-        return None
-    start, end = b"<" + first[1] + b">", b"</" + first[1] + b">"
-    kept: list[bytes] = []
-    records: list[bytes] = []
-    copied, at = begin, first.start()
-    while at >= 0:
-        opened = at + len(start)
-        closed = message.find(end, opened)
-        if closed < 0:
+        if front is None or front.lastindex is None:
             return None
-        kept.append(message[copied:opened])
-        records.append(message[opened:closed])
-        copied, at = closed, message.find(start, closed)
-    # A tag more than these, however it is written: what lies around it may be part of a record.
-    if message.count(b"record", begin) != 2 * len(kept) and (
-        message.count(start, begin) != len(kept)
-        or message.count(end, begin) != len(kept)
-        or _ODD_TAG.search(message, begin) is not None
-    ):
+        return _cut(message, begin, front[front.lastindex])
+
+
+def _cut(message: bytes, begin: int, operation: bytes) -> Bulk | None:
+    # Inside comments, CDATA and processing instructions what looks like a tag is none. One octet is found
+    # fastest.
+    if any(mark[1:] in message and message.find(mark, begin) >= 0 for mark in (b"<!", b"<?")):
         return None
-    return Bulk(b"".join((*kept, message[copied:])), tuple(records))
+    tail = _tail(message)
+    if tail is None or tail[3] != operation:
+        return None
+    start, end = b"<" + tail[1] + b">", b"</" + tail[1] + b">"
+    first = message.find(start, begin)
+    # Entries are what holds the records: not some other element at the end.
+    if not 0 <= first < message.find(_RECORD, begin):
+        return None
+    entries = message[first + len(start) : tail.start()].split(end + start)
+    return Bulk(message[begin:first] + tail[2], entries)
+
+
+def _tail(message: bytes) -> re.Match[bytes] | None:
+    at = message.rfind(b"</", max(0, len(message) - _LONGEST_TAIL))
+    for _ in range(2):
+        at = message.rfind(b"</", 0, max(at, 0))
+    return _TAIL.fullmatch(message, at) if at >= 0 else None

@@ -23,8 +23,8 @@ _MIB: Final = 1024 * 1024
 class Limits:
     """Bounds of a session: octets of a message and a hello, unanswered rpcs, seconds for hello and close.
 
-    `bulk` holds the lxml tags of operations and notifications whose `record` elements may be thousands: their
-    content is not in the tree, only in the message's bytes (see `rui.netconf.bulk`).
+    `bulk` holds the lxml tags of operations and notifications that may end with thousands of entries, each
+    with a `record`: these are not in the tree, only in the message's bytes (see `rui.netconf.bulk`).
     """
 
     max_message: int = framing.DEFAULT_MAX_MESSAGE

@@ -1,7 +1,7 @@
 """What a session reports to the program around it.
 
-`raw` is always the whole message, without its framing; of a bulk message the trees lack the records' content,
-which is in `bulk`.
+`raw` is always the whole message, without its framing; of a bulk message the trees lack the entries, whose
+content is in `bulk`.
 """
 
 from collections.abc import Mapping

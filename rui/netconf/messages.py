@@ -38,8 +38,8 @@ class MessageError(Exception):
 class MessageParser:
     """Parses messages into lxml trees: no DTD, no entities, no network, nesting bounded.
 
-    Comments and processing instructions are left out of the tree, and of messages named in `bulk` the content
-    of the records. One parser serves one session.
+    Comments and processing instructions are left out of the tree, and of messages named in `bulk` the
+    entries that they end with. One parser serves one session.
     """
 
     def __init__(self, bulk: Collection[str] = ()) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rui.backup.messages import Change
 from rui.backup.table import Table
 from rui.backup.version import ZERO, Version
@@ -62,11 +64,12 @@ class WatchedTable(Table):
         super().__init__()
         self.ledger: Ledger | None = None
 
-    def apply(self, change: Change) -> bool:
-        """Take a change as any table does, and tell the ledger if it was taken."""
-        taken = super().apply(change)
-        if taken and self.ledger is not None:
-            self.ledger.taken(change)
+    def apply_all(self, changes: Iterable[Change]) -> list[Change]:
+        """Take changes as any table does, and tell the ledger of each that was taken."""
+        taken = super().apply_all(changes)
+        if self.ledger is not None:
+            for change in taken:
+                self.ledger.taken(change)
         return taken
 
     def _drop(self, key: bytes) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 from lxml import etree
 
-from manager.inbox import RECORDS
 from manager.process import run
 from netconf_client import ClientSession, PinnedKey, Target, connect
 from netconf_server import (
@@ -30,6 +29,7 @@ from netconf_server.hostkey import load_or_create_host_key
 from rui.backup import requests, wire
 from rui.backup.digest import Digest
 from rui.backup.identity import IdentityResult, Role
+from rui.backup.inspection import RECORDS
 from rui.backup.member import Member
 from rui.backup.member_outputs import Answer, Append, MemberOptions, Notify
 from rui.backup.messages import Batch, Quarantined, Receipt

@@ -156,3 +156,50 @@ def test_a_batch_that_the_session_has_cut_reads_back(declared: bytes, sent: list
     raw = raw.replace(b"<change>", b"<change%s>" % declared)
     root, bulk = MessageParser({wire.DELIVER}).read(raw)
     assert wire.decode_batch(root[0], raw, bulk) == batch
+
+
+USER = '<u xmlns="urn:u"/>'
+PLAIN = "<key>k</key><version>7@bras-a/1</version>"
+
+
+@pytest.mark.parametrize(
+    ("changes", "held"),
+    [
+        (
+            f"{PLAIN}<record>{USER}</record\n></change ><change >{PLAIN}<deleted/>",
+            2,
+        ),
+        (f"{PLAIN}<deleted/></change>\n<change>{PLAIN}<record>{USER}</record>", 2),
+        (f"<version>7@bras-a/1</version><key>k</key><record>{USER}</record>", 1),
+    ],
+)
+def test_changes_that_are_not_plain_are_all_read(changes: str, held: int) -> None:
+    raw = deliver(changes)
+    root, bulk = MessageParser({wire.DELIVER}).read(raw)
+    assert len(wire.decode_batch(root[0], raw, bulk).changes) == held
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        f"<key>k</key><version>/5</version><record>{USER}</record>",
+        f"<key>k</key><version>7@bras-a/01</version><record>{USER}</record>",
+        f"<key>k</key><version>7@bras-a/+1</version><record>{USER}</record>",
+        f"{PLAIN}<more/><record>{USER}</record>",
+        f"{PLAIN}<record>{USER}</record><deleted/>",
+        f'{PLAIN}<record xmlns="urn:other">{USER}</record><x><record>1</record></x>',
+        f"{PLAIN}<record>{USER}</record></record>",
+        f"{PLAIN}<record>{USER}</record></deliver-user-info><deliver-user-info>{PLAIN}<record>{USER}</record>",
+    ],
+)
+def test_what_no_change_may_be_is_refused(changes: str) -> None:
+    raw = deliver(changes)
+    root, bulk = MessageParser({wire.DELIVER}).read(raw)
+    with pytest.raises(wire.WireError):
+        wire.decode_batch(root[0], raw, bulk)
+
+
+def deliver(changes: str) -> bytes:
+    head = "<group-id>g</group-id><writer>7@bras-a</writer><stream><prev/><last>7@bras-a/2</last></stream>"
+    body = f'<deliver-user-info xmlns="{wire.BACKUP}">{head}<change>{changes}</change></deliver-user-info>'
+    return f'<rpc xmlns="{names.BASE}" message-id="1">{body}</rpc>'.encode()

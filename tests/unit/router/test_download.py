@@ -6,7 +6,7 @@ from typing import cast
 
 from router.download import Downloader
 from router.group import Group
-from router.incoming import Inspector
+from rui.backup.inspection import Inspector
 
 
 class Counting(Downloader):

@@ -34,6 +34,7 @@ from rui.backup.record import UserInfo
 from rui.backup.requests import encode_digest
 from rui.backup.version import Version
 from rui.netconf.errors import RpcError
+from rui.netconf.events import NotificationReceived
 from rui.netconf.messages import Body
 from rui.schema import Schema
 
@@ -208,7 +209,7 @@ class FakeCaller:
         if self._dialled.caller is self:
             end = self._dialled.site.ends[self._dialled.owner]
             group = next(child.text or "" for child in element if child.tag.endswith("}group-id"))
-            end.failovers[group].notified(self._dialled.peer, element, raw)
+            end.failovers[group].notified(self._dialled.peer, NotificationReceived("now", element, raw))
 
 
 @dataclass

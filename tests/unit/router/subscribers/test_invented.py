@@ -6,8 +6,8 @@ from ipaddress import IPv4Address, ip_network
 import pytest
 
 from router.config import AddressPool, PortConfig, SimulatedSource
-from router.incoming import Inspector
 from router.subscribers.invented import LIMIT, Inventor
+from rui.backup.inspection import Inspector
 from rui.backup.messages import Batch, Change, Stream
 from rui.backup.record import UserInfo
 from rui.backup.version import ZERO, Epoch, Version
