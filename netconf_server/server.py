@@ -108,9 +108,9 @@ class NetconfServer:
     def register_rpc(self, qname: str, handler: Handler, *, bulk: bool = False) -> None:
         """Answer the rpc `{namespace}name` by `handler`; the model checks its input first.
 
-        With `bulk` the content of `record` elements is left out of that check, and may be left out of
-        `call.operation`: the handler takes each record out of `call.raw` and checks it itself. This holds for
-        sessions that begin afterwards. Raises ValueError when the schema has no such rpc.
+        With `bulk` the content of `record` elements is left out of that check, or the whole entries that
+        hold them are, and of `call.operation` too: then `call.bulk` has them. The handler checks each itself.
+        This holds for sessions that begin afterwards. Raises ValueError when the schema has no such rpc.
         """
         if qname not in self.schema.tree.rpcs:
             raise ValueError(f"no module of the schema defines the rpc {qname}")
@@ -133,13 +133,14 @@ class NetconfServer:
         """
         self._providers.add_tree(path, provider)
 
-    def register_list(self, path: str, provider: ListProvider) -> None:
+    def register_list(self, path: str, provider: ListProvider, *, outer_given: bool = False) -> None:
         """Have `provider` give the entries of the state list at a schema path, streamed and asked for by key.
 
+        Where a tree gives all entries of the lists above, `outer_given` saves reading this one to know them.
         Raises UnknownNodeError, or ValueError when it is no state list, or beside another inside one outer
         list.
         """
-        self._providers.add_list(path, provider)
+        self._providers.add_list(path, provider, outer_given=outer_given)
 
     def stream(self, name: str, description: str = "", *, replay: bool = False) -> Stream:
         """The event stream of this name, made on first use. `NETCONF` is there always (RFC 5277 3.2.3).
@@ -224,7 +225,7 @@ class NetconfServer:
         for session in list(self._sessions.values()):
             session.close("the server shuts down")
         await self._gate.drain()
-        for gate in self._tls:
+        for gate in list(self._tls):
             await gate.close()
         for acceptor in self._acceptors:
             await acceptor.wait_closed()
