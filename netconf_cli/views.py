@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
@@ -37,6 +37,11 @@ class BoundTable:
     nodes: tuple[Node, ...]
     columns: tuple[Leaf, ...]
 
+    @property
+    def nested(self) -> bool:
+        """Whether its entries hold lists."""
+        return any(_lists(child) for child in self.nodes[-1].children.values())
+
     def wanted(self, chosen: Sequence[tuple[Leaf, str]]) -> etree._Element:
         """The filter for this table's data: the leafs of `chosen` have these values."""
         outer: etree._Element | None = None
@@ -53,7 +58,7 @@ class BoundTable:
         if outer is None or element is None:
             raise ValueError(f"{self.table.path} leads nowhere")
         # Where entries hold lists of their own, the columns only
-        if any(_lists(child) for child in self.nodes[-1].children.values()):
+        if self.nested:
             for column in self.columns:
                 if column.up == 0 and all(column.node is not leaf.node for leaf, _ in chosen):
                     _add(element, column.node, None)
@@ -130,7 +135,10 @@ async def rows(
 ) -> AsyncIterator[tuple[str, ...]]:
     """Yield the cells of each row, while the reply comes."""
     operation = requests.get(bound.wanted(chosen))
-    async for row in lead(_Rows(bound), session.call(operation), top):
+    led = [node.tag for node in bound.nodes]
+    if bound.nested:
+        led += bound.nodes[-1].children
+    async for row in lead(_Rows(bound), session.call(operation), top, led):
         yield row
 
 
@@ -148,20 +156,22 @@ class _Rows:
     def __init__(self, bound: BoundTable) -> None:
         self._tag = bound.nodes[-1].tag
         self._columns = [(leaf.node.tag, leaf.up, _form(leaf.node)) for leaf in bound.columns]
+        self._own = [leaf.node.tag for leaf in bound.columns if leaf.up == 0]
         self._depth = len(bound.nodes)
         # The leafs of each open node: of those on the way the keys, of an entry with lists inside all
         self._open: list[dict[str, str]] = []
 
     def open(self, item: Item) -> Iterator[tuple[str, ...]]:
         """Enter a node."""
-        self._open.append(_leafs(item))
+        self._open.append(_leafs(item.element))
         return iter(())
 
     def whole(self, item: Item, _parents: tuple[Item, ...]) -> Iterator[tuple[str, ...]]:
         """A row, a leaf of one, or something on the way that held nothing more."""
         depth = len(self._open) + 1
         if depth == self._depth and item.element.tag == self._tag:
-            yield self._cells(_leafs(item))
+            # Only the columns' leafs are made objects of: a record has twice as many
+            yield self._cells(_leafs(item.element.iterchildren(*self._own)))
         elif depth == self._depth + 1:
             self._open[-1][str(item.element.tag)] = item.element.text or ""
 
@@ -177,8 +187,8 @@ class _Rows:
         )
 
 
-def _leafs(item: Item) -> dict[str, str]:
-    return {str(child.tag): child.text or "" for child in item.element}
+def _leafs(elements: Iterable[etree._Element]) -> dict[str, str]:
+    return {str(element.tag): element.text or "" for element in elements}
 
 
 def _form(leaf: Node) -> Callable[[str], str]:

@@ -6,7 +6,7 @@ is dropped once it was looked at.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -16,7 +16,7 @@ from rui.netconf import names
 from rui.schema import Kind, Node
 
 _INNER = frozenset({Kind.CONTAINER, Kind.LIST, Kind.RPC, Kind.INPUT, Kind.OUTPUT})
-_ROOT = b"<reply>"
+_REPLY = "reply"
 T = TypeVar("T")
 Told_co = TypeVar("Told_co", covariant=True)
 
@@ -91,11 +91,14 @@ class _Frame:
 
 
 async def lead(
-    visitor: Visitor[T], pieces: AsyncIterator[bytes], top: Mapping[str, Node]
+    visitor: Visitor[T], pieces: AsyncIterator[bytes], top: Mapping[str, Node], only: Iterable[str] = ()
 ) -> AsyncIterator[T]:
-    """Lead a visitor through a reply's body, whose outermost nodes are in `top`; yield what it gives back."""
-    walk = _Walk(visitor, top)
-    for given in walk.feed(_ROOT):
+    """Lead a visitor through a reply's body, whose outermost nodes are in `top`; yield what it gives back.
+
+    Who is led to nothing but elements with the tags `only` saves a look at all that is in them.
+    """
+    walk = _Walk(visitor, top, (*only, _REPLY, names.DATA) if only else None)
+    for given in walk.feed(b"<reply>"):
         yield given
     async for piece in pieces:
         for given in walk.feed(piece):
@@ -107,12 +110,12 @@ async def lead(
 class _Walk(Generic[T]):
     """The open elements; those that are `visited` are gone through child by child."""
 
-    def __init__(self, visitor: Visitor[T], top: Mapping[str, Node]) -> None:
+    def __init__(self, visitor: Visitor[T], top: Mapping[str, Node], only: Sequence[str] | None) -> None:
         self._frames: list[_Frame] = []
         self._visitor = visitor
         self._top = top
         self._parser = etree.XMLPullParser(
-            events=("start", "end"), resolve_entities=False, no_network=True, huge_tree=True
+            events=("start", "end"), tag=only, resolve_entities=False, no_network=True, huge_tree=True
         )
         self._listed: dict[str, bool] = {}
         self._inside = 0

@@ -60,7 +60,9 @@ def branched(
 
 def _reads(branch: ListBranch, filters: Filters, views: Sequence[View]) -> Iterator[Read]:
     reads: Iterator[Read] = (
-        (plan, entry) for plan in key_plans(branch.nodes, filters) for entry in branch.provider.read(plan)
+        (plan, entry)
+        for plan in key_plans(branch.nodes, filters, outer_given=branch.outer_given)
+        for entry in branch.provider.read(plan)
     )
     for view in views:
         reads = view.entries(branch.nodes, reads)

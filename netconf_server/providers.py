@@ -61,10 +61,14 @@ class WatchedList(ListProvider, Protocol):
 
 @dataclass(frozen=True)
 class ListBranch:
-    """A registered ListProvider and the schema nodes from the top to its list."""
+    """A registered ListProvider and the schema nodes from the top to its list.
+
+    `outer_given`: trees give all entries of the lists above, so nothing has to be read to know them.
+    """
 
     nodes: tuple[Node, ...]
     provider: ListProvider
+    outer_given: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,9 @@ class Providers:
         """Register for a top-level element that the schema may not know."""
         self.trees.append(TreeBranch((tag,), provider))
 
-    def add_list(self, path: str, provider: ListProvider) -> None:
-        """Register for a list; one for each list, and one below any outer list. Raises UnknownNodeError,
-        ValueError.
+    def add_list(self, path: str, provider: ListProvider, *, outer_given: bool = False) -> None:
+        """Register for a list; one for each list, and one below any outer list, of which `outer_given` says
+        that a tree gives all entries. Raises UnknownNodeError, ValueError.
         """
         nodes = self._nodes(path)
         if nodes[-1].kind is not Kind.LIST:
@@ -109,7 +113,7 @@ class Providers:
         for branch in self.lists:
             if _first_list(branch.nodes) == outer:
                 raise ValueError(f"{outer.path} has a list provider already: {branch.nodes[-1].path}")
-        self.lists.append(ListBranch(nodes, provider))
+        self.lists.append(ListBranch(nodes, provider, outer_given))
 
     def top_tags(self) -> Sequence[str]:
         """The tags of the top-level elements that some provider gives, in order of registration."""

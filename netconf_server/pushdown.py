@@ -33,22 +33,26 @@ def below(filters: Filters, tag: str) -> Filters:
     return [other for node in filters for other in node.others if other.names(tag)]
 
 
-def key_plans(nodes: Sequence[Node], filters: Filters, *, inside_list: bool = False) -> list[Keys]:
+def key_plans(
+    nodes: Sequence[Node], filters: Filters, *, outer_given: bool = False, inside_list: bool = False
+) -> list[Keys]:
     """The reads to make of a list provider: key predicates for the lists of `nodes`, the path to its list.
 
     Where every filter node pins all keys of a list there is one read for each distinct entry, else one read
     with the keys that they all pin. Different plans never give one entry twice. No plan: nothing is read.
-    But entries of an outer list are known by those inside them, so once such an outer entry is selected
-    (`inside_list`) its inner ones are read even if none of them is shown.
+    But entries of an outer list are known by those inside them unless they are `outer_given`, so once such an
+    outer entry is selected (`inside_list`) its inner ones are read even if none of them is shown.
     """
     if filters is not None and not filters:
-        return [{}] if inside_list else []
+        return [{}] if inside_list and not outer_given else []
     node, rest = nodes[0], nodes[1:]
     if node.kind is not Kind.LIST:
-        return key_plans(rest, below(filters, rest[0].tag), inside_list=inside_list)
+        return key_plans(rest, below(filters, rest[0].tag), outer_given=outer_given, inside_list=inside_list)
     plans: list[Keys] = []
     for keys, group in _combinations(node, filters):
-        inner = key_plans(rest, below(group, rest[0].tag), inside_list=True) if rest else [{}]
+        inner: list[Keys] = [{}]
+        if rest:
+            inner = key_plans(rest, below(group, rest[0].tag), outer_given=outer_given, inside_list=True)
         plans += [{node.name: keys, **plan} if keys else plan for plan in inner]
     return plans
 
