@@ -48,13 +48,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _configure_logs() -> None:
-    """Write events to standard error. Tracebacks are plain: the values in them may be passwords."""
+    """Write events to standard error, as JSON unless that is a terminal.
+
+    Tracebacks are plain: the values in them may be passwords.
+    """
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    file = (structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str))
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+            *((console,) if sys.stderr.isatty() else file),
         ],
+        cache_logger_on_first_use=True,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

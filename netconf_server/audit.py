@@ -13,8 +13,9 @@ import structlog
 from lxml import etree
 
 from netconf_server.call import SessionInfo
-from netconf_server.datastores import Change, Datastores
-from netconf_server.difference import Difference, Happened, differences, place_of
+from netconf_server.change import MOST_TOLD, Change
+from netconf_server.datastores import Datastores
+from netconf_server.difference import Difference, Happened, place_of
 from netconf_server.nacmaccess import Marks
 from netconf_server.nacmrules import MODULE, Right
 from netconf_server.place import Place
@@ -24,7 +25,6 @@ from rui.schema import Kind, Node
 log = structlog.get_logger(__name__)
 
 MASK: Final = "***"
-_MAX_CHANGES: Final = 100
 _MAX_VALUE: Final = 200
 _HASH: Final = "iana-crypt-hash:crypt-hash"
 
@@ -41,7 +41,7 @@ class Audit:
 
     def changed(self, change: Change) -> None:
         """Log a change, at most a hundred of its nodes."""
-        found = islice(self._lines(change), _MAX_CHANGES + 1)
+        found = islice(self._lines(change), MOST_TOLD + 1)
         lines = list(found)
         if not lines:
             return
@@ -52,12 +52,12 @@ class Audit:
             user="" if session is None else session.user,
             session=change.session,
             source="" if session is None else session.peer,
-            changes=lines[:_MAX_CHANGES],
-            complete=len(lines) <= _MAX_CHANGES,
+            changes=lines[:MOST_TOLD],
+            complete=len(lines) <= MOST_TOLD,
         )
 
     def _lines(self, change: Change) -> Iterator[str]:
-        for found in differences(change.old, change.new, self._schema.tree.data):
+        for found in change.differences(self._schema.tree.data):
             yield from self._line(found)
 
     def _line(self, found: Difference) -> Iterator[str]:

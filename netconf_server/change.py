@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
 from lxml import etree
 
+from netconf_server.difference import Difference, differences
 from netconf_server.editops import Operation
+from rui.schema import Node
 
 RUNNING: Final = "running"
 CANDIDATE: Final = "candidate"
 STARTUP: Final = "startup"
+
+MOST_TOLD: Final = 100
+"""So many differences of one change are told by name, in the log and in notifications."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,16 @@ class Change:
     new: etree._Element
     session: int | None
     datastore: str = RUNNING
+    _found: list[Difference] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def differences(self, top: Mapping[str, Node]) -> Sequence[Difference]:
+        """The first differences, one more than MOST_TOLD at most; `top` are the schema's nodes by tag.
+
+        They are looked for once, for all who tell of them.
+        """
+        if not self._found:
+            self._found.extend(islice(differences(self.old, self.new, top), MOST_TOLD + 1))
+        return self._found
 
 
 Verify: TypeAlias = Callable[[Change], "Awaitable[None] | None"]

@@ -237,12 +237,12 @@ class Datastores:
         """Validate what a datastore is to become; return it without what goes because its `when` ends to
         hold. `asked` is the edit that led to it, where that is known. Raises RpcError.
         """
-        namespaces = {module.name: module.namespace for module in self.schema.modules}
         for _ in range(_MOST_ROUNDS):
             try:
                 self.schema.check_config(tree)
             except DataError as error:
                 shown = copy.deepcopy(tree)
+                namespaces = {module.name: module.namespace for module in self.schema.modules}
                 gone = list(lapsed(error, shown, self.tree(target), asked, namespaces))
                 if not gone:
                     raise to_rpc_error(error, self.schema, data=tree) from error

@@ -23,6 +23,7 @@ from rui.schema import Kind, Node
 Elements: TypeAlias = Sequence[etree._Element]
 
 _MANY: Final = 64
+_SEVERAL: Final = 4
 
 
 class Happened(StrEnum):
@@ -121,9 +122,9 @@ def _are_equal(pair: tuple[bytes, bytes]) -> bool:
 def _texts(items: Elements) -> Sequence[bytes]:
     """A text of each sibling such that equal texts are equal elements.
 
-    Where there are many, all are written at once and cut apart at their end tags: that is ten times as fast.
+    Where there are several, all are written at once and cut apart at their end tags, up to ten times as fast.
     """
-    parent = items[0].getparent() if len(items) >= _MANY else None
+    parent = items[0].getparent() if len(items) >= _SEVERAL else None
     if parent is not None:
         first = items[0]
         name = etree.QName(first).localname

@@ -1,11 +1,13 @@
 """Finds list entries and leaf-list values by key, so that an edit of many entries takes one look over each
-list.
+list, and one of few does not have to know them all.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from typing import TypeAlias
+from functools import lru_cache
+from typing import Final, TypeAlias
 
 from lxml import etree
 
@@ -14,26 +16,38 @@ from rui.schema import Node
 
 KeyValues: TypeAlias = tuple[Value, ...]
 
+# So many entries of one list are searched for before it is worth an index.
+_SINGLE: Final = 2
+
 
 class ListIndex:
-    """An index per (parent element, list), built when first asked for; tell it of every entry added or
-    removed.
+    """An index per (parent element, list), built when it is worth it; tell it of every entry that was added
+    or removed, once it is.
     """
 
     def __init__(self) -> None:
         self._maps: dict[tuple[etree._Element, str], dict[KeyValues, etree._Element]] = {}
+        self._searches: Counter[tuple[etree._Element, str]] = Counter()
 
     def find(self, parent: etree._Element, node: Node, key: KeyValues) -> etree._Element | None:
         """The entry (or value) of this list with this key, or None."""
+        place = (parent, node.tag)
+        if place not in self._maps and self._searches[place] < _SINGLE and _has_plain_keys(node):
+            self._searches[place] += 1
+            return _search(parent, node, key)
         return self._map(parent, node).get(key)
 
     def add(self, parent: etree._Element, node: Node, key: KeyValues, item: etree._Element) -> None:
         """Take note of a new entry or value."""
-        self._map(parent, node)[key] = item
+        known = self._maps.get((parent, node.tag))
+        if known is not None:
+            known[key] = item
 
     def forget(self, parent: etree._Element, node: Node, key: KeyValues) -> None:
         """Take note of a removed entry or value."""
-        self._map(parent, node).pop(key, None)
+        known = self._maps.get((parent, node.tag))
+        if known is not None:
+            known.pop(key, None)
 
     def forget_list(self, parent: etree._Element, node: Node) -> None:
         """Take note that the whole list or leaf-list is gone."""
@@ -59,3 +73,22 @@ def item_key(item: etree._Element, node: Node) -> KeyValues:
 def key_of(leafs: Iterable[etree._Element], node: Node) -> KeyValues:
     """The key made of these key leafs, in the order of the list's key statement."""
     return tuple(value_of(leaf, node.children[str(leaf.tag)]) for leaf in leafs)
+
+
+def _has_plain_keys(node: Node) -> bool:
+    """Whether keys are equal exactly when their texts are."""
+    leafs = [node.children[tag] for tag in key_tags(node)]
+    return bool(leafs) and all(leaf.type is not None and leaf.type.base == "string" for leaf in leafs)
+
+
+def _search(parent: etree._Element, node: Node, key: KeyValues) -> etree._Element | None:
+    values = {f"key{number}": str(value) for number, value in enumerate(key)}
+    found = _expression(node.namespace, node.name, node.keys)(parent, **values)
+    first = found[0] if isinstance(found, list) and found else None
+    return first if isinstance(first, etree._Element) else None
+
+
+@lru_cache(maxsize=1024)
+def _expression(namespace: str, name: str, keys: tuple[str, ...]) -> etree.XPath:
+    tests = "".join(f"[list:{key}=$key{number}]" for number, key in enumerate(keys))
+    return etree.XPath(f"list:{name}{tests}", namespaces={"list": namespace})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +11,9 @@ import structlog
 from lxml import etree
 
 from netconf_server.call import SessionInfo
+from netconf_server.change import MOST_TOLD, Change
 from netconf_server.confirmed import ConfirmChange
-from netconf_server.datastores import Change
-from netconf_server.difference import Happened, differences
+from netconf_server.difference import Happened
 from netconf_server.place import Place
 from netconf_server.streams import Stream
 from netconf_server.xmltree import to_bytes
@@ -24,7 +23,6 @@ from rui.schema import DataError, Schema
 log = structlog.get_logger(__name__)
 
 EVENTS: Final = "urn:ietf:params:xml:ns:yang:ietf-netconf-notifications"
-_MAX_EDITS: Final = 100
 _OPERATIONS: Final[Mapping[Happened, str]] = {
     Happened.CREATED: "create",
     Happened.DELETED: "delete",
@@ -104,8 +102,8 @@ class SystemEvents:
     def _edits(self, change: Change) -> Iterator[tuple[Place, str]]:
         """Each node that differs; where they are too many the top-level nodes that hold them."""
         top = self._schema.tree.data
-        found = list(islice(differences(change.old, change.new, top), _MAX_EDITS + 1))
-        if len(found) <= _MAX_EDITS:
+        found = change.differences(top)
+        if len(found) <= MOST_TOLD:
             yield from ((item.place, _OPERATIONS[item.happened]) for item in found)
             return
         for tag, node in top.items():

@@ -39,7 +39,12 @@ def _qualified(namespace: str, keys: tuple[str, ...]) -> tuple[str, ...]:
 
 def value_of(leaf: etree._Element, node: Node) -> Value:
     """The value of a leaf or leaf-list element, for comparing only."""
-    return value_of_text(leaf.text or "", leaf.nsmap, node)
+    base = node.type.base if node.type is not None else "string"
+    if base == "string":
+        return leaf.text or ""
+    # The prefixes of an element are costly to tell, and few types look at them.
+    prefixes = leaf.nsmap if base == "identityref" else {}
+    return value_of_text(leaf.text or "", prefixes, node)
 
 
 def value_of_text(text: str, prefixes: Mapping[str | None, str], node: Node) -> Value:
