@@ -57,6 +57,8 @@ SIGNATURES: Final = (
 
 # Seconds that connections have to end by themselves when the server stops.
 _GRACE = 2.0
+# Larger than asyncssh's 32 KiB: every packet costs it some 40 microseconds, whatever its size.
+_PACKET = 128 * 1024
 
 
 OpenSession = Callable[["Channel", str, str], "ByteSession | None"]
@@ -90,6 +92,7 @@ class Gate:
             "server_factory": lambda: Connection(self),
             "server_host_keys": [host_key],
             "encoding": None,
+            "max_pktsize": _PACKET,
             "kex_algs": [name for name in KEX_ALGORITHMS if name.encode() in get_kex_algs()],
             "encryption_algs": list(CIPHERS),
             "mac_algs": list(MACS),
