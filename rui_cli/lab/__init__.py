@@ -39,7 +39,7 @@ def list_labs(
     as_json: Annotated[bool, typer.Option("--json", help="Print what each is about as JSON.")] = False,
 ) -> None:
     """Say which labs there are."""
-    from rui_cli.lab.continuity import SCENARIOS  # noqa: PLC0415
+    from rui_cli.lab.scenarios import SCENARIOS  # noqa: PLC0415
 
     lines = {"dhcp": "clients, relay, Kea, cloud and secondary hold the same leases"}
     lines |= {scenario.name: scenario.what for scenario in SCENARIOS.values()}
@@ -47,22 +47,51 @@ def list_labs(
         typer.echo(dumps(lines, indent=2))
         return
     for name, what in lines.items():
-        typer.echo(f"{name:20}{what}")
+        typer.echo(f"{name:24}{what}")
+
+
+Summary = Annotated[Path | None, typer.Option("--json", help="Write the summary to this file.")]
+Count = Annotated[
+    int, typer.Option(min=1, max=4000, help="Subscribers: DHCP clients that ping and stream throughout.")
+]
+Every = Annotated[
+    int | None,
+    typer.Option(min=5, max=1000, help="Milliseconds between a subscriber's pings; 20, if they are few."),
+]
+Keep = Annotated[bool, typer.Option("--keep", help="Keep the folder with all files and logs.")]
+
+
+@run.command("all")
+def run_all(
+    summary: Summary = None,
+    subscribers: Count = 4,
+    only: Annotated[list[str] | None, typer.Option(help="Only this scenario; may be given again.")] = None,
+    every: Every = None,
+    keep: Keep = False,
+) -> None:
+    """Run all scenarios of continuity, one after the other in as few labs as possible."""
+    from rui_cli.lab.command import run_continuity  # noqa: PLC0415
+    from rui_cli.lab.scenarios import SCENARIOS  # noqa: PLC0415
+
+    names = only or list(SCENARIOS)
+    unknown = [name for name in names if name not in SCENARIOS]
+    if unknown:
+        raise typer.BadParameter(f"there is no scenario {unknown[0]}; `rui lab list` says which there are")
+    raise typer.Exit(run_continuity(names, summary, subscribers=subscribers, every=every, keep=keep))
 
 
 def _scenario(name: str, about: str) -> None:
     """Add a lab of continuity to the commands."""
 
     def command(
-        json: Annotated[Path | None, typer.Option(help="Write the summary to this file.")] = None,
-        subscribers: Annotated[int, typer.Option(min=1, max=200, help="DHCP clients that ping.")] = 4,
-        keep: Annotated[bool, typer.Option(help="Keep the folder with all files and logs.")] = False,
+        summary: Summary = None, subscribers: Count = 4, every: Every = None, keep: Keep = False
     ) -> None:
         from rui_cli.lab.command import run_continuity  # noqa: PLC0415
 
-        raise typer.Exit(run_continuity(name, json, subscribers=subscribers, keep=keep))
+        code = run_continuity([name], summary, subscribers=subscribers, every=every, keep=keep)
+        raise typer.Exit(code)
 
-    run.command(name, help=f"Subscribers ping the server while {about}.")(command)
+    run.command(name, help=f"Subscribers ping and stream while {about}.")(command)
 
 
 for _name, _about in {
@@ -71,5 +100,12 @@ for _name, _about in {
     "router-frozen": "the Master's process stands still",
     "planned-switchover": "an operator moves the role",
     "cloud-cut": "nobody reaches the cloud",
+    "cloud-cut-primary": "the primary does not reach the cloud",
+    "cloud-cut-secondary": "the secondary does not reach the cloud",
+    "cloud-poor": "the links to the cloud are degraded",
+    "rbs-cut": "the routers do not reach each other directly",
+    "only-secondary-cloud": "the primary reaches neither cloud nor secondary",
+    "restore": "a killed Master comes back, waits, and takes the role again",
+    "mass-login": "hundreds of others log in at once",
 }.items():
     _scenario(_name, _about)

@@ -9,14 +9,14 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from rui_cli import logs
 from rui_cli.errors import ExitCode
 from rui_cli.lab import requirements
-from rui_cli.lab.continuity import run_scenario
+from rui_cli.lab.continuity import run_scenarios
 from rui_cli.lab.dhcp import DhcpLab, Step
 from rui_cli.lab.namespaces import Namespaces
 from rui_cli.lab.topology import Topology
@@ -51,12 +51,22 @@ def run_dhcp(summary: Path | None, *, leases: int, rate: int, keep: bool) -> Exi
     return _run(work, summary, keep=keep)
 
 
-def run_continuity(name: str, summary: Path | None, *, subscribers: int, keep: bool) -> ExitCode:
-    """Run one scenario and return the exit code. Raises LabUnavailableError where it cannot run."""
+def run_continuity(
+    names: Sequence[str], summary: Path | None, *, subscribers: int, every: int | None, keep: bool
+) -> ExitCode:
+    """Run scenarios and return the exit code; of one the summary is its own, of several a list.
+
+    Raises LabUnavailableError where they cannot run.
+    """
+    pause = None if every is None else every / 1000
 
     async def work(folder: Path) -> Finding:
-        outcome = await run_scenario(name, folder=folder, subscribers=subscribers, say=_progress)
-        return Finding(outcome.good, outcome.summary())
+        outcomes = await run_scenarios(
+            names, folder=folder, subscribers=subscribers, every=pause, say=_progress
+        )
+        found = [outcome.summary() for outcome in outcomes]
+        good = all(outcome.good for outcome in outcomes)
+        return Finding(good, found[0] if len(found) == 1 else {"good": good, "scenarios": found})
 
     return _run(work, summary, keep=keep)
 

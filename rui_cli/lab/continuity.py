@@ -1,55 +1,30 @@
-"""Labs of continuity: subscribers ping the server throughout, while something breaks and heals."""
+"""Plays scenarios in a running lab: every subscriber pings and streams, while something breaks and heals."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import re
-import signal
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
-from statistics import median
 
-from lxml import etree
-
-from netconf_client import NetconfClientError, connect
-from rui.backup.switchover import SwitchIdentity, encode_switch
+from netconf_client import NetconfClientError
 from rui.netconf.errors import RpcError
 from rui_cli.errors import CliError
 from rui_cli.lab import requirements
+from rui_cli.lab.lab import Lab, Say
 from rui_cli.lab.namespaces import Namespaces
-from rui_cli.lab.pair import GROUP, PAIR, SERVER, VIRTUAL, Pair, Timing
-from rui_cli.site import MANAGER
-from rui_cli.tables import Holding, ask_holding
+from rui_cli.lab.pair import PAIR, Timing
+from rui_cli.lab.probing import Felt
+from rui_cli.lab.scenarios import SCENARIOS, Scenario
 
-_IDENTITY = "urn:rui-cloud:yang:identity"
-_PING_EVERY = 0.02
-_WITHIN = 60.0
-_LOOK_EVERY = 0.1
-_STILL_ANSWERED = 2.0
-"""A subscriber who was answered so many seconds before the end is served."""
 _WATCHED = 3.0
 """Seconds that the fault lasts beyond the change of role."""
-_ANSWER = re.compile(r"^\[(\d+\.\d+)\] .* time=", re.MULTILINE)
-
-Act = Callable[[Pair], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """What is broken and healed, and who is primary then."""
-
-    name: str
-    what: str
-    primary: str
-    breaks: Act
-    heals: Act
+_SETTLED = 1.5
+"""Seconds after the last act, in which what was under way is answered."""
 
 
 @dataclass
@@ -58,31 +33,53 @@ class Outcome:
 
     scenario: str
     subscribers: int
-    outages: list[float] = field(default_factory=list)
-    lost: int = 0
+    felt: Felt | None = None
     leases_kept: bool = False
+    renewals: int = 0
     role_changes: list[dict[str, object]] = field(default_factory=list)
+    noticed: list[dict[str, str]] = field(default_factory=list)
+    facts: dict[str, object] = field(default_factory=dict)
     converged: bool = False
     failure: str = ""
 
     @property
+    def outages(self) -> list[float]:
+        """The longest time that each subscriber had no answer."""
+        return [] if self.felt is None else [seat["outage_ms"] for seat in self.felt.seats]
+
+    @property
+    def lost(self) -> int:
+        """How many subscribers are not answered any more."""
+        return self.subscribers if self.felt is None else self.felt.lost
+
+    @property
+    def tcp_survived(self) -> int:
+        """How many still have the TCP connection that they began with."""
+        return 0 if self.felt is None else self.felt.streaming
+
+    @property
     def good(self) -> bool:
         """Whether nobody lost anything."""
-        return not self.lost and self.leases_kept and self.converged and not self.failure
+        kept = not self.lost and self.tcp_survived == self.subscribers and self.leases_kept
+        return kept and self.converged and not self.failure
 
     def summary(self) -> dict[str, object]:
         """Return the result for the JSON file."""
-        outages = self.outages or [0.0]
+        felt = self.felt or Felt(())
         found: dict[str, object] = {
             "scenario": self.scenario,
             "subscribers": self.subscribers,
-            "outage_ms": {"p50": round(median(outages), 1), "max": round(max(outages), 1)},
+            "outage_ms": felt.outages(),
             "lost_sessions": self.lost,
+            "tcp_survived": self.tcp_survived,
+            "tcp_pause_ms": felt.pauses(),
             "leases_kept": self.leases_kept,
+            "renewals": self.renewals,
             "role_changes": self.role_changes,
             "converged": self.converged,
         }
-        return {**found, "failure": self.failure} if self.failure else found
+        more = {"noticed": self.noticed, "connections_ended": felt.failures, "failure": self.failure}
+        return {**found, **self.facts, **{name: value for name, value in more.items() if value}}
 
 
 async def run_scenario(
@@ -91,227 +88,122 @@ async def run_scenario(
     folder: Path,
     subscribers: int = 4,
     timing: Timing | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    every: float | None = None,
+    say: Say = lambda _: None,
 ) -> Outcome:
     """Build the lab, run the scenario of that name, remove the lab; its files and logs stay in ``folder``.
 
-    Needs root and the main thread, which is in the operator's network meanwhile. Raises LabUnavailableError
-    where it cannot run, LaunchError when a process of ours does not come up; what a scenario waited for in
-    vain is in the outcome.
+    ``timing`` is that of the scenario unless given; ``every`` is the pause between a subscriber's pings in
+    seconds, by their number unless given. Needs root and the main thread, which is in the operator's network
+    meanwhile. Raises LabUnavailableError where it cannot run, LaunchError when a process of ours does not
+    come up, CliError when the lab does not; what a scenario waited for in vain is in the outcome.
     """
+    scenario = SCENARIOS[name]
+    chosen = scenario.timing if timing is None else timing
+    async with running_lab(folder, subscribers=subscribers, timing=chosen, every=every, say=say) as lab:
+        return await play(lab, scenario, say)
+
+
+@asynccontextmanager
+async def running_lab(
+    folder: Path, *, subscribers: int, timing: Timing, every: float | None, say: Say
+) -> AsyncIterator[Lab]:
+    """Give a lab that runs, and remove it after the block."""
     requirements.check(programs=requirements.CONTINUITY)
     with Namespaces(str(os.getpid())) as namespaces:
-        for left_out in requirements.look_at_kernel(namespaces):
-            say(f"left out: {left_out}")
-        pair = Pair(namespaces, folder, subscribers, timing)
-        # On the loop: what a thread goes on to make could not be removed
-        pair.build()
-        namespaces.enter("mgmt")
-        return await Continuity(pair, SCENARIOS[name], say).run()
+        lab = Lab(namespaces, folder, subscribers=subscribers, timing=timing, every=every, say=say)
+        async with lab:
+            yield lab
 
 
-class Continuity:
-    """Runs one scenario in a pair that is built already, with the caller inside its management network."""
+async def run_scenarios(
+    names: Sequence[str], *, folder: Path, subscribers: int, every: float | None, say: Say
+) -> list[Outcome]:
+    """Run scenarios one after the other, in one lab those that can; raises as ``run_scenario`` does.
 
-    def __init__(self, pair: Pair, scenario: Scenario, say: Callable[[str], None]) -> None:
-        self._pair = pair
-        self._scenario = scenario
-        self._say = say
-        self.outcome = Outcome(scenario.name, len(pair.clients))
-
-    async def run(self) -> Outcome:
-        """Run it to its end. Raises LaunchError when a process of ours does not come up."""
-        async with AsyncExitStack() as stack:
-            await self._start(stack)
-            try:
-                await self._story()
-            except CliError as error:
-                self.outcome.failure = str(error)
-        return self.outcome
-
-    async def _start(self, stack: AsyncExitStack) -> None:
-        fleet = await stack.enter_async_context(self._pair.fleet)
-        first, second = PAIR
-        await fleet.start([MANAGER, first])
-        await self._until(f"{first} is primary", lambda: self._is_primary(first))
-        await fleet.start([second])
-        self._say("the processes are up")
-
-    async def _story(self) -> None:
-        pair, clients = self._pair, self._pair.clients
-        for client in clients:
-            client.start()
-        await self._until("each subscriber has an address", lambda: self._bound(1))
-        for client in clients:
-            pair.namespaces.ip(client.name, "route", "add", "default", "via", str(VIRTUAL))
-        await self._until("all hold the same", self._same)
-        ping = ["ping", "-D", "-n", "-i", str(_PING_EVERY), str(SERVER)]
-        pings = [
-            pair.namespaces.start(client.name, ping, pair.folder / f"{client.name}.ping")
-            for client in clients
-        ]
-        await self._until("the server answers everybody", self._answered)
-        await asyncio.sleep(1)
-        broken = time.time()
-        await self._scenario.breaks(pair)
-        self._say(f"broken: {self._scenario.what}")
-        primary = self._scenario.primary
-        await self._until(f"{primary} is primary", lambda: self._is_primary(primary))
-        await asyncio.sleep(_WATCHED)
-        await self._scenario.heals(pair)
-        self._say("healed")
-        await self._until("all hold the same", self._same)
-        self.outcome.converged = True
-        before = [len(client.bindings()) for client in clients]
-        for client in clients:
-            client.renew()
-        await self._until("each lease is renewed", lambda: self._bound(*(count + 1 for count in before)))
-        kept = all(len({binding.ipv4 for binding in client.bindings()}) == 1 for client in clients)
-        self.outcome.leases_kept = kept
-        await asyncio.sleep(1)
-        ended = time.time()
-        for process in pings:
-            pair.namespaces.stop(process)
-        for client in clients:
-            answers = self._answers(client.name)
-            self.outcome.outages.append(_outage(answers, broken))
-            self.outcome.lost += ended - answers[-1] > _STILL_ANSWERED
-        self.outcome.role_changes = self._role_changes(broken, ended)
-
-    def _answers(self, name: str) -> list[float]:
-        file = self._pair.folder / f"{name}.ping"
-        return [float(found[1]) for found in _ANSWER.finditer(file.read_text())] if file.exists() else []
-
-    def _role_changes(self, begin: float, end: float) -> list[dict[str, object]]:
-        """Return what the routers' logs say of their roles, milliseconds after the fault."""
-        found = []
-        for name in PAIR:
-            for line in (self._pair.folder / f"{name}.log").read_text().splitlines():
-                if '"role-changed"' not in line:
-                    continue
-                event = json.loads(line)
-                at = datetime.fromisoformat(event["timestamp"]).timestamp()
-                if begin <= at <= end:
-                    entry = {"device": name, "role": event["role"], "reason": event["reason"]}
-                    found.append({"after_ms": round((at - begin) * 1000), **entry})
-        return sorted(found, key=lambda entry: entry["after_ms"])
-
-    async def _answered(self) -> bool:
-        return all(self._answers(client.name) for client in self._pair.clients)
-
-    async def _bound(self, *times: int) -> bool:
-        clients = self._pair.clients
-        wanted = times if len(times) == len(clients) else times * len(clients)
-        return all(len(client.bindings()) >= count for client, count in zip(clients, wanted, strict=True))
-
-    async def _is_primary(self, name: str) -> bool:
-        async with asyncio.timeout(_WITHIN):
-            session = await connect(self._pair.site.target(name), timeout=_WITHIN)
-            try:
-                reply = await session.get(f'<identity xmlns="{_IDENTITY}"/>'.encode())
-            finally:
-                await session.close()
-        return _first(reply.element, "role") == "primary"
-
-    async def _same(self) -> bool:
-        held = await asyncio.gather(*(self._holding(name) for name in self._pair.site.devices))
-        return len({one.digest for one in held}) == 1 and held[0].count == len(self._pair.clients)
-
-    async def _holding(self, name: str) -> Holding:
-        session = await connect(self._pair.site.target(name), timeout=_WITHIN)
-        try:
-            return await ask_holding(session, GROUP)
-        finally:
-            await session.close()
-
-    async def _until(self, what: str, holds: Callable[[], Awaitable[bool]]) -> None:
-        end = time.monotonic() + _WITHIN
-        while True:
-            try:
-                if await holds():
-                    return
-            except (NetconfClientError, RpcError, TimeoutError):
-                pass  # a device may be away meanwhile
-            if time.monotonic() > end:
-                raise CliError(f"after {_WITHIN:g} s it is not so that {what}")
-            await asyncio.sleep(_LOOK_EVERY)
+    A lab in which one has failed, or the role has moved, is not used for the next.
+    """
+    outcomes: list[Outcome] = []
+    left = [SCENARIOS[name] for name in names]
+    while left:
+        timing = left[0].timing
+        inside = folder / f"lab{len(outcomes) + 1}"
+        inside.mkdir(mode=0o755)
+        async with running_lab(inside, subscribers=subscribers, timing=timing, every=every, say=say) as lab:
+            for scenario in [one for one in left if one.timing == timing]:
+                left.remove(scenario)
+                outcomes.append(await play(lab, scenario, say))
+                if not outcomes[-1].good or scenario.primary != PAIR[0]:
+                    break
+    return outcomes
 
 
-def _outage(answers: list[float], since: float) -> float:
-    """Return the longest time without an answer, beyond the pause between pings."""
-    times = [at for at in answers if at >= since - 1]
-    gaps = [later - earlier for earlier, later in pairwise(times)]
-    return max(0.0, max(gaps, default=0.0) - _PING_EVERY) * 1000
-
-
-def _first(tree: etree._Element, leaf: str) -> str:
-    return tree.findtext(f".//{{{_IDENTITY}}}{leaf}") or ""
-
-
-def _cable(name: str, bridge: str, state: str) -> Act:
-    async def act(pair: Pair) -> None:
-        pair.port(name, bridge, state)
-
-    return act
-
-
-def _signal(name: str, number: signal.Signals) -> Act:
-    async def act(pair: Pair) -> None:
-        pid = pair.fleet.members[name].pid
-        if pid is not None:
-            os.kill(pid, number)
-
-    return act
-
-
-async def _kill(pair: Pair) -> None:
-    await pair.fleet.members[PAIR[0]].kill()
-
-
-async def _start_again(pair: Pair) -> None:
-    await pair.fleet.members[PAIR[0]].start()
-
-
-async def _switch(pair: Pair) -> None:
-    session = await connect(pair.site.target(MANAGER), timeout=_WITHIN)
+async def play(lab: Lab, scenario: Scenario, say: Say) -> Outcome:
+    """Run one scenario; what it waits for in vain is in the outcome."""
+    outcome = Outcome(scenario.name, lab.subscribers.count)
+    lab.facts.clear()
+    begun = 0.0
     try:
-        await session.rpc(encode_switch(SwitchIdentity(GROUP, PAIR[1])))
-    finally:
-        await session.close()
+        await lab.observer.until("all hold the same", lab.same)
+        begun = await lab.probing.mark()
+        await _break(lab, scenario, outcome, say)
+        await _heal(lab, scenario, outcome, say)
+        await asyncio.sleep(_SETTLED)
+        outcome.felt = await lab.probing.felt()
+    except (CliError, NetconfClientError, RpcError, TimeoutError) as error:
+        outcome.failure = str(error)
+    outcome.leases_kept = lab.subscribers.kept()
+    outcome.facts = dict(lab.facts)
+    outcome.role_changes = _role_changes(lab.folder, begun)
+    return outcome
 
 
-async def _nothing(_pair: Pair) -> None:
-    """Nothing is to be healed."""
+async def _break(lab: Lab, scenario: Scenario, outcome: Outcome, say: Say) -> None:
+    await scenario.breaks(lab)
+    say(f"{scenario.name}: {scenario.what}")
+    primary = scenario.primary
+    await lab.observer.until(f"{primary} is primary", lambda: lab.is_primary(primary))
+    for noticed in scenario.noticed:
+        await _judged(lab, noticed.router, noticed.far_end, noticed.state)
+        found = {"link": f"{noticed.router} to {noticed.far_end}", "state": noticed.state}
+        outcome.noticed.append(found)
+        say(f"{found['link']} is {noticed.state}")
+    await asyncio.sleep(_WATCHED)
+    await lab.renew()
+    outcome.renewals += 1
 
 
-_A, _B = PAIR
-SCENARIOS: Mapping[str, Scenario] = {
-    scenario.name: scenario
-    for scenario in (
-        Scenario(
-            "access-link-cut",
-            "the Master's link to the access network is cut",
-            _B,
-            _cable(_A, "access", "down"),
-            _cable(_A, "access", "up"),
-        ),
-        Scenario(
-            "router-killed", "the Master's process is killed, and started again", _B, _kill, _start_again
-        ),
-        Scenario(
-            "router-frozen",
-            "the Master's process stands still",
-            _B,
-            _signal(_A, signal.SIGSTOP),
-            _signal(_A, signal.SIGCONT),
-        ),
-        Scenario("planned-switchover", "an operator moves the role", _B, _switch, _nothing),
-        Scenario(
-            "cloud-cut",
-            "nobody reaches the cloud; no role changes",
-            _A,
-            _cable(MANAGER, "mgmt", "down"),
-            _cable(MANAGER, "mgmt", "up"),
-        ),
-    )
-}
+async def _heal(lab: Lab, scenario: Scenario, outcome: Outcome, say: Say) -> None:
+    await scenario.heals(lab)
+    say("healed")
+    after = scenario.finally_primary
+    await lab.observer.until(f"{after} is primary", lambda: lab.is_primary(after))
+    for noticed in scenario.noticed:
+        await _judged(lab, noticed.router, noticed.far_end, "up")
+    await lab.observer.until("all hold the same", lab.same)
+    await lab.renew()
+    outcome.renewals += 1
+    await lab.observer.until("all hold the same", lab.same)
+    outcome.converged = True
+
+
+async def _judged(lab: Lab, router: str, far_end: str, state: str) -> None:
+    async def so() -> bool:
+        return await lab.observer.link(router, far_end) == state
+
+    await lab.observer.until(f"{router} takes its link to {far_end} for {state}", so)
+
+
+def _role_changes(folder: Path, begun: float) -> list[dict[str, object]]:
+    """Return what the routers' logs say of their roles, milliseconds after the fault."""
+    found: list[tuple[float, dict[str, object]]] = []
+    for name in PAIR:
+        for line in (folder / f"{name}.log").read_text().splitlines():
+            if '"role-changed"' not in line:
+                continue
+            event = json.loads(line)
+            at = datetime.fromisoformat(event["timestamp"]).timestamp()
+            if at >= begun:
+                entry = {"device": name, "role": event["role"], "reason": event["reason"]}
+                found.append((at, {"after_ms": round((at - begun) * 1000), **entry}))
+    return [entry for _, entry in sorted(found, key=lambda pair: pair[0])]

@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from rui_cli.errors import CliError
 
 BRIDGE = "br0"
 _COMMAND_SECONDS = 20
+_BATCH_SECONDS = 120
 _LONGEST_DEVICE = 15
 _CLONE_NEWNET = 0x40000000
 _GRACE_SECONDS = 5.0
@@ -57,6 +59,10 @@ class Namespaces:
         """Return what `ip netns` calls a namespace."""
         return self._prefix + name
 
+    def file(self, name: str) -> str:
+        """Return the file by which a namespace is entered."""
+        return f"/run/netns/{self.full_name(name)}"
+
     def add(self, *names: str) -> None:
         """Make namespaces with their loopback up."""
         for name in names:
@@ -89,11 +95,30 @@ class Namespaces:
         """
         if self._home is None:
             self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        inside = os.open(f"/run/netns/{self.full_name(name)}", os.O_RDONLY)
+        enter_namespace(self.file(name))
+
+    @contextmanager
+    def visit(self, name: str) -> Iterator[None]:
+        """Take this thread into a namespace for the time of a block: sockets made there stay there."""
+        here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         try:
-            _set_network_namespace(inside)
+            enter_namespace(self.file(name))
+            yield
         finally:
-            os.close(inside)
+            _set_network_namespace(here)
+            os.close(here)
+
+    def set(self, name: str, settings: Mapping[str, str]) -> None:
+        """Change kernel settings of a namespace. Raises CliError with what sysctl said."""
+        words = ["sysctl", "-qw", *(f"{key}={value}" for key, value in settings.items())]
+        done = self.run(name, words)
+        if done.returncode:
+            raise CliError(f"sysctl in {name}: {done.stderr.decode().strip()}")
+
+    def batch(self, name: str, lines: Sequence[str]) -> None:
+        """Run many lines of `ip` inside a namespace at once. Raises CliError with what it said."""
+        text = "\n".join(lines).encode()
+        self._ip("-n", self.full_name(name), "-batch", "-", given=text, within=_BATCH_SECONDS)
 
     def ip(self, name: str, *arguments: str) -> None:
         """Run `ip` inside a namespace. Raises CliError with what it said."""
@@ -170,15 +195,25 @@ class Namespaces:
                 process.wait()
 
     @staticmethod
-    def _ip(*arguments: str) -> None:
+    def _ip(*arguments: str, given: bytes = b"", within: float = _COMMAND_SECONDS) -> None:
         done = subprocess.run(  # noqa: S603 - the lab's own commands
             ["ip", *arguments],  # noqa: S607
+            input=given,
             capture_output=True,
-            timeout=_COMMAND_SECONDS,
+            timeout=within,
             check=False,
         )
         if done.returncode:
             raise CliError(f"ip {' '.join(arguments)}: {done.stderr.decode().strip()}")
+
+
+def enter_namespace(file: str) -> None:
+    """Take this thread into the namespace of that file. Raises CliError, or OSError where it is not there."""
+    inside = os.open(file, os.O_RDONLY)
+    try:
+        _set_network_namespace(inside)
+    finally:
+        os.close(inside)
 
 
 def _set_network_namespace(descriptor: int) -> None:

@@ -2,24 +2,31 @@
 
 ::
 
-    sub1 .. subN                    the subscribers: DHCP clients that ping the server   10.64.0.0/16
+    sub1 .. subN                       the subscribers: DHCP clients that ping, and stream      10.64.0.0/16
         |
-     ---+----- access ------+---    a bridge; VRRP and BFD between the routers on it     10.255.0.0/24
-                |           |
-             bras-a       bras-b    the Master holds 10.64.0.1 and tells BIRD of the pool
-              |   |       |   |
-     core ----+---|-------+   |     192.0.2.0/24, with the server on it: Kea and BIRD
-                  |           |
-     mgmt --------+-----------+---  198.51.100.0/24: NETCONF, with the cloud and the operator on it
+     ---+----- access ----------+---   a bridge; VRRP and BFD between the routers on it         10.255.0.0/24
+           |access-a            |access-b
+         bras-a --- rbs ---- bras-b    the Master holds 10.64.0.1 and tells BIRD of the pool
+          |  |                |  |
+          |  +cloud-a  cloud-b+  |
+          |        |    |        |
+          |core-a  cloud         |core-b
+     -----+-------- core --------+--   192.0.2.0/24
+                     |
+                 core-router           BIRD, over BGP with the routers
+                     |
+                   server              Kea, and who answers pings and streams                   203.0.113.0/24
+
+The operator reaches every device over a network of its own, 198.51.100.0/24, whatever else is cut.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from rui_cli.lab.clients import INTERFACE, Udhcpc
 from rui_cli.lab.kea import Kea, KeaPool
 from rui_cli.lab.namespaces import BRIDGE, Link, Namespaces
 from rui_cli.lab.requirements import find
@@ -29,7 +36,9 @@ from rui_cli.site import MANAGER, VRRP, Content, Group, Site
 GROUP = "homes"
 PAIR = ("bras-a", "bras-b")
 ACCESS = IPv4Network("10.64.0.0/16")
-VIRTUAL, SERVER = IPv4Address("10.64.0.1"), IPv4Address("192.0.2.2")
+VIRTUAL, SERVER = IPv4Address("10.64.0.1"), IPv4Address("203.0.113.2")
+VIRTUAL_MAC = "00:00:5e:00:01:33"
+CORE_ROUTER = "core-router"
 POOL = KeaPool(
     network=ACCESS,
     first=IPv4Address("10.64.1.0"),
@@ -38,13 +47,16 @@ POOL = KeaPool(
     lease_time=3600,
     shortest_lease_time=5,
 )
+CLOUD_LINKS: Mapping[str, str] = {"bras-a": "cloud-a", "bras-b": "cloud-b"}
+"""The link between each router and the cloud."""
 _DATA_PLANE = "{urn:rui-cloud:yang:dataplane}data-plane"
 _BFD = "{urn:rui-cloud:yang:bfd}bfd"
 _SWITCHING = "{urn:rui-cloud:yang:identity-switching}identity-switching"
 _NUMBERS = {"bras-a": 11, "bras-b": 12, MANAGER: 2}
 _PRIORITIES = {"bras-a": "150", "bras-b": "100"}
 _DEVICES = {name: f"198.51.100.{number}" for name, number in _NUMBERS.items()}
-_ROUTERS_AS, _SERVERS_AS = 65001, 65000
+_ROUTERS_AS, _CORE_AS = 65001, 65000
+_CORE, _GATEWAY = IPv4Address("192.0.2.1"), IPv4Address("203.0.113.1")
 _BIRD = """log "{log}" all;
 router id {address};
 protocol device {{ }}
@@ -77,62 +89,74 @@ class Timing:
 class Pair:
     """The namespaces, the processes in them, and the folder of all their files."""
 
-    def __init__(
-        self, namespaces: Namespaces, folder: Path, subscribers: int, timing: Timing | None = None
-    ) -> None:
+    def __init__(self, namespaces: Namespaces, folder: Path, timing: Timing) -> None:
         self.namespaces = namespaces
         self.folder = folder
         self.fleet = Fleet(folder)
         self.kea = Kea(namespaces, "server", folder / "kea")
-        timing = Timing() if timing is None else timing
         own = {name: _own_leaves(name, timing) for name in PAIR}
         group = Group(GROUP, *PAIR[:1], PAIR[1:], simulated=None, router_leaves=_LEAVES, own_leaves=own)
         devices = {name: _device_leaves(name, timing) for name in PAIR}
         self.site = Site(folder / "site", [group], _DEVICES, devices)
-        self.clients = [
-            Udhcpc(namespaces, f"sub{number}", f"02:00:00:00:00:{number:02x}", folder)
-            for number in range(1, subscribers + 1)
-        ]
 
     def build(self) -> None:
-        """Make namespaces and links, write all configuration, start the routing daemons."""
+        """Make namespaces and links, write all configuration, start the routing daemons and Kea."""
         spaces = self.namespaces
-        for bridge in ("access", "core", "mgmt"):
+        for bridge in ("access", "core", "servers", "mgmt", *CLOUD_LINKS.values(), "rbs"):
             spaces.add(bridge)
             spaces.bridge(bridge)
+        spaces.add("server", CORE_ROUTER, *_DEVICES)
+        self._build_core()
         spaces.ip("mgmt", "addr", "add", "198.51.100.1/24", "dev", BRIDGE)
-        spaces.add("server", *_DEVICES, *(client.name for client in self.clients))
-        spaces.plug(Link("server", "core", (f"{SERVER}/24",)), "core")
-        for name, number in _NUMBERS.items():
-            spaces.plug(Link(name, "mgmt", (f"{_DEVICES[name]}/24",)), "mgmt")
-            if name in PAIR:
-                spaces.plug(Link(name, "access", (f"10.255.0.{number}/24",)), "access")
-                spaces.plug(Link(name, "core", (f"192.0.2.{number}/24",)), "core")
-        for client in self.clients:
-            spaces.plug(Link(client.name, INTERFACE, mac=client.mac), "access")
+        for name, address in _DEVICES.items():
+            spaces.plug(Link(name, "mgmt", (f"{address}/24",)), "mgmt")
+        for name in PAIR:
+            self._build_router(name)
         self.site.write()
         for device in self.site.devices:
             self.fleet.add(device, self.site.words(device), prefix=spaces.command(device, ()))
-        for name in ("server", *PAIR):
+        for name in (CORE_ROUTER, *PAIR):
             self._route(name)
-        self.kea.start("core", POOL)
+        self.kea.start("servers", POOL)
 
-    def port(self, name: str, bridge: str, state: str) -> None:
-        """Take a device's port of a bridge ``up`` or ``down``, as pulling its cable does."""
-        self.namespaces.ip(bridge, "link", "set", f"p-{name}", state)
+    def _build_core(self) -> None:
+        spaces = self.namespaces
+        spaces.plug(Link(CORE_ROUTER, "core", (f"{_CORE}/24",)), "core")
+        spaces.plug(Link(CORE_ROUTER, "servers", (f"{_GATEWAY}/24",)), "servers")
+        spaces.plug(Link("server", "servers", (f"{SERVER}/24",)), "servers")
+        spaces.ip("server", "route", "add", "default", "via", str(_GATEWAY))
+        spaces.set(CORE_ROUTER, {"net.ipv4.ip_forward": "1"})
+
+    def _build_router(self, name: str) -> None:
+        """Plug a router into its five networks; what leads to the others has a route of its own."""
+        spaces, number, (other,) = self.namespaces, _NUMBERS[name], set(PAIR) - {name}
+        spaces.plug(Link(name, "access", (f"10.255.0.{number}/24",)), "access")
+        spaces.plug(Link(name, "core", (f"192.0.2.{number}/24",)), "core")
+        spaces.ip(name, "route", "add", "default", "via", str(_CORE))
+        spaces.plug(Link(name, "rbs"), "rbs")
+        self._lead(name, other, "rbs")
+        spaces.plug(Link(name, "cloud"), CLOUD_LINKS[name])
+        self._lead(name, MANAGER, "cloud")
+        spaces.plug(Link(MANAGER, f"to-{name}"), CLOUD_LINKS[name])
+        self._lead(MANAGER, name, f"to-{name}")
+
+    def _lead(self, name: str, other: str, device: str) -> None:
+        """Reach another device over this link alone: without it, it is not reached."""
+        words = (f"{_DEVICES[other]}/32", "dev", device, "src", _DEVICES[name])
+        self.namespaces.ip(name, "route", "add", *words)
 
     def _route(self, name: str) -> None:
-        """Start BIRD: it learns the pool from the Master's kernel, and tells the server."""
+        """Start BIRD: it learns the pool from the Master's kernel, and tells the core router."""
         folder, here = self.folder, _core(name)
-        if name == "server":
+        if name == CORE_ROUTER:
             kernel = "ipv4 { import none; export all; };"
-            policy = {"own": _SERVERS_AS, "other": _ROUTERS_AS, "imports": "all", "exports": "none"}
+            policy = {"own": _CORE_AS, "other": _ROUTERS_AS, "imports": "all", "exports": "none"}
             neighbours = [_core(router) for router in PAIR]
         else:
             kernel = "learn; scan time 5; ipv4 { import where krt_source = 217; export none; };"
             exports = "where source = RTS_INHERIT"
-            policy = {"own": _ROUTERS_AS, "other": _SERVERS_AS, "imports": "none", "exports": exports}
-            neighbours = [str(SERVER)]
+            policy = {"own": _ROUTERS_AS, "other": _CORE_AS, "imports": "none", "exports": exports}
+            neighbours = [str(_CORE)]
         text = _BIRD.format(log=folder / f"bird-{name}.log", address=here, kernel=kernel)
         text += "".join(_NEIGHBOUR.format(address=here, neighbour=other, **policy) for other in neighbours)
         file = folder / f"bird-{name}.conf"
@@ -184,4 +208,4 @@ def _device_leaves(name: str, timing: Timing) -> dict[str, Content]:
 
 
 def _core(name: str) -> str:
-    return str(SERVER) if name == "server" else f"192.0.2.{_NUMBERS[name]}"
+    return str(_CORE) if name == CORE_ROUTER else f"192.0.2.{_NUMBERS[name]}"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rui_cli.errors import CliError
-from rui_cli.lab.namespaces import Namespaces
 
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 PACKAGES: Mapping[str, str] = {
@@ -23,15 +22,11 @@ CONTINUITY: Mapping[str, str] = {
     "ip": "iproute2",
     "nft": "nftables",
     "bird": "bird2",
-    "ping": "iputils-ping",
+    "sysctl": "procps",
     "kea-dhcp4": "kea-dhcp4-server",
     "udhcpc": "udhcpc",
 }
 """Programs of the labs of continuity and the Debian package of each."""
-_KINDS: Mapping[str, tuple[str, ...]] = {
-    "macvlan": ("link", "lab-veth", "type", "macvlan"),
-    "vxlan": ("type", "vxlan", "id", "1", "dstport", "4789", "local", "127.0.0.1"),
-}
 
 _CONFINED = ("kea-dhcp4", "dhclient")
 _PROFILES = Path("/sys/kernel/security/apparmor/profiles")
@@ -85,21 +80,3 @@ def check(
             f"AppArmor keeps {' and '.join(confined)} from files in a lab's folder",
             remedy=f"for the time of the lab: aa-complain {' '.join(confined)}",
         )
-
-
-def look_at_kernel(namespaces: Namespaces) -> list[str]:
-    """Return what a lab does without on this kernel. Raises LabUnavailableError where it cannot run."""
-    namespaces.add("kernel")
-    veth = ("link", "add", "lab-veth", "type", "veth", "peer", "name", "lab-peer")
-    namespaces.ip("kernel", *veth)
-    for kind, words in _KINDS.items():
-        try:
-            namespaces.ip("kernel", "link", "add", f"lab-{kind}", *words)
-        except CliError as error:
-            raise LabUnavailableError(
-                f"this kernel has no {kind}", remedy=f"load it: modprobe {kind}"
-            ) from error
-    netem = ["tc", "qdisc", "add", "dev", "lab-veth", "root", "netem", "delay", "1ms"]
-    if namespaces.run("kernel", netem).returncode:
-        return ["links are as fast as memory: this kernel cannot delay or lose packets (netem)"]
-    return []
