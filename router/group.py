@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 import structlog
 
 from router.alarms import Alarms
 from router.audit import Audits
 from router.config import GroupConfig
-from router.history import History
 from router.journal import Compactor, GroupJournal, Quota, Recovered, Upkeep
 from router.lag import Lag, LagMeter
 from router.lastrole import ROLE, last_role, role_fact
-from router.parking import Parking
+from router.notes import Notes
+from router.parking import Parkings
 from router.uplink import CloudSession, Uplink
 from rui.backup.alarms import AlarmType
 from rui.backup.identity import IdentityResult, Role
 from rui.backup.member import Member
 from rui.backup.member_outputs import CLOUD, Adopted, Answer, Append, JournalFullError, Notify, Superseded
 from rui.backup.messages import Batch, Quarantined, Receipt
-from rui.backup.source import SourceOptions, SourceState
+from rui.backup.source import SourceOptions
 from rui.backup.trace import Milestone, Trace
-from rui.backup.version import NO_EPOCH, Version
+from rui.backup.version import Version
 from rui.backup.wire import encode_batch, encode_identity
 
 log = structlog.get_logger(__name__)
@@ -70,6 +69,7 @@ class Group:
             position=recovered.position,
             facts=recovered.facts,
             origins=recovered.origins,
+            shared=recovered.shared.values(),
             cloud=SourceOptions(
                 interval=config.upload_interval,
                 batch_records=config.max_records,
@@ -81,10 +81,12 @@ class Group:
         """Who wrote before this device."""
         self.role_changed: Callable[[Role], None] = lambda _: None
         self.superseded: Callable[[str], None] = lambda _: None
-        self._role_reason = ""
+        self.shared_with: Callable[[str], None] = lambda _: None
+        self.serving_changed: Callable[[], None] = lambda: None
         self.uplink = Uplink(config.id)
-        self.history = History()
-        self.parking = Parking(config.acknowledgement)
+        self._notes = Notes(config.id)
+        self.history = self._notes.history
+        self.parking = Parkings(config.acknowledgement)
         self.refused_logins = 0
         self._lag = LagMeter(recovered.position.live)
         self._loop = asyncio.get_running_loop()
@@ -92,7 +94,6 @@ class Group:
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
-        self._shown: tuple[SourceState, str] = (SourceState.DISCONNECTED, "")
         self._upkeep = Upkeep(config.id, journal, Compactor(journal, self.member, self._settled))
         self._attached: Callable[[], None] | None = None
         self._telling = False
@@ -128,7 +129,7 @@ class Group:
         if self.member.role is Role.PRIMARY:
             return
         self.previous_writer = self.member.position.writer
-        self._role_reason = reason
+        self._notes.reason = reason
         self.member.promote()
         self._moved(reason)
 
@@ -136,9 +137,19 @@ class Group:
         """Become secondary; ``role_changed`` is called. What waits for protection is answered now."""
         if self.member.role is Role.SECONDARY:
             return
-        self._role_reason = reason
+        self._notes.reason = reason
         self.member.demote(reason)
         self._moved(reason)
+
+    def share(self, yes: bool) -> None:
+        """Serve users beside the primary, as Master of a part of the access network, or no more."""
+        if yes is not self.member.sharing.active:
+            self.member.share(yes)
+            log.warning(
+                "sharing" if yes else "sharing-ended", group=self.config.id, held=len(self.member.sharing)
+            )
+            self.serving_changed()
+            self._perform()
 
     def _moved(self, reason: str) -> None:
         role = self.member.role
@@ -159,7 +170,7 @@ class Group:
             self.refused_logins += 1
             raise
         if release is not None:
-            self.parking.park(version, release, self._loop.time())
+            self.parking.park(self.member, version, release, self._loop.time())
         self.uplink.changed(key)
         if self._trace is not None:
             self._trace(self.config.id, Milestone.TAKEN, version)
@@ -384,8 +395,8 @@ class Group:
         now = self._loop.time()
         self._drain()
         self._upload(now)
-        self.parking.settle(self.member.durable, self.member.protected, now)
-        self._note_changes()
+        self.parking.settle(self.member, now)
+        self._notes.look(self.member)
         self._rearm(now)
         if self._attached is not None and not self._telling:
             self._telling = True
@@ -410,8 +421,10 @@ class Group:
                         self._newcomer.notify(content)
                     else:
                         self.uplink.tell_all(content)
-                case Adopted(by, count):
-                    log.info("changes-adopted", group=self.config.id, offered_by=by, count=count)
+                case Adopted(by, live=live):
+                    self._notes.adopted(output)
+                    if live:
+                        self.shared_with(by)
                 case Superseded(by):
                     self.superseded(by)
 
@@ -448,7 +461,7 @@ class Group:
         self._progress.set()
 
     def _rearm(self, now: float) -> None:
-        deadlines = (self.member.next_deadline(), self.parking.next_deadline(self.member.durable))
+        deadlines = (self.member.next_deadline(), self.parking.next_deadline(self.member))
         due = min((time for time in deadlines if time is not None), default=None)
         if self._timer is not None:
             if due is not None and self._timer.when() == due and not self._timer.cancelled():
@@ -463,28 +476,6 @@ class Group:
         self._timer = None
         self.member.handle_timer(self._loop.time())
         self._perform()
-
-    def _note_changes(self) -> None:
-        member = self.member
-        epoch = member.epoch if member.serving else member.position.writer
-        if epoch != NO_EPOCH or not self.history.entries:
-            reason = "claimed" if member.serving else "the primary has claimed it"
-            if not self.history.entries:
-                reason = "configured"
-            reason = self._role_reason or reason
-            if self.history.note(member.role, epoch, reason, datetime.now(UTC)):
-                log.info("identity", group=self.config.id, role=member.role.value, epoch=str(epoch))
-        source = member.source
-        if (source.state, source.reason) != self._shown and member.serving:
-            old, self._shown = self._shown[0], (source.state, source.reason)
-            log.info(
-                "replica-state",
-                group=self.config.id,
-                replica=CLOUD,
-                old=old.value,
-                new=source.state.value,
-                reason=source.reason,
-            )
 
     # --- waiting
 

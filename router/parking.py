@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from router.config import Acknowledgement, AcknowledgementPolicy
+from rui.backup.member import Member
 from rui.backup.version import Version
 
 LIMIT = 20_000
@@ -60,3 +61,31 @@ class Parking:
         if not self._waiting or self._waiting[0].version > durable:
             return None
         return self._waiting[0].until
+
+
+class Parkings:
+    """Logins of one group: those that are written here, and those that are shared with the primary."""
+
+    def __init__(self, policy: Acknowledgement) -> None:
+        self._own = Parking(policy)
+        self._shared = Parking(policy)
+
+    @property
+    def unprotected(self) -> int:
+        """How many answers went out without the policy's replica."""
+        return self._own.unprotected + self._shared.unprotected
+
+    def park(self, member: Member, version: Version, release: Callable[[], None], now: float) -> None:
+        """Keep an answer until ``version`` is safe."""
+        parking = self._shared if member.sharing.active else self._own
+        parking.park(version, release, now)
+
+    def settle(self, member: Member, now: float) -> None:
+        """Release what is safe; what is shared is so once the primary has it on its disk."""
+        self._own.settle(member.durable, member.protected, now)
+        self._shared.settle(member.sharing.durable, member.sharing.acknowledged, now)
+
+    def next_deadline(self, member: Member) -> float | None:
+        """Return when a durable answer has waited long enough, None if none waits."""
+        times = (self._own.next_deadline(member.durable), self._shared.next_deadline(member.sharing.durable))
+        return min((time for time in times if time is not None), default=None)

@@ -18,6 +18,7 @@ from router.journal.writer import GroupJournal
 from rui.backup.journal import Frame
 from rui.backup.messages import Change, Position, Quarantined
 from rui.backup.origins import Origins
+from rui.backup.sharing import Sharing
 from rui.backup.table import Table
 
 SLICE = 1000
@@ -40,6 +41,8 @@ class Copied(Protocol):
     def quarantined(self) -> Mapping[bytes, Quarantined]: ...  # noqa: D102
     @property
     def origins(self) -> Origins: ...  # noqa: D102
+    @property
+    def sharing(self) -> Sharing: ...  # noqa: D102
 
 
 Settled = Callable[[], Awaitable[None]]
@@ -77,7 +80,13 @@ class Compactor:
             copied = await self._copy(writer)
             await self._settled()
             member = self._member
-            last = Frame(member.position, floor=member.table.floor, facts=dict(member.facts))
+            last = Frame(
+                member.position,
+                floor=member.table.floor,
+                facts=dict(member.facts),
+                shared=list(member.sharing),
+                settled=member.sharing.settled,
+            )
             await asyncio.to_thread(writer.append, encode_block([last]), sync=True)
         except BaseException:
             writer.close()

@@ -18,7 +18,7 @@ from router.journal.segment import (
     read_blocks,
 )
 from rui.backup.journal import MAGIC, Frame, JournalError
-from rui.backup.messages import Position, Quarantined
+from rui.backup.messages import Position, Quarantined, Shared
 from rui.backup.origins import Origins
 from rui.backup.table import Table
 
@@ -44,6 +44,7 @@ class Recovered:
     facts: dict[str, str] = field(default_factory=dict)
     quarantined: dict[bytes, Quarantined] = field(default_factory=dict)
     origins: Origins = field(default_factory=Origins)
+    shared: dict[bytes, Shared] = field(default_factory=dict)
     cuts: tuple[Cut, ...] = ()
     log: int = 1
     octets: int = 0
@@ -65,6 +66,9 @@ class Recovered:
                 del quarantined[key]
         if frame.floor is not None:
             table.floor = max(table.floor, frame.floor)
+        self.shared |= {shared.key: shared for shared in frame.shared}
+        if frame.settled is not None and self.shared:
+            self.shared = {key: one for key, one in self.shared.items() if one.version > frame.settled}
         self.position = frame.position
         self.changes += count_changes((frame,))
         self.facts.update(frame.facts)
@@ -78,7 +82,7 @@ class Recovered:
 
 def count_changes(frames: Iterable[Frame]) -> int:
     """Count what frames put on disk; one without changes counts as one."""
-    return sum(len(frame.changes) or 1 for frame in frames)
+    return sum(len(frame.changes) + len(frame.shared) or 1 for frame in frames)
 
 
 def recover(directory: Path) -> tuple[Recovered, SegmentWriter]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from rui.backup.member_outputs import Answer
 from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result, SnapshotPage
@@ -22,6 +23,13 @@ from rui.backup.version import ZERO, Version
 
 Write = Callable[[bytes, bytes | None], Version]
 """Writes a change of a key under the primary's own epoch; None deletes."""
+
+
+class TakenOver(NamedTuple):
+    """By key: the version of what was written anew, and of what is held instead, since it is newer."""
+
+    written: Mapping[bytes, Version]
+    passed_over: Mapping[bytes, Version]
 
 
 class Adoption:
@@ -36,12 +44,14 @@ class Adoption:
         # Receipts that wait until what was written for them is durable, in that order.
         self._waiting: deque[tuple[Version, Answer]] = deque()
         self._newest = ZERO
-        self._positions: dict[str, tuple[Version, Position]] = {}
+        self._positions: dict[tuple[str, bool], tuple[Version, Position]] = {}
 
     def position(self, offer: Offer) -> Position:
         """Return how far an offer has been taken over."""
-        known = self._positions.get(offer.by)
-        return known[1] if known is not None and known[0] == offer.shared else Position(offer.shared)
+        known = self._positions.get((offer.by, offer.live))
+        if known is not None and (offer.live or known[0] == offer.shared):
+            return known[1]
+        return Position(offer.shared)
 
     def receive(
         self,
@@ -52,17 +62,26 @@ class Adoption:
         *,
         table: Table,
         write: Write,
-    ) -> Mapping[bytes, Version]:
+    ) -> TakenOver:
         """Take over a batch of an offer, judged as any replica judges one.
 
-        Return what was written anew, by key; :meth:`durable` then hands out the receipt for ``tag``.
+        :meth:`durable` then hands out the receipt for ``tag``.
         """
         judgement = judge(self.position(offer), replace(batch, lineage=()))
-        written = self._take_over(batch, offer, judgement, table, write) if judgement.apply else {}
-        self._newest = max([self._newest, *written.values()])
-        receipt = Receipt(self._group, judgement.result, judgement.position, judgement.reason, quarantined)
+        found = TakenOver({}, {})
+        if judgement.apply:
+            found = self._take_over(batch, offer, judgement, table, write)
+        self._newest = max([self._newest, *found.written.values(), *found.passed_over.values()])
+        receipt = Receipt(
+            self._group,
+            judgement.result,
+            judgement.position,
+            judgement.reason,
+            quarantined,
+            written=self._newest if offer.live else None,
+        )
         self._waiting.append((self._newest, Answer(tag, receipt)))
-        return written
+        return found
 
     def durable(self, upto: Version) -> list[Answer]:
         """Return the receipts for all that is durable up to a version."""
@@ -89,11 +108,17 @@ class Adoption:
 
     def _take_over(
         self, batch: Batch, offer: Offer, judgement: Judgement, table: Table, write: Write
-    ) -> dict[bytes, Version]:
-        """Write anew what is newer than what ``table`` holds; return the new versions by key."""
+    ) -> TakenOver:
+        """Write anew what is newer than what ``table`` holds, or is based on all of it."""
         written: dict[bytes, Version] = {}
+        passed_over: dict[bytes, Version] = {}
         for change in batch.changes:
-            if not supersedes(change.version, self._origins.of(table.get(change.key))):
+            held = table.get(change.key)
+            known = self._origins.of(held)
+            if offer.live and known == change.version:
+                known = None
+            if held is not None and not supersedes(change.version, known):
+                passed_over[change.key] = held.version
                 continue
             # The end of a user that is not known here too: another replica may hold what came before it
             written[change.key] = write(change.key, change.record)
@@ -101,8 +126,8 @@ class Adoption:
         if judgement.clear is not None:
             for key in _deleted_there(judgement.clear, offer, batch, table):
                 written[key] = write(key, None)
-        self._positions[offer.by] = (offer.shared, judgement.position)
-        return written
+        self._positions[offer.by, offer.live] = (offer.shared, judgement.position)
+        return TakenOver(written, passed_over)
 
 
 def _deleted_there(page: SnapshotPage, offer: Offer, batch: Batch, table: Table) -> list[bytes]:

@@ -12,9 +12,10 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from rui.backup import lineage
-from rui.backup.messages import Change, Position, SnapshotPage, SnapshotProgress
+from rui.backup.messages import Change, Position, Shared, SnapshotPage, SnapshotProgress
 from rui.backup.version import Epoch, Version
 
 MAGIC = b"RUIJ0001"
@@ -39,6 +40,7 @@ class Frame:
     table's at that moment; ``facts`` are small texts that must survive with it (the cloud's store-id);
     ``quarantined`` gives the reason for each record of ``changes`` that the model refused, ``origins`` the
     version under which it was offered for each that a primary has taken over (rui.backup.origins).
+    ``shared`` is what this router has taken beside the primary, ``settled`` up to where that is done with.
     """
 
     position: Position
@@ -48,13 +50,16 @@ class Frame:
     facts: Mapping[str, str] = field(default_factory=dict)
     quarantined: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
+    shared: Sequence[Shared] = ()
+    settled: Version | None = None
 
 
 def encode(frame: Frame) -> bytes:
     """Return the bytes of one frame."""
     epochs: dict[Epoch, int] = {}
     parts: list[bytes] = []
-    for key, version, record in frame.changes:
+    own = (Change(key, version, record) for key, version, _, record in frame.shared)
+    for key, version, record in chain(own, frame.changes) if frame.shared else frame.changes:
         number = epochs.setdefault(version.epoch, len(epochs))
         if record is None:
             parts += (_CHANGE.pack(number, version.seq, len(key), _TOMBSTONE), key)
@@ -119,6 +124,10 @@ def _head(frame: Frame, epochs: list[Epoch]) -> dict[str, object]:
         head["q"] = dict(frame.quarantined)
     if frame.origins:
         head["o"] = dict(frame.origins)
+    if frame.shared:
+        head["h"] = [str(shared.base) for shared in frame.shared]
+    if frame.settled is not None:
+        head["u"] = str(frame.settled)
     return head
 
 
@@ -144,15 +153,23 @@ def _payload(payload: bytes) -> Frame:
     if "s" in head:
         version, next_bucket, upper = head["s"]
         snapshot = SnapshotProgress(Version.parse(version), int(next_bucket), Version.parse(upper))
-    page = head.get("p")
+    page, bases = head.get("p"), head.get("h", ())
+    shared = tuple(
+        Shared(change.key, change.version, Version.parse(base), change.record)
+        for change, base in zip(changes, bases, strict=False)
+    )
+    if len(shared) < len(bases):
+        raise ValueError("a change that is shared has no record")
     return Frame(
         Position(
             Version.parse(head["c"]), snapshot, Epoch.parse(head["w"]), lineage.parse(head.get("l", ()))
         ),
-        changes,
+        changes[len(shared) :],
         SnapshotPage(Version.parse(page[0]), int(page[1]), int(page[2])) if page else None,
         Version.parse(head["f"]) if "f" in head else None,
         head.get("k", {}),
         head.get("q", {}),
         head.get("o", {}),
+        shared,
+        Version.parse(head["u"]) if "u" in head else None,
     )

@@ -9,7 +9,7 @@ together.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from rui.backup.adoption import Adoption
@@ -30,7 +30,7 @@ from rui.backup.member_outputs import (
     Output,
     Superseded,
 )
-from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result
+from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result, Shared
 from rui.backup.offering import refusal
 from rui.backup.origins import Origins
 from rui.backup.replica import Judgement, judge
@@ -54,6 +54,7 @@ class Member(Sender):
         position: Position | None = None,
         facts: Mapping[str, str] | None = None,
         origins: Origins | None = None,
+        shared: Iterable[Shared] = (),
         options: MemberOptions | None = None,
         cloud: SourceOptions | None = None,
     ) -> None:
@@ -66,6 +67,7 @@ class Member(Sender):
             position=position,
             facts=facts,
             origins=origins,
+            shared=shared,
             cloud=sending,
         )
         self.address = address
@@ -115,12 +117,24 @@ class Member(Sender):
         if self.cloud_connected:
             self._notify()
 
+    def share(self, yes: bool) -> None:
+        """Serve users beside the primary, from a :meth:`demote` on, until told otherwise."""
+        if yes and self.role is Role.SECONDARY:
+            self.sharing.begin(self._writer.last)
+        else:
+            self.sharing.end()
+
     # The subscriber side
 
     @property
     def serving(self) -> bool:
-        """Whether subscriber changes are taken here."""
+        """Whether subscriber changes are written here."""
         return self.role is Role.PRIMARY and not self._promoting
+
+    @property
+    def takes(self) -> bool:
+        """Whether subscriber changes are taken here: by the primary, or beside it."""
+        return self.serving or self.sharing.active
 
     @property
     def in_sync(self) -> bool:
@@ -138,15 +152,11 @@ class Member(Sender):
 
     def put(self, key: bytes, record: bytes) -> Version:
         """Take a new or changed record (S501); raises NotPrimaryError or JournalFullError."""
-        self._check_serving()
-        return self._change(key, record)
+        return self._take(key, record)
 
     def delete(self, key: bytes) -> Version | None:
         """Take a logoff; None if nothing was held of the key. Raises NotPrimaryError or JournalFullError."""
-        if key not in self.table:
-            return None
-        self._check_serving()
-        return self._change(key, None)
+        return self._take(key, None) if key in self.users else None
 
     def rewrite(self, key: bytes) -> Version:
         """Journal a key again as it is held, as a delete where nothing is; raises as :meth:`put`."""
@@ -265,6 +275,7 @@ class Member(Sender):
         """The append is durable."""
         self.failure = ""
         writing, self._writing = self._writing, ()
+        self.sharing.written()
         if self._intake.judged:
             self._finish_all()
         elif writing:
@@ -286,11 +297,14 @@ class Member(Sender):
         if self._intake.judged:
             for incoming, _ in self._intake.drain():
                 self._answer(incoming.tag, Result.FAILED, reason)
-            self._writing = ()
+            self._writing = tuple(
+                replace(frame, position=self.position) for frame in self._writing if frame.settled is not None
+            )
             if self._promoting:
                 self._take_office()
-            self._write()
-        else:
+            if not self._writing:
+                self._write()
+        if self._writing:
             self._retry_at = now + self.options.retry_pause
 
     def handle_timer(self, now: float) -> None:
@@ -311,15 +325,26 @@ class Member(Sender):
         return self._writer.waiting + sum(len(frame.changes) for frame in self._writing)
 
     def _check_serving(self) -> None:
-        if not self.serving:
+        if not self.takes:
             raise NotPrimaryError(f"{self.device} is {self.role.value} of group {self.group}")
         if self._full:
-            what = f"{self._writer.pending_bytes} octets of group {self.group} wait for the journal"
+            octets = self._writer.pending_bytes + self.sharing.octets
+            what = f"{octets} octets of group {self.group} wait for the journal, or for the primary"
             raise JournalFullError(f"{what} {self.failure}: free disk space, then log in again")
 
     @property
     def _full(self) -> bool:
-        return self._writer.pending_bytes > self.options.pending_bytes
+        return self._writer.pending_bytes + self.sharing.octets > self.options.pending_bytes
+
+    def _take(self, key: bytes, record: bytes | None) -> Version:
+        self._check_serving()
+        if not self.sharing.active:
+            return self._change(key, record)
+        held, before = self.table.get(key), self.users.get(key)
+        known = [self.position.live, self._writer.last, *([held.version] if held is not None else [])]
+        version = self.sharing.take(key, record, max(known))
+        self.users.tell(key, before.record if before is not None else None)
+        return version
 
     def _change(self, key: bytes, record: bytes | None) -> Version:
         change = self._writer.change(key, record)
@@ -342,6 +367,10 @@ class Member(Sender):
         # A replica may hold more than its cursor says, and all that it holds is durable.
         self.durable = self.table.complete_from = max(self.position.cursor, self.table.head)
         self._claim(self.position.writer)
+        for shared in self.sharing.clear():
+            known = self.origins.of(self.table.get(shared.key))
+            if known is None or known <= shared.base:
+                self._change(shared.key, shared.record)
 
     def _adopt(self, batch: Batch, offer: Offer, quarantined: tuple[Quarantined, ...], tag: object) -> None:
         """Take over what a replica alone holds; the receipt goes out once that is durable."""
@@ -354,11 +383,12 @@ class Member(Sender):
             receipt = Receipt(self.group, Result.FAILED, held, "too much waits for the journal")
             self._outputs.append(Answer(tag, receipt))
             return
-        written = self._adoption.receive(batch, offer, quarantined, tag, table=self.table, write=self._change)
+        found = self._adoption.receive(batch, offer, quarantined, tag, table=self.table, write=self._change)
+        written = found.written
         anew = [bad._replace(version=written[bad.key]) for bad in quarantined if bad.key in written]
         self.quarantined |= {bad.key: bad for bad in anew}
-        if written:
-            self._outputs.append(Adopted(offer.by, len(written)))
+        if written or found.passed_over:
+            self._outputs.append(Adopted(offer.by, len(written), len(found.passed_over), offer.live))
             self._write()
         self._outputs.extend(self._adoption.durable(self.durable))
 
@@ -371,6 +401,9 @@ class Member(Sender):
             self._facts_changed = False
             frames.append(Frame(frames[-1].position if frames else self.position, facts=dict(self.facts)))
         frames = frames or self._intake.judge(self.position, self._judge)
+        shared = self.sharing.frame(frames[-1].position if frames else self.position)
+        if shared is not None:
+            frames.append(shared)
         if frames:
             self._writing = tuple(frames)
             self._outputs.append(Append(self._writing))
@@ -397,6 +430,11 @@ class Member(Sender):
                 self.table.trim_tombstones(self.options.tombstones, self.durable)
             agrees = comes_to(incoming.batch, judgement.result, self.position, self.table)
             self._outputs.append(Answer(incoming.tag, replace(incoming.receipt(judgement), agrees=agrees)))
+
+        for shared in self.sharing.passed(self.position.live):
+            held = self.table.get(shared.key)
+            if (held.record if held is not None else None) != shared.record:
+                self.users.tell(shared.key, shared.record)
 
     def _diverged(self, incoming: Incoming, judgement: Judgement) -> None:
         """Begin to offer what the sender's history lacks; where that is nothing, follow it at once."""

@@ -53,10 +53,15 @@ class Superseded:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """What a replica alone held has been taken over, ``count`` changes of it, and is written anew."""
+    """What a replica alone held has been taken over, ``count`` changes of it, and is written anew.
+
+    Of ``passed_over`` users something newer is known. ``live``: it serves users beside this primary.
+    """
 
     offered_by: str
     count: int
+    passed_over: int
+    live: bool
 
 
 Output = Append | Answer | Notify | Superseded | Adopted

@@ -59,12 +59,26 @@ class Offer(NamedTuple):
     """A batch goes to the primary, from a replica whose history has left the primary's.
 
     ``by`` is the device that offers, or the cloud; both histories are the same up to ``shared``, and the
-    offer is complete at ``until``.
+    offer is complete at ``until``. A ``live`` one is of a router that serves users beside the primary: the
+    numbers are its own, and each change carries the version of the primary's history that it is based on.
     """
 
     by: str
     shared: Version
     until: Version
+    live: bool = False
+
+
+class Shared(NamedTuple):
+    """What a user did at a router that serves beside the primary: see :mod:`rui.backup.sharing`.
+
+    ``version`` numbers it there; ``base`` is how far that router followed the primary's history.
+    """
+
+    key: bytes
+    version: Version
+    base: Version
+    record: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +161,5 @@ class Receipt:
     """Whether the replica comes to the batch's digest; None where there was none to come to."""
     shared: Version | None = field(default=None, kw_only=True)
     """Of a diverged batch: up to where both histories are the same. For the replica itself, never sent."""
+    written: Version | None = field(default=None, kw_only=True)
+    """For a live offer: once the primary's stream has come to here, it says what was made of it."""

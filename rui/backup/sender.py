@@ -6,16 +6,17 @@ it answers, and where what sent that has ended meanwhile, it says nothing any mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rui.backup.copies import next_compared
 from rui.backup.holdings import Holdings
 from rui.backup.identity import Role
 from rui.backup.lineage import Lineage
 from rui.backup.member_outputs import CLOUD
-from rui.backup.messages import Batch, Position, Receipt
+from rui.backup.messages import Batch, Position, Receipt, Shared
 from rui.backup.offering import Offering, Offers
 from rui.backup.origins import Origins
+from rui.backup.sharing import Sharing, Users
 from rui.backup.source import Source, SourceOptions, SourceState
 from rui.backup.table import Table
 from rui.backup.version import Epoch, Version
@@ -36,6 +37,7 @@ class Sender(Holdings):
         position: Position | None,
         facts: Mapping[str, str] | None,
         origins: Origins | None,
+        shared: Iterable[Shared],
         cloud: SourceOptions,
     ) -> None:
         super().__init__(table, position, facts, origins)
@@ -45,6 +47,8 @@ class Sender(Holdings):
         self.source = Source(group, cloud)
         self.locals: dict[str, Source] = {}
         self.uploads = True
+        self.sharing = Sharing(group, device, cloud, shared)
+        self.users = Users(self.table, self.sharing)
         self._offers = Offers(cloud)
         self._ways = Ways()
         self._writer = Writer(device, self.position)
@@ -90,24 +94,31 @@ class Sender(Holdings):
     def session_gone(self, peer: str) -> None:
         """The session with a peer is gone: what is under way on it is answered no more."""
         self._ways.gone(peer)
+        self.sharing.way_gone(peer)
         self.stop_local(peer)
 
     def cloud_moved(self, reason: str) -> None:
         """The session with the cloud is gone, or the cloud answers on another one."""
         self._ways.gone(CLOUD)
+        self.sharing.way_gone(CLOUD)
         self.source.disconnect(reason)
         self._offers.end(CLOUD)
 
     def overdue(self, via: str, now: float) -> bool:
         """Say whether a receipt is missing for so long that the session must be given up."""
         source = self.source if via == CLOUD else self.locals.get(via)
-        if self.offering is not None and self.offering.via == via:
-            source = self.offering.source
+        if self.role is Role.SECONDARY:
+            source = self._offers.source if self.offering is not None and self.offering.via == via else None
+            source = source or (self.sharing.source if self.sharing.via == via else None)
         return source is not None and source.overdue(now)
 
     def _next(self, via: str, source: Source | None, now: float) -> Batch | None:
         if self.role is Role.SECONDARY:
-            batch, source = self._offers.next(via, self.table, now), self._offers.source
+            if self.offering is not None:
+                batch, source = self._offers.next(via, self.table, now), self._offers.source
+            else:
+                batch = self.sharing.next(via, self.position, now)
+                source = self.sharing.source
         elif source is None or self.position.writer != self.epoch:
             return None  # Else the claim is not durable yet
         else:
@@ -124,6 +135,8 @@ class Sender(Holdings):
         if self.role is Role.SECONDARY:
             if sent_by is self._offers.source:
                 return self._offers.receive(via, receipt, self.position, self.table, now)
+            if sent_by is self.sharing.source:
+                self.sharing.receive(receipt, now)
         elif sent_by is (self.source if via == CLOUD else self.locals.get(via)):
             sent_by.receive(receipt, self.durable, self.table.floor, self.table.complete_from, now)
         return None
@@ -133,9 +146,10 @@ class Sender(Holdings):
             source.handle_timer(self.durable, self.table.floor, now)
         if self.offering is not None:
             self.offering.handle_timer(self.table, now)
+        self.sharing.handle_timer(now)
 
     def _sources_due(self) -> list[float | None]:
         sources = [self.source, *self.locals.values()]
         if self._offers.source is not None:
             sources.append(self._offers.source)
-        return [source.next_deadline() for source in sources]
+        return [*(source.next_deadline() for source in sources), self.sharing.next_deadline()]

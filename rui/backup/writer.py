@@ -56,6 +56,11 @@ class Writer:
         self.lineage = extend(self.lineage, self.epoch, self.newest)
         self._steps.append(_Step(self.epoch, self.lineage, []))
 
+    @property
+    def last(self) -> Version:
+        """The newest version of this epoch; its claim where it has written nothing."""
+        return self.newest if self.newest.epoch == self.epoch else Version(self.epoch, 0)
+
     def change(self, key: bytes, record: bytes | None) -> Change:
         """Number a change; it waits for :meth:`frames`."""
         self._seq += 1

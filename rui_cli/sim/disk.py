@@ -94,7 +94,9 @@ class Disk:
         table, bad = member.table, member.quarantined
         held = [change for key in table.held_keys() if (change := table.get(key)) is not None]
         reasons = {key.decode(): entry.reason for key, entry in bad.items()}
-        last = Frame(member.position, floor=table.floor, facts=dict(member.facts))
+        beside, settled = list(member.sharing), member.sharing.settled
+        facts = dict(member.facts)
+        last = Frame(member.position, floor=table.floor, facts=facts, shared=beside, settled=settled)
         origins = member.origins.among(held)
         self._frames = [Frame(member.position, held, quarantined=reasons, origins=origins), last]
         self._base = True

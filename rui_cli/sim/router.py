@@ -46,6 +46,7 @@ class Router:
             position=recovered.position,
             facts=recovered.facts,
             origins=recovered.origins,
+            shared=recovered.shared.values(),
             options=MemberOptions(tombstones=odds.tombstones, retry_pause=RETRY),
             cloud=upload_options(odds),
         )
