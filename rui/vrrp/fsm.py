@@ -31,6 +31,8 @@ _NEVER = float("inf")
 _ANNOUNCEMENTS: Final = 3
 """RFC 9568 asks for one; but where that is lost, a host is left without its gateway."""
 _ANNOUNCE_EVERY: Final = 1.0
+_CLAIMS: Final = 8
+"""Advertisements in each interval while a Master that was found dead may be forwarding still."""
 _ANSWERS: Final = 10
 """Answers to inferior Masters in one interval: two that disagree must not answer each other without end."""
 
@@ -63,6 +65,7 @@ class VirtualRouter:
         self._announce_at = _NEVER
         self._announcements = 0
         self._sent_at = -_NEVER
+        self._claim_until = -_NEVER
         self._eligible_since: float | None = None
         self._silence = ""
         self._trusted_from = -_NEVER
@@ -260,9 +263,14 @@ class VirtualRouter:
                 self._outputs.append(Stop(self.reason))
 
     def _enter_master(self, event: Event, now: float) -> None:
+        replaced = self.master
         self.master = self.opposing = None
         self._interval = self.options.interval / 100
         self.counters.master_transitions += 1
+        if isinstance(event, states.MasterSilent) and replaced is not None:
+            # The kernel of a process that was killed forwards on for a while, and each of its frames leads
+            # the switches back to it; after the last of these they must soon find the way here again
+            self._claim_until = now + 3 * self._interval
         if isinstance(event, states.Granted | states.Preemption):
             # Done before it is said: a live Master forwards until it hears of it
             self._outputs.append(BecomeMaster(self.reason))
@@ -304,7 +312,8 @@ class VirtualRouter:
 
     def _advertise(self, now: float) -> None:
         self._send(self.advertised_priority(now), now)
-        self._advertise_at = now + self._interval
+        often = _CLAIMS if now < self._claim_until else 1
+        self._advertise_at = now + self._interval / often
 
     def _send(self, priority: int, now: float) -> None:
         options = self.options

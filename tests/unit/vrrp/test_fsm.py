@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address
+from itertools import pairwise
 
 import pytest
 
@@ -177,7 +178,23 @@ class TestBackup:
         router = started()
         router.receive(heard(200, interval=100), PEER, 1.0)
         router.handle_timer(5.0)
-        assert deadline(router) == pytest.approx(5.1)
+        router.handle_timer(5.35)
+        assert deadline(router) == pytest.approx(5.45)
+
+    def test_after_a_dead_master_it_speaks_often_at_first(self) -> None:
+        # Its kernel may forward on for three intervals, and so lead the switches astray until we speak
+        router = started(now=0.9)
+        router.receive(heard(200), PEER, 1.0)
+        router.bfd_down(1.1, PEER)
+        said = []
+        while (now := deadline(router)) < 2.0:
+            router.handle_timer(now)
+            if sent(router.outputs()):
+                said.append(now)
+        assert said[:3] == pytest.approx([1.1125, 1.125, 1.1375])
+        assert [later - earlier for earlier, later in pairwise(said) if earlier > 1.41] == pytest.approx(
+            [0.1] * 5
+        )
 
     def test_a_resignation_leaves_the_skew_alone(self) -> None:
         router = following(200)
