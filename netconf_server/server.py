@@ -190,13 +190,14 @@ class NetconfServer:
         log.info("netconf-listening", host=host, port=bound)
         return bound
 
-    async def call_home(self, host: str, port: int) -> None:
+    async def call_home(self, host: str, port: int, *, within: float | None = None) -> None:
         """Call a client (RFC 8071) and serve it on that connection; return when the connection is over.
 
-        Raises OSError when there is no connection, asyncssh.Error when the login does not come about. The
-        caller decides when to call again.
+        Raises OSError when there is no connection, asyncssh.Error when the login does not come about,
+        TimeoutError when that takes longer than `within` seconds (None: than a login may take). The caller
+        decides when to call again.
         """
-        await ssh.call_home(host, port, self._host_key, self._gate)
+        await ssh.call_home(host, port, self._host_key, self._gate, within or self.limits.login_timeout)
 
     async def listen_tls(self, host: str, port: int, options: TlsOptions) -> int:
         """Accept TLS connections (RFC 7589); return the port. Raises TlsError, or OSError as `listen`."""

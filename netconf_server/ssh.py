@@ -406,12 +406,12 @@ async def listen(host: str, port: int, host_key: asyncssh.SSHKey, gate: Gate) ->
     return await asyncssh.listen(host, port, reuse_address=True, **gate.options(host_key))
 
 
-async def call_home(host: str, port: int, host_key: asyncssh.SSHKey, gate: Gate) -> None:
+async def call_home(host: str, port: int, host_key: asyncssh.SSHKey, gate: Gate, within: float) -> None:
     """Connect out and be the SSH server on that connection (RFC 8071 section 3.1); return when it is over.
 
     Raises OSError when there is no connection, asyncssh.Error when the client's side breaks it off before
-    the login.
+    the login, TimeoutError when there is no login within so many seconds.
     """
-    async with asyncio.timeout(gate.limits.login_timeout):
+    async with asyncio.timeout(within):
         connection = await asyncssh.connect_reverse(host, port, **gate.options(host_key))
     await connection.wait_closed()

@@ -10,26 +10,32 @@ import structlog
 from netconf_server import NetconfServer
 from router.config import CallHome
 from rui.backoff import Backoff
+from rui.callhome import Rotation
 
 log = structlog.get_logger(__name__)
 
 
 async def call_home(server: NetconfServer, entry: CallHome, rng: random.Random) -> None:
-    """Keep one connection to a manager; runs until it is cancelled."""
+    """Keep one connection to a manager, at whichever of its endpoints answers; runs until it is cancelled."""
     backoff = Backoff(entry.reconnect, rng)
+    rotation = Rotation(entry.endpoints, entry.start_with, entry.max_attempts, rng)
     loop = asyncio.get_running_loop()
-    where = f"{entry.endpoint.address}:{entry.endpoint.port}"
     while True:
-        reason = "the connection ended"
-        began = loop.time()
+        reason, another = "the connection ended", False
+        began, endpoint = loop.time(), rotation.current
+        where = f"{endpoint.address}:{endpoint.port}"
         try:
             log.info("calling-home", name=entry.name, where=where)
-            await server.call_home(entry.endpoint.address, entry.endpoint.port)
+            await server.call_home(endpoint.address, endpoint.port, within=entry.max_wait)
             backoff.opened(began)
+            rotation.lost()
+        except TimeoutError:
+            reason, another = f"no login within {entry.max_wait:g} s", rotation.failed()
         except OSError as error:
-            reason = error.strerror or str(error)
+            reason, another = error.strerror or str(error), rotation.failed()
         except Exception as error:  # noqa: BLE001 - the SSH library's own tree, which this room does not know
-            reason = str(error) or type(error).__name__
-        wait = backoff.failed(loop.time())
+            reason, another = str(error) or type(error).__name__, rotation.failed()
+        # Only a client that answers nowhere has to be waited for.
+        wait = 0.0 if another else backoff.failed(loop.time())
         log.warning("call-home-ended", name=entry.name, where=where, reason=reason, retry_in=round(wait, 2))
         await asyncio.sleep(wait)

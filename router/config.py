@@ -22,6 +22,7 @@ from rui.backup.failover import FailoverOptions
 from rui.backup.identity import Role
 from rui.backup.links import LinkOptions
 from rui.backup.mastership import MasterOptions
+from rui.callhome import StartWith
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,14 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class CallHome:
-    """A manager that this router dials (RFC 8071)."""
+    """A manager that this router dials (RFC 8071), at one of its endpoints; ``max_wait`` in seconds."""
 
     name: str
-    endpoint: Endpoint
+    endpoints: tuple[Endpoint, ...]
     reconnect: BackoffPolicy
+    start_with: StartWith
+    max_wait: float
+    max_attempts: int
 
 
 @dataclass(frozen=True, slots=True)

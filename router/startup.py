@@ -56,6 +56,7 @@ from rui.backup.failover import FailoverOptions
 from rui.backup.identity import Role
 from rui.backup.links import LinkOptions
 from rui.backup.mastership import MasterOptions
+from rui.callhome import StartWith
 from rui.schema import Schema
 from rui.schema.leaves import ConfigError, child, children, optional, seconds, text
 
@@ -118,10 +119,7 @@ def _server(server: etree._Element, link_timeout: float, folder: Path) -> Server
         )
     return ServerConfig(
         listen=None if listen is None else _endpoint(listen),
-        call_home=tuple(
-            CallHome(text(entry, "name"), _endpoint(entry), _reconnect(entry))
-            for entry in children(server, "call-home")
-        ),
+        call_home=tuple(_call_home(entry) for entry in children(server, "call-home")),
         host_key_file=text(server, "host-key-file"),
         accounts=read_accounts(server),
         limits=replace(
@@ -130,6 +128,19 @@ def _server(server: etree._Element, link_timeout: float, folder: Path) -> Server
             keepalive_count=_PROBES,
         ),
         tls=None if tls is None else TlsListen(_endpoint(tls), read_tls(tls, folder)),
+    )
+
+
+def _call_home(entry: etree._Element) -> CallHome:
+    strategy = child(entry, "reconnect-strategy")
+    own = [entry] if optional(entry, "address") is not None else []
+    return CallHome(
+        text(entry, "name"),
+        tuple(_endpoint(found) for found in (*own, *children(entry, "endpoint"))),
+        _reconnect(entry),
+        StartWith(text(strategy, "start-with")),
+        float(text(strategy, "max-wait")),
+        int(text(strategy, "max-attempts")),
     )
 
 

@@ -15,15 +15,16 @@ from tests.integration.router_rig import PRIMARY, Cloud, make_site, manager_targ
 from tests.replica import Replica
 
 
-def call_home(site: Site, port: int) -> None:
-    """Have the router call this port instead of listening."""
+def call_home(site: Site, port: int, unused: int) -> None:
+    """Have the router call this port instead of listening, behind one that does not answer."""
     path = site.startup(PRIMARY)
     tree = etree.parse(path)
     listen = tree.find(f".//{{{DEVICE_NAMESPACE}}}listen")
     assert listen is not None
     entry = etree.fromstring(
         f'<call-home xmlns="{DEVICE_NAMESPACE}"><name>nms</name><address>127.0.0.1</address>'
-        f"<port>{port}</port>"
+        f"<port>{unused}</port><endpoint><name>second</name><address>127.0.0.1</address><port>{port}</port>"
+        "</endpoint><reconnect-strategy><max-attempts>1</max-attempts></reconnect-strategy>"
         "<reconnect><first-wait>50</first-wait><longest-wait>200</longest-wait></reconnect></call-home>"
     )
     server = listen.getparent()
@@ -32,7 +33,7 @@ def call_home(site: Site, port: int) -> None:
     tree.write(path)
 
 
-async def test_it_calls_and_calls_again(tmp_path: Path) -> None:
+async def test_it_calls_and_calls_again(tmp_path: Path, unused_tcp_port: int) -> None:
     site = make_site(tmp_path, simulated={"initial-population": "5", "max-population": "5"})
     sessions: asyncio.Queue[ClientSession] = asyncio.Queue()
 
@@ -42,7 +43,7 @@ async def test_it_calls_and_calls_again(tmp_path: Path) -> None:
 
     listener = CallHomeListener(arrived)
     listener.add_device(PRIMARY, manager_target(site, PRIMARY))
-    call_home(site, await listener.listen("127.0.0.1", 0))
+    call_home(site, await listener.listen("127.0.0.1", 0), unused_tcp_port)
     replica = Replica()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(listener.close)

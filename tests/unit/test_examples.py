@@ -74,7 +74,7 @@ def test_a_router_calls_where_the_manager_listens_and_downloads_from_it() -> Non
     (call,) = router.server.call_home
     home = manager.server.call_home_listen
     assert home is not None
-    assert (call.endpoint.address, call.endpoint.port) == (home.address, home.port)
+    assert (call.endpoints[0].address, call.endpoints[0].port) == (home.address, home.port)
     (cloud,) = router.cloud
     listen = manager.server.listen
     assert listen is not None

@@ -69,7 +69,7 @@ def test_all_that_is_configured_arrives(read: Callable[[str], RouterConfig], tmp
     assert (config.device, config.address) == ("bras-a", "192.0.2.1")
     assert config.server.listen is not None
     assert config.server.listen.port == 1830
-    assert (config.server.call_home[0].endpoint.port, config.server.call_home[0].reconnect.initial) == (
+    assert (config.server.call_home[0].endpoints[0].port, config.server.call_home[0].reconnect.initial) == (
         4334,
         0.1,
     )
