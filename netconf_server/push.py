@@ -89,13 +89,17 @@ class PushSubscription:
         self._tell(state_change("subscription-terminated", self.number, reason))
         self.end()
 
-    def modify(self, source: PushSource, terms: PushTerms) -> None:
-        """Go on with another selection or other times, active again."""
+    def modify(self, source: PushSource, terms: PushTerms, *, tell: bool = False) -> None:
+        """Go on with another selection or other times, active again; `tell` the client who did not ask."""
         self.source.close()
         self.source, self.terms = source, terms
         self.suspended = False
         if self.active:
             self.source.open(self.look)
+            if tell:
+                event = state_change("subscription-modified", self.number)
+                self.describe(event)
+                self._tell(event)
             if self._task is not None:
                 self._task.cancel()
             self._task = asyncio.get_running_loop().create_task(self._run())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -28,6 +28,8 @@ from rui.netconf.errors import RpcError
 from rui.schema import Schema
 
 _POLL: Final = 0.5
+_REFERENCE: Final = push_tag("selection-filter-ref")
+_SUBTREE, _XPATH = push_tag("datastore-subtree-filter"), push_tag("datastore-xpath-filter")
 _CONFIGURATION: Final = ("running", "candidate")
 
 
@@ -104,6 +106,24 @@ class PushSubscriptions:
             raise refused("resync-subscription-error", "sync-too-big", message, limit) from None
         return subscription.resync
 
+    def filters_changed(self, subscription: PushSubscription, changed: Collection[str]) -> None:
+        """Have a subscription follow the filter that it refers to (RFC 8639 section 2.7), if that has changed."""
+        source, named = subscription.source, subscription.source.shown
+        if named is None or named.tag != _REFERENCE or (named.text or "").strip() not in changed:
+            return
+        try:
+            made = self._made(
+                source.datastore,
+                named,
+                self._configured((named.text or "").strip()),
+                subscription.session.user,
+                on_change=subscription.terms.period is None,
+            )
+        except RpcError:
+            subscription.terminate("filter-unavailable")
+        else:
+            subscription.modify(made, subscription.terms, tell=True)
+
     def look(self) -> None:
         """Have every subscription on change see what changed; for providers that know when they do."""
         for subscription in list(self._on_change.values()):
@@ -138,18 +158,8 @@ class PushSubscriptions:
                 f"datastore {datastore[:40]} cannot be subscribed to; give running, candidate or operational"
             )
             raise refused(ESTABLISH, "datastore-not-subscribable", message)
-        shown, wanted = self._filter(operation)
-        feeds: tuple[ListFeed, ...] | None = None
-        if terms.period is None:
-            feeds = self._feeds(datastore, wanted)
-        source = PushSource(
-            self._schema,
-            datastore,
-            shown,
-            self._reading(datastore, wanted, call.session.user),
-            polled=datastore == "operational" and self._has_state(wanted),
-            feeds=feeds,
-        )
+        shown, holder = self._named(operation)
+        source = self._made(datastore, shown, holder, call.session.user, on_change=terms.period is None)
         try:
             if terms.period is None and not terms.sync:
                 await source.read_looked_at()
@@ -157,11 +167,31 @@ class PushSubscriptions:
                 await source.read()
         except TooBigError as error:
             limit = {"kilobytes-limit": str(MAX_UPDATE // 1024)}
-            if feeds:
+            if source.feeds:
                 message = f"{error}; select less, or read it by get-data and give sync-on-start false"
                 raise refused(ESTABLISH, "sync-too-big", message, limit) from None
             raise refused(ESTABLISH, "update-too-big", f"{error}; select less", limit) from None
         return source
+
+    def _made(
+        self,
+        datastore: str,
+        shown: etree._Element | None,
+        holder: etree._Element,
+        user: str,
+        *,
+        on_change: bool,
+    ) -> PushSource:
+        """What reads the selection of the filter that `holder` has. Raises RpcError."""
+        wanted = self._wanted(holder)
+        return PushSource(
+            self._schema,
+            datastore,
+            shown if shown is not None else _filter_in(holder),
+            self._reading(datastore, wanted, user),
+            polled=datastore == "operational" and self._has_state(wanted),
+            feeds=self._feeds(datastore, wanted) if on_change else None,
+        )
 
     def _reading(
         self, datastore: str, wanted: Wanted, user: str
@@ -174,28 +204,23 @@ class PushSubscriptions:
 
         return pieces
 
-    def _filter(self, operation: etree._Element) -> tuple[etree._Element | None, Wanted]:
-        holder = operation
-        name = operation.find(push_tag("selection-filter-ref"))
-        if name is not None:
-            holder = self._configured((name.text or "").strip())
-        subtree, xpath = (
-            holder.find(push_tag("datastore-subtree-filter")),
-            holder.find(push_tag("datastore-xpath-filter")),
-        )
-        if subtree is not None:
-            return (subtree if name is None else name), SubtreeFilter.compile(subtree)
-        if xpath is None:
-            return name, None
-        scope = {prefix: uri for prefix, uri in xpath.nsmap.items() if prefix is not None}
+    def _named(self, operation: etree._Element) -> tuple[etree._Element | None, etree._Element]:
+        """The reference to a filter in a request, if there is one, and what holds that. Raises RpcError."""
+        name = operation.find(_REFERENCE)
+        return (None, operation) if name is None else (name, self._configured((name.text or "").strip()))
+
+    def _wanted(self, holder: etree._Element) -> Wanted:
+        chosen = _filter_in(holder)
+        if chosen is None or chosen.tag == _SUBTREE:
+            return None if chosen is None else SubtreeFilter.compile(chosen)
+        scope = {prefix: uri for prefix, uri in chosen.nsmap.items() if prefix is not None}
         try:
-            wanted = XPathFilter((xpath.text or "").strip(), {**self._modules, **scope})
+            return XPathFilter((chosen.text or "").strip(), {**self._modules, **scope})
         except ValueError as error:
             hint = {"filter-failure-hint": str(error)}
             raise refused(
                 ESTABLISH, "filter-unsupported", f"the expression cannot be used: {error}", hint
             ) from None
-        return (xpath if name is None else name), wanted
 
     def _configured(self, name: str) -> etree._Element:
         path = f"{subscribed_tag('filters')}/{push_tag('selection-filter')}"
@@ -230,6 +255,10 @@ class PushSubscriptions:
 
     def _has_state(self, wanted: Wanted) -> bool:
         return any(_at(wanted, branch.tags[0]) != [] for branch in self._providers.trees)
+
+
+def _filter_in(holder: etree._Element) -> etree._Element | None:
+    return next(holder.iterchildren(_SUBTREE, _XPATH), None)
 
 
 def _at(wanted: Wanted, tag: str) -> Filters:

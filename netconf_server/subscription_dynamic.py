@@ -12,12 +12,14 @@ from netconf_server.call import Handler, Reply, RpcCall
 from netconf_server.datastores import Change, Datastores
 from netconf_server.eventfilter import EventFilter, subtree_filter, xpath_filter
 from netconf_server.local import LocalSession
+from netconf_server.push import PushSubscription
 from netconf_server.push_subscriptions import PushSubscriptions
 from netconf_server.session import Session
 from netconf_server.streams import Stream, Terms
 from netconf_server.subscription_classic import ClassicSubscription, read_time
 from netconf_server.subscription_errors import PUSH, SUBSCRIBED, refused
 from netconf_server.subscription_stream import Chosen, Established, StreamSubscription, subscribed_tag
+from netconf_server.xmltree import to_bytes
 from rui.netconf import names
 from rui.netconf.errors import RpcError
 from rui.schema import Schema
@@ -181,14 +183,16 @@ class DynamicSubscriptions:
 
     def _filters_changed(self, change: Change) -> None:
         """Have subscriptions follow the filters that they refer to (RFC 8639 section 2.7.2, 2.7.3)."""
-        tag = subscribed_tag("filters")
-        texts = [b"".join(map(etree.tostring, tree.iterchildren(tag))) for tree in (change.old, change.new)]
-        if texts[0] == texts[1]:
+        streams = _changed_entries(change, subscribed_tag("stream-filter"), subscribed_tag("name"))
+        selections = _changed_entries(change, f"{{{PUSH}}}selection-filter", f"{{{PUSH}}}filter-id")
+        if not streams and not selections:
             return
         for subscription in list(self.established.values()):
-            if not isinstance(subscription, StreamSubscription) or subscription.chosen.name is None:
+            if isinstance(subscription, PushSubscription):
+                self._push.filters_changed(subscription, selections)
+            if not isinstance(subscription, StreamSubscription) or subscription.chosen.name not in streams:
                 continue
-            entry = self._configured(subscription.chosen.name)
+            entry = self._configured(subscription.chosen.name or "")
             try:
                 wanted = None if entry is None else self._filter(entry, "")[1]
             except RpcError:
@@ -225,6 +229,18 @@ def _refuse_configured(change: Change) -> None:
         raise RpcError.operation_not_supported(
             "configured subscriptions are not supported; use establish-subscription"
         )
+
+
+def _changed_entries(change: Change, tag: str, key: str) -> set[str]:
+    """The keys of the filters that came, went or are others now."""
+    before, after = (
+        {
+            (entry.findtext(key) or "").strip(): to_bytes(entry)
+            for entry in tree.iterfind(f"{subscribed_tag('filters')}/{tag}")
+        }
+        for tree in (change.old, change.new)
+    )
+    return {name for name in {*before, *after} if before.get(name) != after.get(name)}
 
 
 def _check_times(start: datetime | None, stop: datetime | None, now: datetime) -> None:

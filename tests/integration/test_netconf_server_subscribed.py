@@ -257,6 +257,38 @@ async def test_excluded_changes_and_no_sync(tmp_path: Path) -> None:
         assert etree.QName(await client.event()).localname == "push-update"
 
 
+async def test_a_selection_by_name_is_followed(tmp_path: Path) -> None:
+    def filters(leaf: str, other: str = "mtu") -> str:
+        entries = "".join(
+            f'<selection-filter xmlns="{YP}"><filter-id>{name}</filter-id><datastore-subtree-filter>'
+            f'<system xmlns="{TOY}"><{chosen}/></system></datastore-subtree-filter></selection-filter>'
+            for name, chosen in (("mine", leaf), ("other", other))
+            if chosen
+        )
+        content = f'<system xmlns="{TOY}"><name>a</name><mtu>1400</mtu></system>'
+        content += f'<filters xmlns="{SN}">{entries}</filters>' if entries else ""
+        source = f"<source><config>{content}</config></source>"
+        return f"<copy-config><target><running/></target>{source}</copy-config>"
+
+    async with rig_and_client(tmp_path) as (rig, client):
+        by_name = f'<selection-filter-ref xmlns="{YP}">mine</selection-filter-ref>'
+        (error,) = errors(await client.ask(to_datastore("running", on_change(), by_name)))
+        assert error["app-tag"].endswith("filter-unsupported")
+        assert not errors(await client.ask(filters("name")))
+        await client.establish(to_datastore("running", on_change(), by_name))
+        first = await client.event()
+        assert (text(first, "name"), text(first, "mtu")) == ("a", None)
+        assert not errors(await client.ask(filters("name", "tag")))
+        assert not errors(await client.ask(filters("mtu")))
+        modified = await client.event()
+        assert etree.QName(modified).localname == "subscription-modified"
+        rig.server.schema.check_notification(modified)
+        second = await client.event()
+        assert (text(second, "name"), text(second, "mtu")) == (None, "1400")
+        assert not errors(await client.ask(filters("")))
+        assert text(await client.event(), "reason") == "filter-unavailable"
+
+
 class Uptime:
     """An operational leaf that changes."""
 
