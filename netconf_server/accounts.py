@@ -16,6 +16,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import asyncssh
@@ -115,6 +116,16 @@ def _unb64(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
+@cache
+def _decoy() -> str:
+    """Return the hash of a password that nobody has.
+
+    An unknown user costs the same time as a known one, so names cannot be told by timing. To make it costs as
+    much as a login, and every look at a configuration makes Accounts, so it is made once.
+    """
+    return hash_password(secrets.token_hex(8))
+
+
 class Accounts:
     """The accounts of one server; `replace` changes all of them at once, for instance when a configuration
     is applied.
@@ -125,8 +136,7 @@ class Accounts:
         self._keys: dict[str, tuple[bytes, ...]] = {}
         self._watchers: list[Callable[[], None]] = []
         self._checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
-        # An unknown user costs the same time as a known one, so names cannot be told by timing.
-        self._decoy = hash_password(secrets.token_hex(8))
+        self._decoy = _decoy()
         self.replace(accounts)
 
     def __contains__(self, name: object) -> bool:

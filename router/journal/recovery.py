@@ -53,11 +53,11 @@ class Recovered:
     def replay(self, frame: Frame) -> None:
         """Take one frame, as the member took it when it was written."""
         table, quarantined = self.table, self.quarantined
-        for change in frame.changes:
-            if table.apply(change):
+        taken = table.apply_all(frame.changes)
+        if quarantined or frame.quarantined:
+            for change in taken:
                 quarantined.pop(change.key, None)
-                if frame.quarantined:
-                    self._quarantine(change.key, frame.quarantined)
+                self._quarantine(change.key, frame.quarantined)
         if frame.origins:
             self.origins.recall(frame.changes, frame.origins)
         if frame.cleared:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from rui.backup.journal import MAGIC, Frame, JournalError, decode, encode
+from rui.backup.journal import MAGIC, Frame, JournalError, decode, encode_parts
 
 _NAME = re.compile(r"(base|log)-([1-9][0-9]{0,15})")
 _MARK = b"\xffRUI"
@@ -54,8 +54,8 @@ def list_segments(directory: Path) -> Listing:
 
 def encode_block(frames: Iterable[Frame]) -> bytes:
     """Return the bytes of one durable write; ValueError where a frame is over its limit."""
-    payload = b"".join([encode(frame) for frame in frames])
-    return _BLOCK.pack(_MARK, len(payload)) + payload
+    parts = [part for frame in frames for part in encode_parts(frame)]
+    return b"".join((_BLOCK.pack(_MARK, sum(map(len, parts))), *parts))
 
 
 def read_blocks(file: BinaryIO, start: int) -> Iterator[tuple[list[Frame], int]]:

@@ -56,11 +56,19 @@ class Frame:
 
 def encode(frame: Frame) -> bytes:
     """Return the bytes of one frame."""
+    return b"".join(encode_parts(frame))
+
+
+def encode_parts(frame: Frame) -> tuple[bytes, bytes]:
+    """Return the bytes of one frame in two parts, so that many frames are laid end to end only once."""
     epochs: dict[Epoch, int] = {}
     parts: list[bytes] = []
+    epoch, number = None, 0
     own = (Change(key, version, record) for key, version, _, record in frame.shared)
     for key, version, record in chain(own, frame.changes) if frame.shared else frame.changes:
-        number = epochs.setdefault(version.epoch, len(epochs))
+        if version.epoch is not epoch:
+            epoch = version.epoch
+            number = epochs.setdefault(epoch, len(epochs))
         if record is None:
             parts += (_CHANGE.pack(number, version.seq, len(key), _TOMBSTONE), key)
         else:
@@ -71,7 +79,7 @@ def encode(frame: Frame) -> bytes:
         raise ValueError(
             f"a frame of {len(payload)} octets is over the limit of {MAX_FRAME}: write smaller batches"
         )
-    return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+    return _FRAME.pack(len(payload), zlib.crc32(payload)), payload
 
 
 def decode(data: bytes | memoryview, offset: int = 0) -> Iterator[tuple[Frame, int]]:

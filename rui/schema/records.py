@@ -79,9 +79,9 @@ class RecordChecker:
         refused: list[RecordIssue] = []
         unusual: list[int] = []
         found: dict[int, bytes | None] = {}
-        usual = self._usual if self._holds_parents(parents) else None
+        usual = self._usual.fullmatch if self._usual is not None and self._holds_parents(parents) else None
         for index, record in enumerate(records):
-            match = usual.fullmatch(record) if usual is not None else None
+            match = usual(record) if usual is not None else None
             key = self.key(record) if match is None else b"/".join(match.groups())
             if key is None:
                 refused.append(self._alone(parents, index, record) or self._no_entry(index))
