@@ -107,7 +107,7 @@ class PushSubscriptions:
         return subscription.resync
 
     def filters_changed(self, subscription: PushSubscription, changed: Collection[str]) -> None:
-        """Have a subscription follow the filter that it refers to (RFC 8639 section 2.7), if that has changed."""
+        """Have a subscription follow the filter that it refers to (RFC 8639 2.7), if that has changed."""
         source, named = subscription.source, subscription.source.shown
         if named is None or named.tag != _REFERENCE or (named.text or "").strip() not in changed:
             return
