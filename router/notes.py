@@ -54,4 +54,5 @@ class Notes:
             count=adopted.count,
             passed_over=adopted.passed_over,
             live=adopted.live,
+            unsure=len(adopted.unsure),
         )

@@ -5,6 +5,11 @@ the former primary that had not reached this one when it took over, or that a lo
 primary writes them anew under its own epoch, unless it knows something newer of the key; so they reach every
 replica by the one stream that all of them follow. Several replicas may offer the same key: the newest change
 counts.
+
+A delete whose tombstone is forgotten can be compared with nothing. So nobody is brought back of whom the
+primary's own history has been through the record, or who may have logged off here under a newer version that
+is forgotten; and who is absent at the offering replica has logged off where that replica's history has been
+through the record. Who is neither is reported (:class:`TakenOver`).
 """
 
 from __future__ import annotations
@@ -14,8 +19,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from rui.backup.lineage import Lineage, holds
 from rui.backup.member_outputs import Answer
-from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result, SnapshotPage
+from rui.backup.messages import Batch, Change, Offer, Position, Quarantined, Receipt, Result, SnapshotPage
 from rui.backup.origins import Origins
 from rui.backup.replica import Judgement, judge, supersedes
 from rui.backup.table import Table
@@ -25,11 +31,26 @@ Write = Callable[[bytes, bytes | None], Version]
 """Writes a change of a key under the primary's own epoch; None deletes."""
 
 
+class Own(NamedTuple):
+    """What the primary compares an offer with, its history, and how it writes."""
+
+    table: Table
+    lineage: Lineage
+    write: Write
+    again: Callable[[Change], Version]
+    """Writes what is held once more, under a new version."""
+
+
 class TakenOver(NamedTuple):
-    """By key: the version of what was written anew, and of what is held instead, since it is newer."""
+    """By key: the version of what was written anew, and of what is held instead, since it is newer.
+
+    Of ``unsure`` users it is not known whether they have logged off: who is only offered is ended here, who
+    is only held here stays.
+    """
 
     written: Mapping[bytes, Version]
     passed_over: Mapping[bytes, Version]
+    unsure: tuple[bytes, ...] = ()
 
 
 class Adoption:
@@ -60,8 +81,7 @@ class Adoption:
         quarantined: tuple[Quarantined, ...],
         tag: object,
         *,
-        table: Table,
-        write: Write,
+        own: Own,
     ) -> TakenOver:
         """Take over a batch of an offer, judged as any replica judges one.
 
@@ -70,7 +90,7 @@ class Adoption:
         judgement = judge(self.position(offer), replace(batch, lineage=()))
         found = TakenOver({}, {})
         if judgement.apply:
-            found = self._take_over(batch, offer, judgement, table, write)
+            found = self._take_over(batch, offer, judgement, own)
         self._newest = max([self._newest, *found.written.values(), *found.passed_over.values()])
         receipt = Receipt(
             self._group,
@@ -106,35 +126,49 @@ class Adoption:
         self._positions.clear()
         return self.give_up("a newer epoch was claimed meanwhile: offer it again")
 
-    def _take_over(
-        self, batch: Batch, offer: Offer, judgement: Judgement, table: Table, write: Write
-    ) -> TakenOver:
-        """Write anew what is newer than what ``table`` holds, or is based on all of it."""
+    def _take_over(self, batch: Batch, offer: Offer, judgement: Judgement, own: Own) -> TakenOver:
+        """Write anew what is newer than what is held here, or is based on all of it."""
         written: dict[bytes, Version] = {}
         passed_over: dict[bytes, Version] = {}
-        for change in batch.changes:
-            held = table.get(change.key)
+        unsure: list[bytes] = []
+        for key, version, record in batch.changes:
+            held = own.table.get(key)
             known = self._origins.of(held)
-            if offer.live and known == change.version:
+            if offer.live and known == version:
                 known = None
-            if held is not None and not supersedes(change.version, known):
-                passed_over[change.key] = held.version
+            if held is not None and not supersedes(version, known):
+                passed_over[key] = held.version
                 continue
+            # What is offered live carries the version that it is based on, none of its own
+            unknown = held is None and not offer.live
+            ended = unknown and (version <= offer.shared or holds(own.lineage, version, version))
+            forgotten = unknown and not ended and version <= own.table.floor
+            if forgotten and record is not None:
+                unsure.append(key)
             # The end of a user that is not known here too: another replica may hold what came before it
-            written[change.key] = write(change.key, change.record)
-            self._origins.note(change.key, written[change.key], change.version)
+            written[key] = own.write(key, None if ended or forgotten else record)
+            self._origins.note(key, written[key], version)
         if judgement.clear is not None:
-            for key in _deleted_there(judgement.clear, offer, batch, table):
-                written[key] = write(key, None)
+            unsure += self._clear(judgement.clear, batch, offer, own, written)
         self._positions[offer.by, offer.live] = (offer.shared, judgement.position)
-        return TakenOver(written, passed_over)
+        return TakenOver(written, passed_over, tuple(unsure))
 
+    def _clear(
+        self, page: SnapshotPage, batch: Batch, offer: Offer, own: Own, written: dict[bytes, Version]
+    ) -> list[bytes]:
+        """Write the end of who is absent from a page of which the offering replica had the record.
 
-def _deleted_there(page: SnapshotPage, offer: Offer, batch: Batch, table: Table) -> list[bytes]:
-    """Return the keys that the offering replica has seen deleted: shared once, absent from its page."""
-    present = {change.key for change in batch.changes}
-    return [
-        held.key
-        for held in table.held_in(page.first, page.last)
-        if held.record is not None and held.version <= offer.shared and held.key not in present
-    ]
+        Who was changed only here since stays, under a version that is newer than the end that the
+        replica may have seen; return those keys.
+        """
+        present = {change.key for change in batch.changes}
+        kept = []
+        for held in own.table.held_in(page.first, page.last):
+            if held.record is None or held.key in present:
+                continue
+            if held.version <= offer.shared or holds(batch.lineage, offer.until, held.version):
+                written[held.key] = own.write(held.key, None)
+            elif held.version <= offer.until:
+                kept.append(held.key)
+                written[held.key] = own.again(held)
+        return kept

@@ -77,6 +77,7 @@ class DirectDelivery:
         self._news = False
         self._retry_at: float | None = None
         self._held: Position | None = None
+        self._own: Lineage = ()
         self._mark: tuple[Version, str] | None = None
 
     @property
@@ -215,7 +216,9 @@ class DirectDelivery:
         if batch is not None:
             self.batches += 1
             self.records += len(batch.changes)
-            self._outputs.append(Deliver(self.device, self._session, replace(batch, offer=self.offer)))
+            if self.offer is not None:
+                batch = replace(batch, lineage=self._own, offer=self.offer)
+            self._outputs.append(Deliver(self.device, self._session, batch))
 
     def _marked(self, batch: Batch | None, outlook: Outlook, now: float) -> Batch | None:
         """Put the primary's digest on the batch, or on one of nothing, where it is of that very version."""
@@ -234,6 +237,8 @@ class DirectDelivery:
         self._forget_pending()
         self._retry_at = None
         lineage = () if self.offer else outlook.lineage
+        if self.offer is not None and self.offer.until == outlook.head:
+            self._own = outlook.lineage
         # Receipts that are under way belong to the ticket before, and never come here
         self.source.disconnect("the new primary has not told its history yet")
         if not written_by(lineage, outlook.writer):

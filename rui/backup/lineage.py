@@ -45,7 +45,7 @@ Lineage = tuple[Fork, ...]
 
 
 NO_ONE_HISTORY: Lineage = (Fork(Epoch(1, "part-of-a-snapshot"), ZERO),)
-"""Of a replica that gave a snapshot up half-way: it shares nothing with anybody."""
+"""Of a replica that gave a snapshot up half-way: it shares nothing with anybody, nor with another such."""
 
 
 def extend(lineage: Lineage, epoch: Epoch, after: Version) -> Lineage:
@@ -67,6 +67,7 @@ def shared(source: Lineage, replica: Lineage, cursor: Version) -> Version:
         return cursor
     ends: dict[Epoch, Version | None] = {fork.epoch: None for fork in source}
     ends.update({fork.epoch: then.after for fork, then in pairwise(source)})
+    ends.pop(NO_ONE_HISTORY[0].epoch, None)
     end = cursor
     for fork in reversed(replica):
         if fork.epoch in ends:
@@ -74,6 +75,16 @@ def shared(source: Lineage, replica: Lineage, cursor: Version) -> Version:
             return end if other is None else min(end, other)
         end = min(end, fork.after)
     return ZERO
+
+
+def holds(lineage: Lineage, upto: Version, version: Version) -> bool:
+    """Say whether a history that has come up to ``upto`` is known to have been through a version."""
+    if version > upto:
+        return False
+    for fork, then in pairwise(lineage):
+        if fork.epoch == version.epoch:
+            return version <= then.after
+    return bool(lineage) and lineage[-1].epoch == version.epoch
 
 
 def written_by(lineage: Lineage, writer: Epoch) -> bool:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from rui.backup.adoption import Adoption
+from rui.backup.adoption import Adoption, Own
 from rui.backup.copies import comes_to
 from rui.backup.holdings import STORE_ID
 from rui.backup.identity import IdentityNotification, IdentityResult, Role
@@ -30,7 +30,7 @@ from rui.backup.member_outputs import (
     Output,
     Superseded,
 )
-from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result, Shared
+from rui.backup.messages import Batch, Change, Offer, Position, Quarantined, Receipt, Result, Shared
 from rui.backup.offering import refusal
 from rui.backup.origins import Origins
 from rui.backup.replica import Judgement, judge
@@ -162,10 +162,7 @@ class Member(Sender):
         """Journal a key again as it is held, as a delete where nothing is; raises as :meth:`put`."""
         self._check_serving()
         held = self.table.get(key)
-        written = self._change(key, None if held is None else held.record)
-        if held is not None:
-            self.origins.moved(held, written)
-        return written
+        return self._change(key, None) if held is None else self._again(held)
 
     # The replica side
 
@@ -352,6 +349,15 @@ class Member(Sender):
         self.quarantined.pop(key, None)
         return change.version
 
+    def _again(self, held: Change) -> Version:
+        """Write what is held under a new version: what was known of it is true of that."""
+        bad = self.quarantined.get(held.key)
+        written = self._change(held.key, held.record)
+        self.origins.moved(held, written)
+        if bad is not None:
+            self.quarantined[held.key] = bad._replace(version=written)
+        return written
+
     def _claim(self, above: Epoch) -> None:
         """Take an epoch above all that are known; the cloud is told of it once it is durable."""
         self._writer.claim(above, self.position.writer)
@@ -383,12 +389,14 @@ class Member(Sender):
             receipt = Receipt(self.group, Result.FAILED, held, "too much waits for the journal")
             self._outputs.append(Answer(tag, receipt))
             return
-        found = self._adoption.receive(batch, offer, quarantined, tag, table=self.table, write=self._change)
+        own = Own(self.table, self.lineage, self._change, self._again)
+        found = self._adoption.receive(batch, offer, quarantined, tag, own=own)
         written = found.written
-        anew = [bad._replace(version=written[bad.key]) for bad in quarantined if bad.key in written]
-        self.quarantined |= {bad.key: bad for bad in anew}
+        live = [bad for bad in quarantined if bad.key in written and bad.key in self.table]
+        self.quarantined |= {bad.key: bad._replace(version=written[bad.key]) for bad in live}
         if written or found.passed_over:
-            self._outputs.append(Adopted(offer.by, len(written), len(found.passed_over), offer.live))
+            passed_over = len(found.passed_over)
+            self._outputs.append(Adopted(offer.by, len(written), passed_over, offer.live, found.unsure))
             self._write()
         self._outputs.extend(self._adoption.durable(self.durable))
 
@@ -445,7 +453,7 @@ class Member(Sender):
         elif common is not None:
             until = max(self.position.live, self.table.head)
             offer = Offer(self.device, common, until)
-            self._offers.begin(offer, batch, incoming.via, self.table.floor)
+            self._offers.begin(offer, batch, incoming.via, self.position, self.table.floor)
 
     def _notify(self) -> None:
         if self.role is Role.PRIMARY and self.position.writer != self.epoch:

@@ -55,13 +55,15 @@ class Superseded:
 class Adopted:
     """What a replica alone held has been taken over, ``count`` changes of it, and is written anew.
 
-    Of ``passed_over`` users something newer is known. ``live``: it serves users beside this primary.
+    Of ``passed_over`` users something newer is known; of ``unsure`` ones it is not known whether they have
+    logged off, since too many deletes are forgotten. ``live``: it serves users beside this primary.
     """
 
     offered_by: str
     count: int
     passed_over: int
     live: bool
+    unsure: tuple[bytes, ...] = ()
 
 
 Output = Append | Answer | Notify | Superseded | Adopted

@@ -20,12 +20,14 @@ class Offering:
     """One offer. ``via`` names the way to the primary: the cloud, or the primary itself."""
 
     def __init__(
-        self, batch: Batch, offer: Offer, *, via: str, floor: Version, options: SourceOptions
+        self, batch: Batch, offer: Offer, *, via: str, own: Position, floor: Version, options: SourceOptions
     ) -> None:
-        """``batch`` is the one that has shown the other history; ``floor`` is the table's."""
+        """``batch`` is the one that has shown the other history; ``own`` and ``floor`` are the replica's."""
         self.offer = offer
         self.writer = batch.writer
         self.lineage = batch.lineage
+        # What is held beyond the cursor belongs to no history of which this replica has seen all
+        self._own = own.lineage if own.live == offer.until else ()
         self.via = via
         self.source = Source(batch.group, options)
         self.source.connect(Position(offer.shared), batch.writer, offer.until, self._floor(floor))
@@ -33,7 +35,7 @@ class Offering:
     def next(self, table: Table, now: float) -> Batch | None:
         """Return the next batch for the primary, None if nothing may go out now."""
         batch = next_batch(self.source, table, self.offer.until, self._floor(table.floor), now)
-        return None if batch is None else replace(batch, offer=self.offer)
+        return None if batch is None else replace(batch, lineage=self._own, offer=self.offer)
 
     def receive(self, receipt: Receipt, table: Table, now: float) -> None:
         """Take the primary's receipt."""
@@ -71,10 +73,10 @@ class Offers:
         self.current: Offering | None = None
         self._options = options
 
-    def begin(self, offer: Offer, batch: Batch, via: str, floor: Version) -> None:
+    def begin(self, offer: Offer, batch: Batch, via: str, own: Position, floor: Version) -> None:
         """Offer to the writer of ``batch``, unless that is under way."""
         if self.current is None or self.current.writer < batch.writer:
-            self.current = Offering(batch, offer, via=via, floor=floor, options=self._options)
+            self.current = Offering(batch, offer, via=via, own=own, floor=floor, options=self._options)
 
     @property
     def source(self) -> Source | None:

@@ -65,8 +65,9 @@ def judge(position: Position, batch: Batch) -> Judgement:
             reason = f"this replica's history up to {position.live} leaves the sender's behind {common}"
             known = replace(position, writer=batch.writer)
             if position.snapshot:
-                # Half of it is no history: it is given up, and all that is held is offered
-                common, known = ZERO, replace(known, snapshot=None, lineage=NO_ONE_HISTORY)
+                # Half of it is no history: it is given up, and all that is held is offered, its part as well
+                common = ZERO
+                known = replace(known, cursor=position.live, snapshot=None, lineage=NO_ONE_HISTORY)
             return Judgement(Result.DIVERGED, known, known != position, reason=reason, shared=common)
     if isinstance(batch.part, Stream):
         return _judge_stream(position, claimed, batch.part)

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from rui.backup.adoption import Adoption
-from rui.backup.messages import Batch, Change, Offer, Stream
+from rui.backup.adoption import Adoption, Own
+from rui.backup.lineage import Fork, Lineage
+from rui.backup.messages import LAST_BUCKET, Batch, Change, Offer, SnapshotPage, Stream
 from rui.backup.origins import Origins
 from rui.backup.table import Table
 from rui.backup.version import ZERO, Epoch, Version
@@ -16,6 +17,7 @@ class Primary:
     def __init__(self) -> None:
         self.table = Table()
         self.adoption = Adoption(GROUP, Origins())
+        self.own = Own(self.table, (), self.write, lambda held: self.write(held.key, held.record))
 
     def write(self, key: bytes, record: bytes | None) -> Version:
         written = Version(MINE, len(self.table) + self.table.tombstones + 1)
@@ -24,9 +26,18 @@ class Primary:
 
     def offered(self, by: str, *changes: Change) -> None:
         last = max(change.version for change in changes)
-        batch = Batch(GROUP, MINE, Stream(ZERO, last), changes, offer=Offer(by, ZERO, last))
+        self.receive(Batch(GROUP, MINE, Stream(ZERO, last), changes, offer=Offer(by, ZERO, last)))
+
+    def offered_all(
+        self, by: str, shared: Version, lineage: Lineage, *changes: Change, until: Version
+    ) -> None:
+        """A replica that has forgotten deletes offers all that it holds."""
+        page = SnapshotPage(until, 0, LAST_BUCKET)
+        self.receive(Batch(GROUP, MINE, page, changes, lineage, Offer(by, shared, until)))
+
+    def receive(self, batch: Batch) -> None:
         assert batch.offer is not None
-        self.adoption.receive(batch, batch.offer, (), None, table=self.table, write=self.write)
+        self.found = self.adoption.receive(batch, batch.offer, (), None, own=self.own)
 
 
 def test_what_one_replica_has_seen_end_another_does_not_bring_back() -> None:
@@ -44,3 +55,55 @@ def test_of_two_that_are_offered_the_newer_one_counts_in_either_order() -> None:
         (held,) = primary.table.live()
         assert held.record == put(1, 8).record
     assert version(8).epoch == A
+
+
+B = Epoch(2, "bras-b")
+OF_A: Lineage = (Fork(A, ZERO),)
+
+
+def live(primary: Primary) -> set[bytes]:
+    return {change.key for change in primary.table.live()}
+
+
+def test_who_logged_off_here_is_not_brought_back_although_that_is_forgotten() -> None:
+    primary = Primary()
+    for change in (put(1, 5), gone(1, 6), put(2, 7)):
+        primary.table.apply(change)
+    primary.table.trim_tombstones(0, version(7))
+    primary.own = primary.own._replace(lineage=OF_A)
+    primary.offered("cloud", put(1, 5))
+    assert live(primary) == {put(2, 7).key}
+    assert primary.found.unsure == (), "the primary has been through that record itself"
+    held = primary.table.get(put(1, 5).key)
+    assert held is not None, "who offers it is told of the end"
+    assert held.record is None
+
+
+def test_who_may_have_logged_off_here_is_passed_over_and_reported() -> None:
+    primary = Primary()
+    for change in (put(1, 3, B), gone(1, 4, B), put(2, 5, B)):
+        primary.table.apply(change)
+    primary.table.trim_tombstones(0, version(5, B))
+    primary.offered("bras-a", put(1, 9), put(3, 5, B))
+    assert live(primary) == {put(2, 5).key, put(3, 5).key}, "newer than all that is forgotten"
+    assert primary.found.unsure == (put(1, 9).key,)
+
+
+def test_who_is_absent_where_the_record_was_known_has_logged_off() -> None:
+    """The primary has got part of bras-b's snapshot, then taken over: what it brought is of that history."""
+    primary = Primary()
+    primary.table.apply(put(1, 31, B))
+    primary.table.apply(put(2, 3))
+    history = (*OF_A, Fork(B, version(2)))
+    primary.offered_all("bras-b", version(2), history, put(4, 97, B), until=version(97, B))
+    assert live(primary) == {put(2, 3).key, put(4, 97).key}, "what bras-b never had stays"
+
+
+def test_who_stays_although_absent_there_gets_a_newer_version() -> None:
+    primary = Primary()
+    primary.table.apply(put(2, 3))
+    primary.offered_all("bras-b", ZERO, (Fork(B, ZERO),), until=version(97, B))
+    held = primary.table.get(put(2, 3).key)
+    assert held is not None
+    assert held.version.epoch == MINE
+    assert primary.found.unsure == (held.key,)

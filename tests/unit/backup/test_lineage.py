@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from rui.backup.lineage import MAX_FORKS, NO_ONE_HISTORY, Fork, Lineage, extend, parse, shared, written_by
+from rui.backup.lineage import (
+    MAX_FORKS,
+    NO_ONE_HISTORY,
+    Fork,
+    Lineage,
+    extend,
+    holds,
+    parse,
+    shared,
+    written_by,
+)
 from rui.backup.version import ZERO, Epoch, Version, VersionError
 
 A1, B2, A3, C4 = Epoch(1, "a"), Epoch(2, "b"), Epoch(3, "a"), Epoch(4, "c")
@@ -73,3 +83,17 @@ def test_the_text_form_is_read_back(fork: Fork) -> None:
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(VersionError):
         parse([text])
+
+
+def test_two_that_gave_a_snapshot_up_share_nothing() -> None:
+    one = extend(NO_ONE_HISTORY, B2, at(A1, 9))
+    assert shared(one, NO_ONE_HISTORY, at(A1, 5)) == ZERO
+
+
+def test_a_history_has_been_through_what_its_epochs_wrote_before_the_next_began() -> None:
+    history = (Fork(A1, ZERO), Fork(B2, at(A1, 9)))
+    assert holds(history, at(B2, 5), at(A1, 9))
+    assert not holds(history, at(B2, 5), at(A1, 10)), "another history went on there"
+    assert holds(history, at(B2, 5), at(B2, 5))
+    assert not holds(history, at(B2, 5), at(B2, 6))
+    assert not holds((), at(B2, 5), at(A1, 1))
