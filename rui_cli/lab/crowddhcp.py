@@ -17,7 +17,7 @@ from router.dhcp.frames import BROADCAST_MAC, ip_datagram
 from router.dhcp.packet import BOOTREPLY, Code, DhcpPacket, DhcpParseError, MessageType, parse
 from rui_cli.lab.pair import VIRTUAL_MAC
 
-_ETH_P_IP = 0x0800
+_ETH_P_IP, _ETH_P_ALL = 0x0800, 3
 _SO_ATTACH_FILTER = 26
 _SO_RCVBUFFORCE = 33
 _BUFFER = 8 << 20
@@ -84,7 +84,8 @@ class CrowdDhcp:
         program = struct.pack("@HP", len(_FILTER), ctypes.addressof(code))
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        self._socket.bind((interface, _ETH_P_IP))
+        # All protocols are seen before an interface on top of this one takes its frames away
+        self._socket.bind((interface, _ETH_P_ALL))
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket, self._readable)
         self._timer: asyncio.TimerHandle | None = None
