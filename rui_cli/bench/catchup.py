@@ -26,6 +26,5 @@ async def measure(users: int, *, keep: bool = False) -> tuple[dict[str, float], 
         usage = meter.read()
         await running.compare(users)
     figures = {"users_per_s": users / (done - begun), "seconds": done - begun}
-    for name, short in ((PRIMARY, "primary"), (MANAGER, "cloud"), (SECONDARY, "secondary")):
-        figures[f"{short}_cpu_us_per_user"] = usage.seconds[name] / users * 1e6
+    figures |= usage.per_user(users, {PRIMARY: "primary", MANAGER: "cloud", SECONDARY: "secondary"})
     return figures, usage.others

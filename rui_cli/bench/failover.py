@@ -74,7 +74,9 @@ async def _caught_up(users: int, keep: bool) -> tuple[dict[str, float], float]:
         begun = await running.until_event(PRIMARY, "start-local-backup", within)
         done = await running.until(SECONDARY, Milestone.DURABLE, users, within) / 1e9
         usage = meter.read()
-    return {"users_per_s": users / (done - begun), "seconds": done - begun}, usage.others
+    figures = {"users_per_s": users / (done - begun), "seconds": done - begun}
+    figures |= usage.per_user(users, {PRIMARY: "primary", SECONDARY: "secondary"})
+    return figures, usage.others
 
 
 async def _on_cloud_path(running: Arena) -> None:

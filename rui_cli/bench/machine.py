@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,12 +85,29 @@ def busy_seconds() -> float:
     return (user + nice + system + irq + softirq + steal) / _TICKS
 
 
+def core_wait_seconds(pid: int) -> float:
+    """Return for how long a process's first thread, its event loop, could have run but had no core."""
+    return int((_PROC / str(pid) / "schedstat").read_text().split()[1]) / 1e9
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Processor seconds by process name, and what everybody else on the machine used meanwhile, in cores."""
+    """Processor seconds by process name, and what everybody else on the machine used meanwhile, in cores.
+
+    ``waited`` is the share of the time in which a process's event loop was ready and had no core.
+    """
 
     seconds: dict[str, float]
     others: float
+    waited: dict[str, float]
+
+    def per_user(self, users: int, names: Mapping[str, str]) -> dict[str, float]:
+        """Return the figures of the processes in ``names``, each under the name that it has there."""
+        figures: dict[str, float] = {}
+        for name, short in names.items():
+            figures[f"{short}_cpu_us_per_user"] = self.seconds[name] / users * 1e6
+            figures[f"{short}_waited_for_a_core"] = self.waited[name]
+        return figures
 
 
 class Meter:
@@ -99,6 +117,7 @@ class Meter:
         self._pids = pids
         self._elapsed = os.times().elapsed
         self._before = self._now()
+        self._waits = self._waited()
         self._busy = busy_seconds()
 
     def read(self) -> Usage:
@@ -106,9 +125,14 @@ class Meter:
         elapsed = os.times().elapsed - self._elapsed
         used = {name: now - self._before[name] for name, now in self._now().items()}
         others = busy_seconds() - self._busy - sum(used.values())
-        own = used.pop("")
-        del own
-        return Usage(used, max(0.0, others / elapsed) if elapsed else 0.0)
+        used.pop("")
+        if not elapsed:
+            return Usage(used, 0.0, dict.fromkeys(used, 0.0))
+        waited = {name: (now - self._waits[name]) / elapsed for name, now in self._waited().items()}
+        return Usage(used, max(0.0, others / elapsed), waited)
+
+    def _waited(self) -> dict[str, float]:
+        return {name: core_wait_seconds(pid) for name, pid in self._pids.items()}
 
     def _now(self) -> dict[str, float]:
         return {"": cpu_seconds(os.getpid())} | {name: cpu_seconds(pid) for name, pid in self._pids.items()}

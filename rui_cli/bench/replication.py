@@ -29,6 +29,5 @@ async def measure(users: int, *, keep: bool = False) -> tuple[dict[str, float], 
         "cloud_users_per_s": users / (cloud - first) * 1e9,
         "seconds": (done - first) / 1e9,
     }
-    for name, short in ((PRIMARY, "primary"), (MANAGER, "cloud"), (SECONDARY, "secondary")):
-        figures[f"{short}_cpu_us_per_user"] = usage.seconds[name] / users * 1e6
+    figures |= usage.per_user(users, {PRIMARY: "primary", MANAGER: "cloud", SECONDARY: "secondary"})
     return figures, usage.others
