@@ -55,9 +55,11 @@ def differences(old: etree._Element, new: etree._Element, top: Mapping[str, Node
     return _children(old, new, top, Place.root())
 
 
-def differences_of_entries(old: Elements, new: Elements, node: Node, above: Place) -> Iterator[Difference]:
-    """Compare entries of one list; `above` is the place of what holds them."""
-    return _items(old, new, node, above)
+def differences_inside(
+    old: etree._Element, new: etree._Element, node: Node, place: Place
+) -> Iterator[Difference]:
+    """Compare two instances of a container or list entry that stands at a place."""
+    return _children(old, new, node.children, place)
 
 
 def _children(

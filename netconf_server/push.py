@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Final
 
 import structlog
 from lxml import etree
@@ -23,8 +22,6 @@ from rui.netconf import names
 from rui.netconf.errors import RpcError
 
 log = structlog.get_logger(__name__)
-
-_ENTRIES_AN_UPDATE: Final = 500
 
 
 class PushSubscription:
@@ -211,7 +208,7 @@ class PushSubscription:
         incomplete = any(feed.lost for feed in self.source.feeds)
         for feed in self.source.feeds:
             feed.lost = False
-        self._send_patch([*changes, *self.source.told(_ENTRIES_AN_UPDATE)], incomplete=incomplete)
+        self._send_patch([*changes, *await self.source.told()], incomplete=incomplete)
         if any(feed.waits for feed in self.source.feeds):
             self._changed.set()
 

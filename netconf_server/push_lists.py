@@ -13,11 +13,12 @@ from typing import Final, TypeAlias
 
 from lxml import etree
 
-from netconf_server.difference import Difference, Happened, differences_of_entries, place_of
+from netconf_server.difference import Difference, Happened, differences_inside, place_of
 from netconf_server.place import Place
 from netconf_server.providers import Entry, Keys, ListBranch, WatchedList
 from netconf_server.push_patch import has_keyless, resource_path
 from netconf_server.pushdown import Filters, below, key_plans
+from netconf_server.values import key_tags
 from netconf_server.xmltree import parsed, to_bytes
 from rui.netconf import names
 from rui.schema import Kind, Node
@@ -50,6 +51,9 @@ class ListFeed:
     def __init__(self, branch: ListBranch, provider: WatchedList, filters: Filters) -> None:
         self.branch = branch
         self.lost = False
+        self._keys = key_tags(branch.nodes[-1])
+        # Where a part of an entry cannot be named, entries are told as a whole.
+        self._whole = any(has_keyless(inner) for inner in branch.nodes[-1].children.values())
         self._provider = provider
         self._plans = key_plans(branch.nodes, filters)
         self._waiting: dict[tuple[tuple[str, ...], ...], Waiting] = {}
@@ -111,18 +115,37 @@ class ListFeed:
         return {resource_path(found.above): found for found in _siblings(tree, self.branch.nodes)}
 
     def _compare(self, old: _Siblings | None, new: _Siblings | None) -> Iterator[Difference]:
+        """What became of the entries of one parent; providers write keys in one way."""
         node = self.branch.nodes[-1]
-        above = (old or new or _Siblings(Place.root(), ())).above
-        one, other = () if old is None else old.items, () if new is None else new.items
-        if has_keyless_inside(node):
-            return _whole(one, other, node, above)
-        return differences_of_entries(one, other, node, above)
+        above = (old or new or _NOTHING).above
+        before, after = ((found or _NOTHING).by_key(self._keys) for found in (old, new))
+        for key in dict.fromkeys((*before, *after)):
+            one, other = before.get(key), after.get(key)
+            if one is None and other is not None:
+                yield Difference(Happened.CREATED, node, place_of(above, node, other), None, other)
+            elif one is not None and other is None:
+                yield Difference(Happened.DELETED, node, place_of(above, node, one), one, None)
+            elif one is not None and other is not None and to_bytes(one) != to_bytes(other):
+                place = place_of(above, node, other)
+                if self._whole:
+                    yield Difference(Happened.CHANGED, node, place, one, other)
+                else:
+                    yield from differences_inside(one, other, node, place)
 
 
 @dataclass(frozen=True)
 class _Siblings:
+    """Entries that one node holds."""
+
     above: Place
     items: Sequence[etree._Element]
+
+    def by_key(self, keys: Sequence[str]) -> dict[tuple[str | None, ...], etree._Element]:
+        """The entries by the texts of their keys, which have these tags."""
+        return {tuple(item.findtext(key) for key in keys): item for item in self.items}
+
+
+_NOTHING: Final = _Siblings(Place.root(), ())
 
 
 class _Chosen:
@@ -160,11 +183,6 @@ def needs_others(nodes: Sequence[Node], filters: Filters) -> bool:
     )
 
 
-def has_keyless_inside(node: Node) -> bool:
-    """Say whether a part of an entry cannot be named, so that entries are only ever told as a whole."""
-    return any(has_keyless(inner) for inner in node.children.values())
-
-
 def _fits(plan: Keys, keys: Keys) -> bool:
     """Say whether an entry is among those that a reading asks for; keys may be written in either case."""
     return all(
@@ -187,20 +205,3 @@ def _siblings(tree: etree._Element, nodes: Sequence[Node]) -> Iterator[_Siblings
         items = list(holder.iterchildren(nodes[-1].tag))
         if items:
             yield _Siblings(place, items)
-
-
-def _whole(
-    old: Sequence[etree._Element], new: Sequence[etree._Element], node: Node, above: Place
-) -> Iterator[Difference]:
-    """What became of entries of which no part can be named."""
-    before = {resource_path(place_of(above, node, item)): item for item in old}
-    after = {resource_path(place_of(above, node, item)): item for item in new}
-    for path in dict.fromkeys((*before, *after)):
-        one, other = before.get(path), after.get(path)
-        item = other if other is not None else one
-        if item is None or (one is not None and other is not None and to_bytes(one) == to_bytes(other)):
-            continue
-        happened = (
-            Happened.CREATED if one is None else Happened.DELETED if other is None else Happened.CHANGED
-        )
-        yield Difference(happened, node, place_of(above, node, item), one, other)

@@ -19,6 +19,8 @@ MAX_UPDATE: Final = 4 * 1024 * 1024
 """Bytes that the selection of one update may have."""
 
 _PIECES_PER_TURN: Final = 200
+# Some ten milliseconds each; others have their turn in between.
+_ENTRIES_A_TURN, _TURNS_AN_UPDATE = 100, 5
 
 
 class TooBigError(Exception):
@@ -93,11 +95,17 @@ class PushSource:
                 await asyncio.sleep(0)
         return parsed(b"".join([*held, END]))
 
-    def told(self, limit: int) -> list[Difference]:
-        """What became of at most `limit` entries of which a change was told. Raises RpcError."""
+    async def told(self) -> list[Difference]:
+        """What became of the entries of which a change was told, of so many as one update takes. Raises
+        RpcError.
+        """
         found: list[Difference] = []
         for feed in self.feeds:
-            found += feed.differences(self._pieces, limit)
+            for _ in range(_TURNS_AN_UPDATE):
+                if not feed.waits:
+                    break
+                found += feed.differences(self._pieces, _ENTRIES_A_TURN)
+                await asyncio.sleep(0)
         return found
 
     def differences(self, old: etree._Element, new: etree._Element) -> list[Difference] | None:

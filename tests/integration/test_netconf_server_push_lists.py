@@ -84,8 +84,8 @@ async def test_what_comes_changes_and_goes_is_told_as_a_patch(tmp_path: Path) ->
         patch = await client.event()
         rig.server.schema.check_notification(patch)
         assert edits(patch) == [
-            ["create", "inventory/site=s1/part=b%2F1,1", "m2"],
             ["replace", "inventory/site=s1/part=a,1/model", "m3"],
+            ["create", "inventory/site=s1/part=b%2F1,1", "m2"],
             ["create", "inventory/site=s2/part=c,1", "m4"],
         ]
         shelf.put("s1", "a", None)
