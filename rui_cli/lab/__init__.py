@@ -9,6 +9,8 @@ import typer
 app = typer.Typer(no_args_is_help=True)
 run = typer.Typer(no_args_is_help=True, help="Run one lab to its end.")
 app.add_typer(run, name="run")
+_LINKS = "access-a, access-b, core-a, core-b, cloud-a, cloud-b, cloud, rbs"
+_PROCESSES = "bras-a, bras-b, manager"
 
 
 @app.callback()
@@ -78,6 +80,58 @@ def run_all(
     if unknown:
         raise typer.BadParameter(f"there is no scenario {unknown[0]}; `rui lab list` says which there are")
     raise typer.Exit(run_continuity(names, summary, subscribers=subscribers, every=every, keep=keep))
+
+
+@app.command()
+def up(
+    subscribers: Annotated[int, typer.Option(min=1, max=4000, help="DHCP clients that ping and stream.")] = 4,
+) -> None:
+    """Start a lab and leave it running, for status, break, heal and down."""
+    from rui_cli.lab import standing  # noqa: PLC0415
+
+    raise typer.Exit(standing.up(subscribers=subscribers))
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Show the devices, links and subscribers of the lab that is up."""
+    from rui_cli.lab import standing  # noqa: PLC0415
+
+    raise typer.Exit(standing.status(as_json=as_json))
+
+
+@app.command("break")
+def break_(
+    what: Annotated[str, typer.Argument(help=f"A link ({_LINKS}) or a process ({_PROCESSES}).")],
+    freeze: Annotated[bool, typer.Option("--freeze", help="Let a process stand still, not die.")] = False,
+    delay: Annotated[float, typer.Option(min=0, max=10_000, help="A link's milliseconds each way.")] = 0,
+    loss: Annotated[float, typer.Option(min=0, max=100, help="A link's lost packets in percent.")] = 0,
+    rate: Annotated[float, typer.Option(min=0, max=100_000, help="A link's megabits a second.")] = 0,
+) -> None:
+    """Cut a link, or make it slow or lossy; kill a process, or freeze it."""
+    from rui_cli.lab import standing  # noqa: PLC0415
+    from rui_cli.lab.wires import Shape  # noqa: PLC0415
+
+    shape = Shape(delay, loss, rate) if delay or loss or rate else None
+    raise typer.Exit(standing.break_(what, freeze=freeze, shape=shape))
+
+
+@app.command()
+def heal(what: Annotated[str, typer.Argument(help="What was broken, or all.")]) -> None:
+    """Undo what was broken in the lab that is up."""
+    from rui_cli.lab import standing  # noqa: PLC0415
+
+    raise typer.Exit(standing.heal(what))
+
+
+@app.command()
+def down() -> None:
+    """End the lab that is up, and remove what a killed lab has left."""
+    from rui_cli.lab import standing  # noqa: PLC0415
+
+    raise typer.Exit(standing.down())
 
 
 def _scenario(name: str, about: str) -> None:

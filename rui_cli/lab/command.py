@@ -8,14 +8,13 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from rui_cli import logs
 from rui_cli.errors import ExitCode
-from rui_cli.lab import requirements
+from rui_cli.lab import remains, requirements
 from rui_cli.lab.continuity import run_scenarios
 from rui_cli.lab.dhcp import DhcpLab, Step
 from rui_cli.lab.namespaces import Namespaces
@@ -77,9 +76,7 @@ def _run(work: Work, summary: Path | None, *, keep: bool) -> ExitCode:
     Signals only cancel the work: what it removes at its end it removes to the last piece.
     """
     logs.configure(quiet=True)
-    folder = Path(tempfile.mkdtemp(prefix="rui-lab-"))
-    # Kea and the clients run as other users in some distributions
-    folder.chmod(0o755)
+    folder = remains.make_folder()
     worth_keeping = True
     try:
         finding = asyncio.run(_ended_by_signals(work(folder)))
@@ -89,6 +86,7 @@ def _run(work: Work, summary: Path | None, *, keep: bool) -> ExitCode:
         sys.stderr.write("rui: the lab was ended before its end\n")
         return ExitCode.INTERRUPTED
     finally:
+        (folder / remains.RUNNING).unlink(missing_ok=True)
         if worth_keeping:
             sys.stderr.write(f"its files and logs are in {folder}\n")
         else:

@@ -17,6 +17,7 @@ from typing import IO
 from rui_cli.errors import CliError
 
 BRIDGE = "br0"
+PREFIX = "rui-"
 _COMMAND_SECONDS = 20
 _BATCH_SECONDS = 120
 _LONGEST_DEVICE = 15
@@ -41,7 +42,7 @@ class Namespaces:
     """
 
     def __init__(self, run: str) -> None:
-        self._prefix = f"rui-{run}-"
+        self._prefix = f"{PREFIX}{run}-"
         self._names: list[str] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         self._files: list[IO[bytes]] = []
