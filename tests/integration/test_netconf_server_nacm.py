@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +12,13 @@ import pytest
 from lxml import etree
 
 from netconf_client import ClientSession, PinnedKey, Target, connect
-from netconf_server import Account, Accounts, Datastores, Entry, Keys, NetconfServer, RpcCall
+from netconf_server import Account, Accounts, Datastores, Entry, Keys, NetconfServer, RpcCall, Told
 from netconf_server.actions import ActionCall
 from netconf_server.nacmrules import NAMESPACE
 from rui.netconf import names
 from rui.netconf.errors import RpcError
 from tests.integration.netconf_server_rig import HASH, PASSWORD
+from tests.integration.subscriptions_rig import edits_of, on_change, subtree, text, to_datastore
 from tests.integration.test_netconf_server_command import start
 from tests.unit.netconf_server.nacm_rig import GUARDED, YANG, config, deny, house, nacm, permit, room, schema
 
@@ -34,7 +35,14 @@ ANN = nacm(
 
 
 class Meters:
-    """A large list."""
+    """A large list, of which the test says that it has changed."""
+
+    def __init__(self) -> None:
+        self.told: list[Told] = []
+
+    def watch(self, told: Told) -> Callable[[], None]:
+        self.told.append(told)
+        return lambda: self.told.remove(told)
 
     def read(self, keys: Keys) -> Iterator[Entry]:
         wanted = keys.get("floor", {}).get("level")
@@ -52,6 +60,7 @@ class House:
     server: NetconfServer
     datastores: Datastores
     port: int
+    meters: Meters
     clients: dict[str, ClientSession] = field(default_factory=dict)
 
     async def of(self, user: str) -> ClientSession:
@@ -93,8 +102,9 @@ async def serving(folder: Path, policy: str = ANN) -> AsyncIterator[House]:
     for name in ("ring", "destroy"):
         server.register_rpc(f"{{{GUARDED}}}{name}", done)
     server.register_action("/guarded:house/room/knock", knocked)
-    server.register_list("/guarded:meters/floor/meter", Meters())
-    made = House(server, datastores, await server.listen("127.0.0.1", 0))
+    meters = Meters()
+    server.register_list("/guarded:meters/floor/meter", meters)
+    made = House(server, datastores, await server.listen("127.0.0.1", 0), meters)
     try:
         yield made
     finally:
@@ -250,6 +260,29 @@ async def test_each_subscriber_hears_what_he_may(tmp_path: Path) -> None:
         }
         counters = made.server.access_control.read()
         assert counters.findtext(f"{{{NAMESPACE}}}denied-notifications") == "3"
+
+
+async def test_each_subscriber_to_a_list_is_told_what_he_may_read(tmp_path: Path) -> None:
+    chosen = subtree(f'<meters xmlns="{GUARDED}"/>')
+    wanted = to_datastore("operational", on_change("<sync-on-start>false</sync-on-start>"), chosen)
+    async with serving(tmp_path) as made:
+        found: dict[str, asyncio.Queue[etree._Element]] = {}
+        for user in ("ann", "root"):
+            session, mine = await made.of(user), asyncio.Queue[etree._Element]()
+            session.on_notification(lambda event, mine=mine: mine.put_nowait(event.content))  # type: ignore[misc]
+            await session.rpc(wanted.encode())
+            found[user] = mine
+        for level in ("2", "1"):
+            for told in made.meters.told:
+                told({"floor": {"level": level}, "meter": {"serial": "a"}}, None)
+        targets = {
+            user: [text(edit, "target") for edit in edits_of(await asyncio.wait_for(mine.get(), 10))]
+            for user, mine in found.items()
+        }
+    assert targets == {
+        "ann": ["meters/floor=1/meter=a"],
+        "root": ["meters/floor=1/meter=a", "meters/floor=2/meter=a"],
+    }
 
 
 async def test_denials_are_counted_and_a_new_policy_holds_at_once(tmp_path: Path) -> None:
