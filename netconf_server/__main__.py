@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -24,6 +25,9 @@ from netconf_server.server import NetconfServer
 from netconf_server.tlscontext import TlsError, TlsOptions
 from rui.schema import SchemaError
 from rui.schema.leaves import ConfigError
+
+# A message is thousands of short-lived objects; Python's own thresholds would collect all the time.
+_GC_THRESHOLDS = (50_000, 20, 50)
 
 
 class UsageError(Exception):
@@ -143,6 +147,10 @@ async def _serve(options: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     bound = await server.listen(host, port)
+    # What the models are made of stays as long as the process; no collection has to look at it.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
     print(f"netconf on {host}:{bound}, host key {server.host_key}", flush=True)  # noqa: T201
     if tls is not None:
         host, port = _endpoint(options.tls_listen)

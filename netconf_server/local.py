@@ -106,7 +106,7 @@ class LocalSession:
 
     # --- what every session offers its server
 
-    def notify(self, content: Body, event_time: str) -> None:
+    def notify(self, content: Body, event_time: str, *, patience: float = 0.0) -> None:  # noqa: ARG002
         """Hand a notification over."""
         if self.open:
             self.counters.out_notifications += 1

@@ -28,6 +28,8 @@ _SLICE = 64 * 1024
 _TURN = 0.005
 # What would be a packet of its own waits so many seconds for company, where some is to be expected.
 _MOMENT = 0.001
+# Messages come thick and fast while the last ones went less than so many times that ago.
+_RECENT = 10
 # An orderly end waits this long for the peer to take what was sent.
 _LINGER = 5.0
 
@@ -102,7 +104,7 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Handle | None = None
         self._flush_due = 0.0
-        self._next_flush = 0.0
+        self._flushed = 0.0
         self._worker: asyncio.Task[None] | None = None
         self._busy = False
         self._ended = False
@@ -154,16 +156,15 @@ class Session:
 
     # --- from the server
 
-    def notify(self, content: Body, event_time: str) -> None:
+    def notify(self, content: Body, event_time: str, *, patience: float = 0.0) -> None:
         """Send a notification, or queue it behind what is being sent; a session that falls too far behind
-        is closed.
+        is closed. Where they come thick and fast it waits `patience` seconds for company.
         """
         if not self.open:
             return
         self._core.send_notification(content, event_time)
         self.counters.out_notifications += 1
-        self._transmit()
-        self._next_flush = self._flush_due + _MOMENT
+        self._transmit(patience)
 
     def after_reply(self, action: Callable[[], None]) -> None:
         """Have `action` called once the reply to the rpc being handled is sent."""
@@ -221,17 +222,22 @@ class Session:
         self.counters.out_rpc_errors += self._core.bad_rpcs - self.counters.in_bad_rpcs
         self.counters.in_bad_rpcs = self._core.bad_rpcs
 
-    def _transmit(self) -> None:
+    def _transmit(self, patience: float = 0.0) -> None:
         """Send soon: small messages share packets of the transport, which are what costs.
 
-        While further rpcs wait for their replies, or notifications come thick and fast, a moment is waited.
+        While further rpcs wait for their replies a moment is waited, and `patience` seconds where other
+        messages went just before.
         """
         if self._core.backlog >= _SLICE:
             self._flush()
         elif self._core.backlog:
             self._empty.clear()
             now = self._loop.time()
-            due = now + _MOMENT if self._rpcs else max(now, self._next_flush)
+            if self._rpcs:
+                patience = max(patience, _MOMENT)
+            elif now - self._flushed > _RECENT * patience:
+                patience = 0.0
+            due = now + patience
             if self._flushing is None or due < self._flush_due:
                 self._cancel_flush()
                 self._flush_due = due
@@ -252,6 +258,7 @@ class Session:
             data = self._core.data_to_send()
             if data:
                 self._transport.write(data)
+                self._flushed = self._loop.time()
         elif self._core.backlog > self._limits.send_buffer:
             self._end(f"the client takes too little: {self._core.backlog} bytes wait for it")
         if self._core.backlog:

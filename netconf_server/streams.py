@@ -30,6 +30,9 @@ Permits: TypeAlias = Callable[[SessionInfo, Content], bool]
 """Says whether a session's user may receive this notification (RFC 8341 section 3.4.6)."""
 
 _REPLAY_SLICE = 64 * 1024
+# What a packet to one subscriber takes, amply: events that come faster than all can be told go together.
+_PACKET_SECONDS = 0.0002
+_MOST_PATIENCE = 0.02
 
 
 class Receiver(Protocol):
@@ -49,8 +52,8 @@ class Receiver(Protocol):
     async def drained(self) -> None:
         """Wait until no bytes wait, or the session is over."""
 
-    def notify(self, content: Body, event_time: str) -> None:
-        """Send one."""
+    def notify(self, content: Body, event_time: str, *, patience: float = 0.0) -> None:
+        """Send one; where they come thick and fast after `patience` seconds, so that some share a packet."""
 
 
 @dataclass(frozen=True)
@@ -123,10 +126,10 @@ class Subscription:
             self._replaying.cancel()
         self.stream.remove(self)
 
-    def publish(self, content: Content, event_time: str) -> None:
+    def publish(self, content: Content, event_time: str, patience: float) -> None:
         """Send an event of the stream; one that happens during a replay is found in the log."""
         if self._replaying is None and self._receiver.open:
-            self._offer(content, event_time)
+            self._offer(content, event_time, patience)
 
     def arm_stop(self) -> None:
         """Have the subscription stop at its stop time."""
@@ -155,12 +158,12 @@ class Subscription:
 
     # --- inside
 
-    def _offer(self, content: Content, event_time: str) -> None:
+    def _offer(self, content: Content, event_time: str, patience: float = 0.0) -> None:
         if not self._admits(content):
             self.excluded += 1
         elif self.has_room():
             self.sent += 1
-            self._receiver.notify(content, event_time)
+            self._receiver.notify(content, event_time, patience=patience)
 
     def _admits(self, content: Content) -> bool:
         wanted, permits = self.terms.wanted, self.stream.permits
@@ -234,8 +237,10 @@ class Stream:
             except OSError as error:
                 log.error("event-not-logged", stream=self.name, reason=error.strerror or str(error))
         text = self.event_time(time)
-        for subscription in self.subscriptions:
-            subscription.publish(pieces, text)
+        subscriptions = self.subscriptions
+        patience = min(_MOST_PATIENCE, len(subscriptions) * _PACKET_SECONDS)
+        for subscription in subscriptions:
+            subscription.publish(pieces, text, patience)
 
     # --- for the server and the subscriptions
 
