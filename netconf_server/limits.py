@@ -39,10 +39,12 @@ class Limits:
     """From the login to the start of the subsystem, and from there to the client's <hello>."""
     idle_timeout: float | None = None
     """Silence after which a session without subscription and running rpc is closed; None means never."""
-    keepalive_interval: float = 15.0
-    """SSH keepalive: silence before the client is asked whether it lives; 0 switches it off."""
+    probe_interval: float = 15.0
+    """TCP keepalive: silence after which the system asks the client's; 0 switches it off."""
+    keepalive_interval: float = 60.0
+    """SSH keepalive: silence before the client itself is asked whether it lives; 0 switches it off."""
     keepalive_count: int = 3
-    """Unanswered keepalives after which the session is closed."""
+    """Unanswered ones of either kind after which the session is closed."""
     stall_timeout: float = 60.0
     """How long a client may take nothing of what is sent to it."""
     max_message_size: int = 64 * 1024 * 1024

@@ -14,6 +14,7 @@ from asyncssh.kex import get_kex_algs
 
 from netconf_server.accounts import Accounts
 from netconf_server.admission import Admission, source_of
+from netconf_server.keepalive import keep_alive
 from netconf_server.limits import Limits
 from netconf_server.shells import OpenShell, ShellRequest, ShellSession, Terminal
 from netconf_server.transport import ByteSession
@@ -129,6 +130,7 @@ class Connection(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         """Take the connection in, or turn it away when too many have not logged in yet."""
         self._connection = conn
+        keep_alive(conn.get_extra_info("socket"), self._gate.limits)
         host, port = (conn.get_extra_info("peername") or ("?", 0))[:2]
         self.peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._gate.connections.add(self)

@@ -11,8 +11,9 @@ import structlog
 
 from netconf_server.admission import Admission, source_of
 from netconf_server.certnames import CertificateNames
+from netconf_server.keepalive import keep_alive
 from netconf_server.limits import Limits
-from netconf_server.tlscontext import TlsOptions, keep_alive, server_context
+from netconf_server.tlscontext import TlsOptions, server_context
 from netconf_server.transport import ByteSession, Transport
 
 log = structlog.get_logger(__name__)
@@ -129,7 +130,7 @@ class TlsGate:
 
     async def _secure(self, sock: socket.socket, peer: str) -> _Connection:
         """Shake hands and begin the session. Raises OSError."""
-        keep_alive(sock, self._limits.keepalive_interval, self._limits.keepalive_count)
+        keep_alive(sock, self._limits)
         _, connection = await asyncio.get_running_loop().connect_accepted_socket(
             lambda: _Connection(self._limits.channel_buffer),
             sock,

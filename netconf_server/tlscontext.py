@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,17 +76,3 @@ def _load(path: Path, load: Callable[[], None]) -> None:
         ) from error
     except OSError as error:
         raise TlsError(f"{path}: {error.strerror}; correct the name, or put the file there") from error
-
-
-def keep_alive(sock: socket.socket, interval: float, count: int) -> None:
-    """Have the system ask a silent peer whether it lives; the connection ends after `count` probes in vain.
-
-    TLS has no messages for that. An interval of 0 switches it off.
-    """
-    if interval <= 0:
-        return
-    seconds = max(1, round(interval))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", seconds), ("TCP_KEEPINTVL", seconds), ("TCP_KEEPCNT", count)):
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
