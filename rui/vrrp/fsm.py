@@ -31,8 +31,14 @@ _NEVER = float("inf")
 _ANNOUNCEMENTS: Final = 3
 """RFC 9568 asks for one; but where that is lost, a host is left without its gateway."""
 _ANNOUNCE_EVERY: Final = 1.0
-_CLAIMS: Final = 8
-"""Advertisements in each interval while a Master that was found dead may be forwarding still."""
+_CLAIM_EVERY: Final = 0.005
+"""Seconds between advertisements while the Master that was replaced may be forwarding still.
+
+Each frame that it forwards leads the switches back to it, and after the last one they must soon find the way
+here again: what goes to the former Master meanwhile is lost.
+"""
+_CLAIM_INTERVALS: Final = 3
+"""A Master that is alive stops when it hears of us; the kernel of a dead one when its gate has lapsed."""
 _ANSWERS: Final = 10
 """Answers to inferior Masters in one interval: two that disagree must not answer each other without end."""
 
@@ -263,14 +269,11 @@ class VirtualRouter:
                 self._outputs.append(Stop(self.reason))
 
     def _enter_master(self, event: Event, now: float) -> None:
-        replaced = self.master
-        self.master = self.opposing = None
         self._interval = self.options.interval / 100
         self.counters.master_transitions += 1
-        if isinstance(event, states.MasterSilent) and replaced is not None:
-            # The kernel of a process that was killed forwards on for a while, and each of its frames leads
-            # the switches back to it; after the last of these they must soon find the way here again
-            self._claim_until = now + 3 * self._interval
+        if self.master is not None or self.opposing is not None:
+            self._claim_until = now + _CLAIM_INTERVALS * self._interval
+        self.master = self.opposing = None
         if isinstance(event, states.Granted | states.Preemption):
             # Done before it is said: a live Master forwards until it hears of it
             self._outputs.append(BecomeMaster(self.reason))
@@ -312,8 +315,8 @@ class VirtualRouter:
 
     def _advertise(self, now: float) -> None:
         self._send(self.advertised_priority(now), now)
-        often = _CLAIMS if now < self._claim_until else 1
-        self._advertise_at = now + self._interval / often
+        claiming = now < self._claim_until
+        self._advertise_at = now + (min(_CLAIM_EVERY, self._interval) if claiming else self._interval)
 
     def _send(self, priority: int, now: float) -> None:
         options = self.options
