@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 
@@ -12,6 +13,9 @@ from netconf_server.xmltree import attributes, scope, to_bytes
 
 # Elements with more children than this are written child by child.
 _WIDE = 32
+_DECLARATION = re.compile(rb' (xmlns(?::[^\s="]+)?="[^"]*")')
+_FRONT = re.compile(rb'(<[^\s/>]+)(?: xmlns(?::[^\s="]+)?="[^"]*")+')
+_NOTHING = (b"", b"")
 # Bytes and seconds after which other sessions have their turn.
 _SLICE_BYTES = 64 * 1024
 _SLICE_SECONDS = 0.005
@@ -20,14 +24,37 @@ _ENTRIES_PER_LOOK = 32
 
 def written(element: etree._Element) -> Iterator[bytes]:
     """The element in pieces that are never much larger than its parts."""
-    if len(element) <= _WIDE and all(len(child) <= _WIDE for child in element):
+    if _is_narrow(element):
         yield to_bytes(element)
         return
     start, end = tags_of(element)
+    declared = frozenset(_DECLARATION.findall(start))
     yield start
+    front, name = _NOTHING
     for child in element.iterchildren(etree.Element):
-        yield from written(child)
+        if not _is_narrow(child):
+            yield from written(child)
+            continue
+        piece = to_bytes(child)
+        if not front or not piece.startswith(front):
+            front, name = _repeated(piece, declared)
+        # Alone, each says again what the start tag around all of them has said.
+        yield name + piece[len(front) :]
     yield end
+
+
+def _is_narrow(element: etree._Element) -> bool:
+    return len(element) <= _WIDE and all(len(child) <= _WIDE for child in element)
+
+
+def _repeated(piece: bytes, declared: frozenset[bytes]) -> tuple[bytes, bytes]:
+    """The front of an element that declares only what is declared around it, and the same without that;
+    nothing where it declares anything else.
+    """
+    match = _FRONT.match(piece)
+    if match is None or not declared.issuperset(_DECLARATION.findall(match[0])):
+        return _NOTHING
+    return match[0], match[1]
 
 
 def tags_of(element: etree._Element) -> tuple[bytes, bytes]:
