@@ -166,9 +166,12 @@ class Adoption:
         for held in own.table.held_in(page.first, page.last):
             if held.record is None or held.key in present:
                 continue
-            if held.version <= offer.shared or holds(batch.lineage, offer.until, held.version):
+            # Who was taken over from another replica may have been known there too
+            known = self._origins.of(held) or held.version
+            if known <= offer.shared or holds(batch.lineage, offer.until, known):
                 written[held.key] = own.write(held.key, None)
-            elif held.version <= offer.until:
+            elif known <= offer.until:
                 kept.append(held.key)
-                written[held.key] = own.again(held)
+                if held.version <= offer.until:
+                    written[held.key] = own.again(held)
         return kept

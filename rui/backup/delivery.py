@@ -270,6 +270,7 @@ class DownloadDelivery:
         self._instructed: Version | None = None
         self._deadline: float | None = None
         self._unseen = False
+        self._lineage: Lineage = ()
         self._outputs: deque[DeliveryOutput] = deque()
 
     def connect(self, position: Position, outlook: Outlook) -> None:  # noqa: ARG002 - one interface for both
@@ -302,7 +303,11 @@ class DownloadDelivery:
     def step(self, outlook: Outlook, now: float) -> list[DeliveryOutput]:
         """Tell the secondary of news, one instruction at a time."""
         connected = self.state == SourceState.STREAMING.value
+        if written_by(outlook.lineage, outlook.writer):
+            self._lineage = outlook.lineage
         behind = outlook.head > self.position.live or self.position.snapshot is not None or self._unseen
+        # Also who is ahead on another history: it learns of this one by what it fetches
+        behind = behind or self.position.lineage != self._lineage
         if connected and behind and self._instructed is None and self._deadline is None:
             self._instructed = outlook.head
             self._unseen = False
@@ -323,6 +328,8 @@ class DownloadDelivery:
             self._deadline = now + self._options.receipt_timeout
             if position.snapshot is None and position.live >= self._instructed:
                 self._instructed = self._deadline = None
+        if position.lineage != self._lineage:
+            self._deadline = now + self._options.retry_pause  # It has something to offer first
 
     def uninstructed(self, reason: str, now: float) -> None:
         """The secondary did not take the instruction; try again after a pause."""

@@ -18,6 +18,7 @@ from rui.backup.holdings import STORE_ID
 from rui.backup.identity import IdentityNotification, IdentityResult, Role
 from rui.backup.intake import Incoming, Intake, apply
 from rui.backup.journal import Frame
+from rui.backup.lineage import NO_ONE_HISTORY
 from rui.backup.member_outputs import (
     CLOUD,
     Adopted,
@@ -448,10 +449,12 @@ class Member(Sender):
         """Begin to offer what the sender's history lacks; where that is nothing, follow it at once."""
         batch, common = incoming.batch, judgement.shared
         self.position = judgement.position
-        if common == self.position.live:
+        # What a given-up snapshot has passed without a record is nothing to offer
+        given_up = self.position.lineage == NO_ONE_HISTORY
+        until = self.table.head if given_up else max(self.position.live, self.table.head)
+        if common in {self.position.live, until}:
             self._join(Position(common, None, batch.writer, batch.lineage))
         elif common is not None:
-            until = max(self.position.live, self.table.head)
             offer = Offer(self.device, common, until)
             self._offers.begin(offer, batch, incoming.via, self.position, self.table.floor)
 

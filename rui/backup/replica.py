@@ -99,6 +99,9 @@ def _judge_page(position: Position, claimed: Position, page: SnapshotPage) -> Ju
         return Judgement(Result.GAP, position, reason=reason)
     progress = position.snapshot
     if progress is None or progress.version != page.version:
+        if page.version < position.live:
+            reason = f"snapshot at {page.version} is older than part of one here, up to {position.live}"
+            return Judgement(Result.GAP, position, reason=reason)
         if page.first != 0:
             return Judgement(Result.GAP, position, reason="a snapshot begins at bucket 0")
         progress = SnapshotProgress(page.version, 0, page.version)

@@ -107,3 +107,11 @@ def test_who_stays_although_absent_there_gets_a_newer_version() -> None:
     assert held is not None
     assert held.version.epoch == MINE
     assert primary.found.unsure == (held.key,)
+
+
+def test_who_was_taken_over_from_another_is_absent_where_that_record_was_known() -> None:
+    primary = Primary()
+    primary.offered("cloud", put(1, 5), put(2, 6))
+    primary.offered_all("bras-a", ZERO, OF_A, put(2, 6), until=version(9))
+    assert live(primary) == {put(2, 6).key}
+    assert primary.found.unsure == ()

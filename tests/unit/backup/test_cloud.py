@@ -24,6 +24,7 @@ from rui.backup.cloud_outputs import (
 )
 from rui.backup.delivery import DeliveryMode, Forgotten
 from rui.backup.identity import IdentityNotification, Role
+from rui.backup.lineage import Fork
 from rui.backup.messages import Position, Quarantined, Receipt, Result, SnapshotPage, SnapshotProgress
 from rui.backup.source import SourceOptions, WantPage, WantStream
 from rui.backup.table import Page, Slice
@@ -471,3 +472,19 @@ def test_a_downloading_secondary_without_session_is_not_told() -> None:
     cloud.device_down("bras-b", "gone")
     cloud.moved(Position(version(2), None, A), ZERO)
     assert cloud.outputs(0.0) == []
+
+
+def test_a_downloading_secondary_that_is_ahead_on_another_history_is_told_until_it_follows() -> None:
+    cloud = admitted(DeliveryMode.DOWNLOAD)
+    history = (Fork(A, ZERO),)
+    ahead = Position(version(9), lineage=(Fork(Epoch(2, "bras-b"), ZERO),))
+    behind = Position(version(2), None, A, history)
+    cloud.moved(behind, ZERO)
+    assert of(Instruct, cloud.outputs(0.0))
+    cloud.fetched("bras-b", ahead, 0, 0.1)
+    assert of(Instruct, cloud.outputs(0.1)) == [], "what it has to offer takes a while"
+    cloud.handle_timer(0.1 + OPTIONS.retry_pause)
+    assert of(Instruct, cloud.outputs(1.2))
+    cloud.fetched("bras-b", behind, 0, 1.3)
+    cloud.handle_timer(20.0)
+    assert of(Instruct, cloud.outputs(20.0)) == []

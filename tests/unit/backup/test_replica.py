@@ -59,6 +59,7 @@ UNCHANGED_CASES = {
     "an older writer": (replace(AT_5, writer=B), stream(5, 7), Result.REFUSED),
     "an older writer's snapshot": (replace(AT_5, writer=B), page(20, 0, 9), Result.REFUSED),
     "a snapshot below the cursor": (AT_5, page(4, 0, 9), Result.GAP),
+    "a snapshot older than part of another": (PARTLY, page(19, 0, 9), Result.GAP),
     "a snapshot that begins in the middle": (AT_5, page(20, 10, 19), Result.GAP),
     "a page that leaves buckets out": (PARTLY, page(20, 101, 110), Result.GAP),
     "a page that it has": (PARTLY, page(20, 0, 99), Result.STORED),
