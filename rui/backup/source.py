@@ -82,13 +82,16 @@ IGNORED: frozenset[tuple[SourceState, Event]] = frozenset(
 class SourceOptions:
     """How a source sends.
 
-    ``interval`` in seconds is 0 in real-time mode and the pause between uploads in batch mode [0137].
+    ``interval`` in seconds is 0 in real-time mode and the pause between uploads in batch mode [0137]. Beside
+    whole batches only ``partial_window`` smaller ones are under way, and the second only with a ``few``
+    changes: where many come, a message costs more than waiting for the receipt, and would take it from them.
     """
 
     interval: float = 0.0
     batch_records: int = 1000
     window: int = 4
     partial_window: int = 2
+    few: int = 64
     receipt_timeout: float = 9.0
     retry_pause: float = 1.0
 
@@ -328,10 +331,11 @@ class Source:
         if self.options.interval and now < self._not_before:
             self._wake = self._not_before
             return False
-        if len(self._in_flight) < self.options.partial_window:
+        under_way = len(self._in_flight)
+        waiting = head.seq - self._sent.seq
+        if not under_way or head.epoch != self._sent.epoch or waiting >= self.options.batch_records:
             return True
-        same_epoch = head.epoch == self._sent.epoch
-        return not same_epoch or head.seq - self._sent.seq >= self.options.batch_records
+        return under_way < self.options.partial_window and waiting <= self.options.few
 
     def _begin(self, position: Position, head: Version, floor: Version, near: Event, behind: Event) -> None:
         self.position = position

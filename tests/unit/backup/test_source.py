@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from rui.backup.messages import (
     LAST_BUCKET,
     Batch,
@@ -69,6 +71,19 @@ def test_every_state_and_event_is_a_transition_or_ignored() -> None:
 
 def test_nothing_goes_out_before_the_replica_states_its_cursor() -> None:
     assert Sender(applied([put(1, 1)])).send() is None
+
+
+@pytest.mark.parametrize(("waiting", "goes"), [(1, True), (4, True), (5, False), (9, False), (10, True)])
+def test_behind_a_small_batch_only_few_changes_or_a_whole_batch_go_at_once(waiting: int, goes: bool) -> None:
+    sender = Sender(Table(), SourceOptions(batch_records=10, window=3, partial_window=2, few=4))
+    sender.connect(Position())
+    sender.table.apply(put(1, 1))
+    assert parts(sender) == streamed((0, 1))
+    for seq in range(2, 2 + waiting):
+        sender.table.apply(put(seq, seq))
+    assert parts(sender) == (streamed((1, 1 + waiting)) if goes else [])
+    sender.receive(Result.STORED, Position(version(1)))
+    assert parts(sender) == ([] if goes else streamed((1, 1 + waiting)))
 
 
 def test_full_batches_fill_the_window_and_the_rest_waits_for_a_receipt() -> None:
