@@ -98,6 +98,43 @@ def measure_netconf(
     _run("netconf", entries, json, repeat, keep)
 
 
+@app.command("outage")
+def measure_outage(
+    subscribers: Annotated[
+        int | None, typer.Option(min=1, max=5000, help="Subscribers in the lab; default: 1,000.")
+    ] = None,
+    json: _Json = None,
+    repeat: _Repeat = 3,
+    keep: _Keep = False,
+) -> None:
+    """Milliseconds without an answer: link cut, router killed, role moved; beside keepalived and Kea HA.
+
+    Needs root.
+    """
+    _run("outage", subscribers, json, repeat, keep)
+
+
+@app.command("takeover")
+def measure_takeover(
+    users: _Users = None, json: _Json = None, repeat: _Repeat = 3, keep: _Keep = False
+) -> None:
+    """From a router's becoming primary until its kernel forwards for all users. Needs root."""
+    _run("takeover", users, json, repeat, keep)
+
+
+@app.command("bfd")
+def measure_bfd(
+    sessions: Annotated[
+        int | None, typer.Option(min=1, max=5000, help="How many BFD sessions; default: 500.")
+    ] = None,
+    json: _Json = None,
+    repeat: _Repeat = 3,
+    keep: _Keep = False,
+) -> None:
+    """Cores that BFD sessions at 3 x 300 ms cost a router; beside BIRD and beside bare timers."""
+    _run("bfd", sessions, json, repeat, keep)
+
+
 @app.command("all")
 def measure_all(
     out: Annotated[Path | None, typer.Option(help="Folder for a JSON file a row.")] = None,

@@ -22,14 +22,18 @@ from rui_cli.progress import progress
 
 _WIDTH = 140
 
+Chosen = tuple[Row, int | None, Path | None]
+"""A row, with how many users (None: its own number), and the file for its result."""
 
-def run(rows: Sequence[tuple[Row, int | None, Path | None]], *, repeat: int, keep: bool) -> ExitCode:
+
+def run(rows: Sequence[Chosen], *, repeat: int, keep: bool) -> ExitCode:
     """Measure rows, each with so many users (None: its own number) into a JSON file, and show a table."""
     machine.check_platform()
+    console = Console(soft_wrap=True, stderr=True)
+    rows = _measurable(rows, console)
     for _, _, path in rows:
         if path is not None and not path.parent.is_dir():
             raise CliError(f"{path}: there is no such folder", remedy=f"mkdir -p {path.parent}")
-    console = Console(soft_wrap=True, stderr=True)
     results: list[Result] = []
     try:
         with progress(console, "runs", len(rows) * repeat) as tell:
@@ -51,6 +55,16 @@ def run(rows: Sequence[tuple[Row, int | None, Path | None]], *, repeat: int, kee
     # Into a file no line is cut short.
     (screen if screen.is_terminal else Console(width=_WIDTH)).print(table(results))
     return ExitCode.OK
+
+
+def _measurable(rows: Sequence[Chosen], console: Console) -> Sequence[Chosen]:
+    """Return the rows that this machine can measure; of several, say which are left out and why."""
+    missing = {row.name: why for row, _, _ in rows if (why := row.missing())}
+    for name, why in missing.items():
+        if len(rows) == 1:
+            raise CliError(f"{name} cannot be measured here: {why}")
+        console.print(f"left out: {name}: {why}")
+    return [chosen for chosen in rows if chosen[0].name not in missing]
 
 
 async def _measure(

@@ -1,11 +1,28 @@
 """The rows: what is measured, with how many users, what it should be, and what it is compared with."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from rui_cli.bench import bounds, catchup, cli, failover, get, latency, memory, netconf, replication, sync
+from rui_cli.bench import (
+    bfd,
+    bounds,
+    catchup,
+    cli,
+    failover,
+    get,
+    latency,
+    memory,
+    netconf,
+    outage,
+    replication,
+    sync,
+    takeover,
+)
 from rui_cli.bench.results import Aim, Bound
+from rui_cli.lab import requirements
 
 
 class Measure(Protocol):
@@ -19,7 +36,8 @@ class Measure(Protocol):
 class Row:
     """One row: ``beside`` measures the lower bound that ``beside_what`` describes; ``for_scale`` is text.
 
-    ``unit`` says what the number in ``users`` counts.
+    ``unit`` says what the number in ``users`` counts. A row that needs ``root`` needs network namespaces and
+    the ``programs`` too (name, Debian package).
     """
 
     name: str
@@ -30,6 +48,16 @@ class Row:
     beside_what: str
     for_scale: str = ""
     unit: str = "users"
+    root: bool = False
+    programs: Mapping[str, str] = field(default_factory=dict)
+
+    def missing(self) -> str:
+        """Return why it cannot be measured here; empty where it can."""
+        if self.root and (sys.platform != "linux" or os.geteuid() != 0):
+            return "it makes network namespaces, which only root may, on Linux"
+        absent = [program for program in self.programs if requirements.find(program) is None]
+        packages = " ".join(sorted({self.programs[program] for program in absent}))
+        return f"{', '.join(absent)} not installed; on Debian: apt-get install {packages}" if absent else ""
 
 
 ROWS = (
@@ -131,6 +159,45 @@ ROWS = (
         netconf.beside,
         netconf.what_is_beside(),
         unit="entries",
+    ),
+    Row(
+        "outage",
+        1000,
+        outage.AIMS,
+        outage.measure,
+        outage.beside,
+        outage.what_is_beside(),
+        unit="subscribers",
+        root=True,
+        programs=requirements.CONTINUITY,
+    ),
+    Row(
+        "takeover",
+        100_000,
+        (
+            Aim("primary_ms", Bound.AT_MOST, beside="script_ms"),
+            Aim("forwarded_ms", Bound.AT_MOST, 1000.0),
+            Aim("reached_percent", Bound.AT_LEAST, 100.0),
+        ),
+        takeover.measure,
+        takeover.beside,
+        "a script that takes the same interface up, with `ip -batch` and one call of `nft`",
+        root=True,
+        programs={"ip": "iproute2", "nft": "nftables"},
+    ),
+    Row(
+        "bfd",
+        500,
+        (
+            Aim("cores", Bound.AT_MOST, 0.5, "bird_cores"),
+            Aim("packet_us", Bound.AT_MOST, beside="timers_packet_us"),
+            Aim("falls", Bound.AT_MOST, 0.0),
+        ),
+        bfd.measure,
+        bfd.beside,
+        "one of two BIRDs with as many sessions (as root, where it is installed); as many timers and "
+        "datagrams of a process that understands nothing",
+        unit="sessions",
     ),
 )
 

@@ -5,8 +5,8 @@ import pytest
 from rui_cli.bench import bounds
 from rui_cli.bench.rows import ROWS, find
 
-# They take longer: the disk's waits, and another server (test_netconf.py).
-OTHERS = ("latency", "netconf")
+# They take longer: the disk's waits, another server (test_netconf.py), real time (test_outage.py).
+OTHERS = ("latency", "netconf", "outage", "takeover", "bfd")
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.name not in OTHERS], ids=lambda row: row.name)
