@@ -13,6 +13,7 @@ import structlog
 
 from router.dataplane import DataPlane, DataPlaneConfig, DataPlaneError, Subscriber
 from rui.backup.record import RecordError
+from rui.backup.sharing import Users
 from rui.backup.table import Table, Watcher
 
 log = structlog.get_logger(__name__)
@@ -27,9 +28,11 @@ Forwards = Callable[[str], bool]
 class Forwarding:
     """``open`` before the elections start, ``close`` after they have ended. Belongs to the loop's thread."""
 
-    def __init__(self, config: DataPlaneConfig, tables: Mapping[str, Table], forwards: Forwards) -> None:
+    def __init__(
+        self, config: DataPlaneConfig, users: Mapping[str, Users | Table], forwards: Forwards
+    ) -> None:
         self.plane = DataPlane(config)
-        self._tables = {group.id: tables[group.id] for group in config.groups}
+        self._tables = {group.id: users[group.id] for group in config.groups}
         self._forwards = forwards
         self._loop = asyncio.get_running_loop()
         self._due: dict[str, set[bytes]] = {name: set() for name in self._tables}

@@ -23,7 +23,7 @@ from rui.backup.member_outputs import CLOUD, Adopted, Answer, Append, JournalFul
 from rui.backup.messages import Batch, Quarantined, Receipt
 from rui.backup.source import SourceOptions
 from rui.backup.trace import Milestone, Trace
-from rui.backup.version import Version
+from rui.backup.version import Epoch, Version
 from rui.backup.wire import encode_batch, encode_identity
 
 log = structlog.get_logger(__name__)
@@ -83,6 +83,8 @@ class Group:
         self.superseded: Callable[[str], None] = lambda _: None
         self.shared_with: Callable[[str], None] = lambda _: None
         self.serving_changed: Callable[[], None] = lambda: None
+        self.standing = self.member.role.value
+        """The standing's name, for operators."""
         self.uplink = Uplink(config.id)
         self._notes = Notes(config.id)
         self.history = self._notes.history
@@ -140,6 +142,11 @@ class Group:
         self._notes.reason = reason
         self.member.demote(reason)
         self._moved(reason)
+
+    def outclaim(self, epoch: Epoch) -> None:
+        """Claim an epoch above that of another primary, which steps down."""
+        self.member.outclaim(epoch)
+        self._perform()
 
     def share(self, yes: bool) -> None:
         """Serve users beside the primary, as Master of a part of the access network, or no more."""

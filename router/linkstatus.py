@@ -53,6 +53,9 @@ class LinkStatusTree:
         if failover is not None:
             for peer in failover.peers.values():
                 self._path(entry.child("path"), self._secondary(group, peer.name), failover, peer)
+        if len(member.sharing):
+            shared = entry.child("sharing").leaf("primary", member.position.writer.device)
+            shared.filled(("via", member.sharing.via)).leaf("users", len(member.sharing))
         if member.serving:
             for name, source in ((CLOUD, member.source), *member.locals.items()):
                 _replica(entry.child("replica"), group, name, source)

@@ -33,6 +33,7 @@ class IdentityTree:
             entry = tree.child("group").leaf("group-id", name)
             latest = group.history.entries[-1]
             _identity(entry, latest)
+            entry.leaf("standing", group.standing)
             own = _identity(entry.child("member").leaf("device-id", self._device), latest)
             own.leaf("address", self._address)
             for device, address in group.config.members.items():
@@ -59,7 +60,7 @@ class UserInfoTree:
             member = group.member
             entry = tree.child("group").leaf("group-id", name).leaf("role", member.role.value)
             entry.leaf("cursor", member.position.live)
-            entry.leaf("users", len(member.table) - len(member.quarantined))
+            entry.leaf("users", len(member.users) - len(member.quarantined))
             if member.serving:
                 entry.leaf("unprotected-users", group.unprotected_users())
             for _, bad in zip(range(_QUARANTINED_SHOWN), member.quarantined.values(), strict=False):
@@ -113,7 +114,7 @@ class Users:
         parents = ({"group-id": name},)
         # A copy of the keys: users come and go while this is read
         for key in self._keys(group, user):
-            change = member.table.get(key)
+            change = member.users.get(key)
             if change is not None and change.record is not None and key not in member.quarantined:
                 yield Entry(parents, change.record)
 
@@ -125,7 +126,7 @@ class Users:
                 return []
             return [subscriber_key(mac, int(outer), int(inner))]
         if not any(values):
-            return group.member.table.live_keys()
+            return group.member.users.live_keys()
         table = group.member.table
         keys = table.held_keys() if values[0] is None else table.with_mac(values[0].lower().encode())
         parts = [None if value is None else value.lower().encode() for value in values]

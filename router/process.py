@@ -244,7 +244,7 @@ class Router:
         )
         self._switching.register(server)
         if config.dataplane is not None:
-            tables = {name: group.member.table for name, group in self.groups.items()}
+            tables = {name: group.member.users for name, group in self.groups.items()}
             self._forwarding = Forwarding(config.dataplane, tables, self._switching.forwards)
             self._switching.moved = self._forwarding.moved
         if config.bfd.sessions:

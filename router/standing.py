@@ -14,8 +14,20 @@ from rui.backup import standing, switchover
 from rui.backup.alarms import AlarmType
 from rui.backup.lease import GrantResult
 from rui.backup.links import LinkState
-from rui.backup.mastership import Changed, Demote, MasterOptions, Promote, Stand, UseGrant
-from rui.backup.standing import PERIOD, Ask, NotInSyncError, Output, Release, Seen, TellTaken, TwoPrimaries
+from rui.backup.mastership import Changed, Demote, MasterOptions, Promote, Share, Stand, UseGrant
+from rui.backup.standing import (
+    PERIOD,
+    Ask,
+    NotInSyncError,
+    Outclaim,
+    Output,
+    Release,
+    Seen,
+    TellFree,
+    TellShared,
+    TellTaken,
+    TwoPrimaries,
+)
 from rui.backup.switchover import Taken
 from rui.netconf.errors import RpcError
 from rui.vrrp.values import YIELDING
@@ -49,6 +61,9 @@ class Standing:
         group.superseded = self._superseded
         if failover is not None:
             failover.taken = self.taken
+            failover.shared = self.shared
+            failover.free = self.free
+        group.shared_with = self.shared
 
     def start(self) -> None:
         """Look from now on."""
@@ -90,6 +105,16 @@ class Standing:
     def taken(self, other: Taken) -> None:
         """Another router says that it is primary: one of two goes on."""
         self.core.taken(other, self._loop.time())
+        self._perform()
+
+    def shared(self, peer: str) -> None:
+        """Another router says, or shows by its offer, that it serves beside this primary."""
+        self.core.shared(peer, self._loop.time())
+        self._perform()
+
+    def free(self, peer: str) -> None:
+        """Another router says that it is not primary."""
+        self.core.free(peer, self._loop.time())
         self._perform()
 
     def tell(self, peer: str) -> None:
@@ -139,24 +164,49 @@ class Standing:
                 group.promote(reason)
             case Demote(reason):
                 group.demote(reason)
-            case Ask(request):
-                if group.uplink.current is not None:
-                    group.uplink.current.notify(switchover.encode_grant_request(request))
-            case Release(epoch):
-                if group.uplink.current is not None:
-                    group.uplink.current.notify(switchover.encode_release(group.member.group, epoch))
-                    log.info("lease-released", group=group.config.id, epoch=str(epoch))
+            case Share(yes):
+                group.share(yes)
+            case Outclaim(epoch):
+                group.outclaim(epoch)
             case UseGrant(until):
                 if self.election is not None:
                     self.election.grant(until)
             case Stand(yields, preempts):
                 self._stand(yields, preempts)
-            case TellTaken(peer):
-                self._tell(peer)
             case TwoPrimaries(other, was):
                 self._warn(other, was)
             case Changed(old, new, reason):
+                group.standing = new.value
                 log.info("standing", group=group.config.id, old=old.value, new=new.value, reason=reason)
+            case Ask() | Release():
+                self._tell_cloud(output)
+            case _:
+                self._tell_peers(output)
+
+    def _tell_cloud(self, output: Ask | Release) -> None:
+        group = self._group
+        session = group.uplink.current
+        if session is None:
+            return
+        if isinstance(output, Ask):
+            session.notify(switchover.encode_grant_request(output.request))
+        else:
+            session.notify(switchover.encode_release(group.member.group, output.epoch))
+            log.info("lease-released", group=group.config.id, epoch=str(output.epoch))
+
+    def _tell_peers(self, output: TellTaken | TellShared | TellFree) -> None:
+        failover = self._failover
+        if failover is None:
+            return
+        match output:
+            case TellTaken(peer) if self._group.member.serving:
+                taken = self.core.claim(self._loop.time())
+                for name in (peer,) if peer else failover.peers:
+                    failover.tell_taken(taken, name)
+            case TellShared(peer):
+                failover.tell_shared(peer)
+            case TellFree(peer):
+                failover.tell_free(peer)
 
     def _stand(self, yields: bool, preempts: bool) -> None:
         if self.election is None:
@@ -167,14 +217,14 @@ class Standing:
         else:
             self.election.set_priority(self._priority, "in touch")
 
-    def _tell(self, peer: str) -> None:
-        if self._failover is not None:
-            taken = self.core.claim(self._loop.time())
-            for name in (peer,) if peer else self._failover.peers:
-                self._failover.tell_taken(taken, name)
-
     def _warn(self, other: str, was: str) -> None:
-        """Raise the alarm, or clear it: both may be serving users until one has stepped down."""
-        text = f"{other} is primary of this group as well: one of the two steps down" if other else ""
-        group = self._group
-        group.alarms.set(AlarmType.DUAL_PRIMARY, bool(other), text, group=group.config.id, peer=other or was)
+        """Raise the alarm, or clear it: both serve users, one of them beside the other."""
+        text = (
+            f"{other} serves users of this group as well: the access network is split; one of the two is "
+            "primary and writes, see identity and link-status"
+        )
+        name, alarms = self._group.config.id, self._group.alarms
+        if was:
+            alarms.set(AlarmType.DUAL_PRIMARY, False, group=name, peer=was)
+        if other:
+            alarms.set(AlarmType.DUAL_PRIMARY, True, text, group=name, peer=other)

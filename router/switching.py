@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 
 import structlog
@@ -42,6 +42,7 @@ class Switching:
         self._is_cloud = is_cloud
         self._restart_source = restart_source
         self._tasks: set[asyncio.Task[None]] = set()
+        self._beginning = {name: asyncio.Lock() for name in groups}
         self.moved: Callable[[], None] = lambda: None
         self.elections: dict[str, Election] = {}
         self.standings: dict[str, Standing] = {}
@@ -54,6 +55,7 @@ class Switching:
             self.standings[name] = standing
             if failover is not None:
                 failover.come_up = standing.tell
+            group.serving_changed = lambda name=name: self._spawn(self._begin_source(name), name, "sharing")  # type: ignore[misc]
             group.role_changed = lambda role, name=name: self._changed(name, role)  # type: ignore[misc]
             if config.vrrp is not None:
                 standing.election = self.elections[name] = Election(
@@ -106,13 +108,21 @@ class Switching:
         failover = self._switch.groups.get(name)
         if failover is not None:
             failover.change_role()
-        task = asyncio.get_running_loop().create_task(self._follow(name), name=f"role-{name}-{role.value}")
+        self._spawn(self._follow(name), name, role.value)
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str, what: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=f"role-{name}-{what}")
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
     async def _follow(self, name: str) -> None:
         await self._switch.redial()
-        await self._restart_source(name)
+        await self._begin_source(name)
+
+    async def _begin_source(self, name: str) -> None:
+        """Begin the subscribers anew, in the role at the end of all that has happened by then."""
+        async with self._beginning[name]:
+            await self._restart_source(name)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

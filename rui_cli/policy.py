@@ -42,10 +42,22 @@ _PEER_AT_ROUTER: Sequence[Rule] = (
     _UPLOAD,
     _rpc("rui-backup", "digest-user-info"),
     _rpc("rui-switchover", "identity-taken"),
+    _rpc("rui-switchover", "identity-shared"),
+    _rpc("rui-switchover", "identity-free"),
     {
         "name": "identity-is-taken",
         "module-name": "rui-switchover",
         "notification-name": "identity-is-taken",
+    },
+    {
+        "name": "identity-is-shared",
+        "module-name": "rui-switchover",
+        "notification-name": "identity-is-shared",
+    },
+    {
+        "name": "identity-is-free",
+        "module-name": "rui-switchover",
+        "notification-name": "identity-is-free",
     },
     *_AUDIT,
 )

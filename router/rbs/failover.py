@@ -40,6 +40,10 @@ from rui.netconf.events import NotificationReceived
 log = structlog.get_logger(__name__)
 
 _POLL = 1.0
+# The request of who has dialled, and the notification of the other end
+TELLS_TAKEN = (switchover.TAKEN, switchover.IS_TAKEN)
+TELLS_SHARED = (switchover.SHARED, switchover.IS_SHARED)
+TELLS_FREE = (switchover.FREE, switchover.IS_FREE)
 
 
 @dataclass
@@ -75,6 +79,10 @@ class GroupFailover:
         )
         self.taken: Callable[[Taken], None] = lambda _: None
         """Told when a peer says that it is primary."""
+        self.shared: Callable[[str], None] = lambda _: None
+        """Told when a peer says that it serves beside this primary."""
+        self.free: Callable[[str], None] = lambda _: None
+        """Told when a peer says that it is not primary."""
         self.come_up: Callable[[str], None] = lambda _: None
         """Told when a session with a peer has opened, by whoever dialled it."""
         for name in self.group.config.members:
@@ -135,13 +143,26 @@ class GroupFailover:
 
     def tell_taken(self, taken: Taken, name: str) -> None:
         """Tell a peer that this router is primary, whichever end has dialled."""
+        self._tell(name, *(switchover.encode_taken(taken, message) for message in TELLS_TAKEN))
+
+    def tell_shared(self, name: str) -> None:
+        """Tell a peer that this router serves beside it."""
+        group = self.group.config.id
+        self._tell(name, *(switchover.encode_standing(tag, group, self.device) for tag in TELLS_SHARED))
+
+    def tell_free(self, name: str) -> None:
+        """Tell a peer that this router is not primary."""
+        group = self.group.config.id
+        self._tell(name, *(switchover.encode_standing(tag, group, self.device) for tag in TELLS_FREE))
+
+    def _tell(self, name: str, request: etree._Element, notification: etree._Element) -> None:
         peer = self.peers.get(name)
         if peer is None:
             return
         if peer.channel.session is not None:
-            self._tasks.spawn(self._requests.tell(peer, switchover.encode_taken(taken, switchover.TAKEN)))
+            self._tasks.spawn(self._requests.tell(peer, request))
         elif peer.caller is not None:
-            peer.caller.notify(switchover.encode_taken(taken, switchover.IS_TAKEN))
+            peer.caller.notify(notification)
 
     async def close(self) -> None:
         """Stop what is under way."""
@@ -221,6 +242,10 @@ class GroupFailover:
         peer, content = self.peers.get(name), notification.content
         if peer is not None and content.tag == switchover.IS_TAKEN:
             self.taken(switchover.decode_taken(content))
+            return
+        if peer is not None and content.tag in {switchover.IS_SHARED, switchover.IS_FREE}:
+            heard = self.shared if content.tag == switchover.IS_SHARED else self.free
+            heard(name)
             return
         if peer is None or peer.decider is None:
             return

@@ -36,6 +36,8 @@ class RbsOperations:
         register(rbs.START, self._start)
         register(rbs.CHANGE, self._change)
         register(switchover.TAKEN, self._taken)
+        register(switchover.SHARED, self._standing)
+        register(switchover.FREE, self._standing)
         stream = self._server.stream(
             rbs.STREAM, "Local backup and the peer's link to the cloud (FIG. 6 to 9)"
         )
@@ -78,6 +80,14 @@ class RbsOperations:
         if taken.device != call.session.user:
             raise RpcError.access_denied(f"{call.session.user} may not speak for {taken.device}")
         self._switch.group(taken.group).taken(taken)
+
+    async def _standing(self, call: RpcCall) -> None:
+        group, device = decoded(lambda: switchover.decode_standing(call.operation))
+        if device != call.session.user:
+            raise RpcError.access_denied(f"{call.session.user} may not speak for {device}")
+        found = self._switch.group(group)
+        heard = found.shared if call.operation.tag == switchover.SHARED else found.free
+        heard(device)
 
     async def _change(self, call: RpcCall) -> Elements:
         name, path = decoded(lambda: rbs.decode_change(call.operation))

@@ -36,7 +36,7 @@ class DhcpSubscribers:
         self._source = source
         # Taken once: a step of the wall clock must neither end a lease early nor keep one alive.
         offset = _offset()
-        self._leases = Leases(group.member.table, lambda: offset)
+        self._leases = Leases(group.member.users, lambda: offset)
         ports = UdpPorts(listen=source.listen.port, client=source.client_port, server=source.server_port)
         transport = choose_transport(source.relay, IPv4Address(source.listen.address), ports)
         self.shell = RelayShell(Relay(source.relay, self._leases), transport, self._take)
@@ -45,16 +45,20 @@ class DhcpSubscribers:
         self._running = False
 
     async def start(self) -> None:
-        """Begin; a secondary relays nothing and expires nobody. Raises TransportError."""
+        """Begin; a secondary relays nothing and expires nobody. Raises TransportError.
+
+        Beside the primary only those leases run out that are given from now on: the others' renewals may
+        go to the primary, which ends them.
+        """
         member = self._group.member
-        if not member.serving:
+        if not member.takes:
             return
         hold = float("-inf")
         previous = self._group.previous_writer.device
         if previous not in ("", member.device):
             # Renewals may have gone to the old primary until just now
             hold = asyncio.get_running_loop().time() + self._leases.longest_renewal()
-        self.shell.relay.adopt(self._leases.all(), hold)
+        self.shell.relay.adopt(self._leases.all() if member.serving else (), hold)
         await self.shell.start()
         self._running = True
 

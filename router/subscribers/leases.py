@@ -9,6 +9,7 @@ from ipaddress import AddressValueError, IPv4Address
 
 from router.dhcp.values import HeldLease, LeaseFacts
 from rui.backup.record import UserInfo, seconds
+from rui.backup.sharing import Users
 from rui.backup.table import Table
 
 # The leaves are read as UserInfo.encode writes them, without prefix.
@@ -26,7 +27,7 @@ class Leases:
     times, the relay counts monotonically.
     """
 
-    def __init__(self, table: Table, offset: Callable[[], float]) -> None:
+    def __init__(self, table: Users | Table, offset: Callable[[], float]) -> None:
         self._table = table
         self._offset = offset
 

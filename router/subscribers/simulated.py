@@ -34,10 +34,11 @@ class SimulatedSubscribers:
         self._source = source
         self._inventor = Inventor(config.id, source, config.ports, config.pools, added)
         self._task: asyncio.Task[None] | None = None
+        self._first = 0
 
     async def start(self) -> None:
         """Begin; a secondary's users are its primary's affair."""
-        if self._group.member.serving:
+        if self._group.member.takes:
             self._begin()
 
     def change(self, source: SimulatedSource) -> None:
@@ -62,7 +63,10 @@ class SimulatedSubscribers:
         # Another epoch, other chances: a restart does not play the same hour again
         rng = random.Random(f"{self._source.seed}/{member.epoch}")  # noqa: S311 - a simulation, not a secret
         first_start = member.position.cursor == ZERO
-        known = (self._inventor.number(key) for key in member.table.live_keys())
+        # Beside the primary, which has the users that there are, others come
+        self._first = 0 if member.serving else self._source.max_population
+        keys = member.users.live_keys() if member.serving else []
+        known = (self._inventor.number(key) for key in keys)
         population = Population(self._source, rng, (number for number in known if number is not None))
         log.info(
             "simulation-started",
@@ -112,15 +116,16 @@ class SimulatedSubscribers:
     def _happen(self, population: Population, event: Event, now: float) -> bool:
         """Tell the group, ``now`` in seconds since 1970; where it cannot take it: False, nothing happened."""
         group, inventor = self._group, self._inventor
-        key = inventor.key(event.number)
+        number = self._first + event.number
+        key = inventor.key(number)
         try:
             match event.what:
                 case Happening.ARRIVES:
-                    group.put(key, inventor.record(event.number, now))
+                    group.put(key, inventor.record(number, now))
                 case Happening.LEAVES:
                     group.delete(key)
                 case Happening.RENEWS:
-                    held = group.member.table.get(key)
+                    held = group.member.users.get(key)
                     if held is not None and held.record is not None:
                         group.put(key, inventor.renewed(held.record, now))
         except JournalFullError:

@@ -22,6 +22,8 @@ class MasterState(Enum):
     PRIMARY = "primary"
     YIELDING = "yielding"
     """Primary still, and reaching nobody: the first to take over is welcome."""
+    SHARING = "sharing"
+    """Master of a part of the access network, another is primary: serves, and offers it what it takes."""
 
 
 class Event(Enum):
@@ -34,6 +36,8 @@ class Event(Enum):
     GRANTED = "granted"
     ORDERED = "ordered"
     SUPERSEDED = "superseded"
+    OUTRANKED = "outranked"
+    UNLED = "unled"
     ALONE = "alone"
     IN_TOUCH = "in-touch"
 
@@ -53,6 +57,12 @@ TRANSITIONS: dict[tuple[MasterState, Event], MasterState] = {
     (_S.YIELDING, _E.IN_TOUCH): _S.PRIMARY,
     (_S.YIELDING, _E.DEPOSED): _S.SECONDARY,
     (_S.YIELDING, _E.SUPERSEDED): _S.SECONDARY,
+    (_S.PRIMARY, _E.OUTRANKED): _S.SHARING,
+    (_S.YIELDING, _E.OUTRANKED): _S.SHARING,
+    (_S.SHARING, _E.DEPOSED): _S.SECONDARY,
+    (_S.SHARING, _E.UNLED): _S.PRIMARY,
+    (_S.SHARING, _E.GRANTED): _S.PRIMARY,
+    (_S.SHARING, _E.ORDERED): _S.PRIMARY,
 }
 IGNORED: frozenset[tuple[MasterState, Event]] = frozenset(
     (state, event) for state in _S for event in _E if (state, event) not in TRANSITIONS
@@ -74,6 +84,13 @@ class Demote:
     """Please become secondary: serve no more, offer what nobody else has."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Please serve on beside the primary, after a Demote; or no more."""
+
+    yes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +122,7 @@ class Changed:
     reason: str
 
 
-Output = Promote | Demote | AskGrant | UseGrant | Stand | Changed
+Output = Promote | Demote | Share | AskGrant | UseGrant | Stand | Changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +146,7 @@ class Mastership:
         self._stand: Stand | None = None
         self._ask_at: float | None = None
         self._synced_at: float | None = None
+        self._master = False
 
     @property
     def primary(self) -> bool:
@@ -137,6 +155,7 @@ class Mastership:
 
     def elected(self, master: bool, reason: str, now: float) -> None:
         """The election has decided."""
+        self._master = master
         self._happen(_E.ELECTED if master else _E.DEPOSED, reason, now)
 
     def evidence(self, *, cloud: bool, peer: bool, synced: bool, now: float) -> None:
@@ -148,6 +167,13 @@ class Mastership:
         if self.primary:
             alone = not cloud and not peer
             self._happen(_E.ALONE if alone else _E.IN_TOUCH, "reaches nobody" if alone else "in touch", now)
+        elif self.state is _S.SHARING:
+            if not cloud and not peer:
+                self.unled("the primary beside which it served is not reached, nor is the cloud", now)
+            elif peer:
+                self._ask_at = None
+            elif self._ask_at is None:
+                self._ask_at = now
         elif cloud and not peer and (self.options.automatic or self.options.elected):
             self._happen(_E.PRIMARY_LOST, "the cloud is reached, the primary is not", now)
         else:
@@ -156,9 +182,9 @@ class Mastership:
 
     def grant_result(self, granted: bool, seconds: float, reason: str, now: float) -> None:
         """Take the cloud's answer to AskGrant."""
-        if self.state is not _S.ASKING or not granted:
+        if self.state not in {_S.ASKING, _S.SHARING} or not granted:
             return
-        if self.options.elected:
+        if self.options.elected and self.state is _S.ASKING:
             self._outputs.append(UseGrant(now + seconds))
         else:
             self._happen(_E.GRANTED, f"granted by the cloud: {reason}", now)
@@ -170,8 +196,13 @@ class Mastership:
         self._happen(_E.ORDERED, reason, now)
 
     def superseded(self, by: str, now: float) -> None:
-        """Another router is primary under a newer epoch."""
-        self._happen(_E.SUPERSEDED, f"{by} is primary under a newer epoch", now)
+        """Another router is primary under a newer epoch; who is Master goes on serving beside it."""
+        event = _E.OUTRANKED if self._master else _E.SUPERSEDED
+        self._happen(event, f"{by} is primary under a newer epoch", now)
+
+    def unled(self, reason: str, now: float) -> None:
+        """The primary beside which this router serves is primary no more, or not reached in any way."""
+        self._happen(_E.UNLED, reason, now)
 
     def handle_timer(self, now: float) -> None:
         """Ask again; let the election preempt once there was time to restore."""
@@ -212,8 +243,12 @@ class Mastership:
             return
         old, self.state, self.reason = self.state, state, reason
         self._outputs.append(Changed(old, state, reason))
+        if old is _S.SHARING:
+            self._outputs.append(Share(False))
         if (old in _SERVES) != (state in _SERVES):
             self._outputs.append(Promote(reason) if state in _SERVES else Demote(reason))
             self._synced_at = None  # Having been primary is no sign of being in sync with the next one
+        if state is _S.SHARING:
+            self._outputs.append(Share(True))
         self._ask_at = now if state is _S.ASKING else None
         self._tell_election(now)

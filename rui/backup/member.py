@@ -118,6 +118,11 @@ class Member(Sender):
         if self.cloud_connected:
             self._notify()
 
+    def outclaim(self, epoch: Epoch) -> None:
+        """As primary, claim an epoch above another's who was primary too."""
+        if self.serving and epoch > self.epoch:
+            self._claim(epoch)
+
     def share(self, yes: bool) -> None:
         """Serve users beside the primary, from a :meth:`demote` on, until told otherwise."""
         if yes and self.role is Role.SECONDARY:

@@ -22,15 +22,18 @@ from rui.backup.mastership import (
     Mastership,
     MasterState,
     Promote,
+    Share,
     Stand,
     UseGrant,
 )
 from rui.backup.member import Member
 from rui.backup.switchover import Taken
-from rui.backup.version import Epoch
+from rui.backup.version import NO_EPOCH, Epoch
 
 PERIOD = 0.2
 """Seconds from one look at the links to the next."""
+_SILENT = 4
+"""Link timeouts after which a member that has said nothing of what it says in each of them is silent."""
 _REDIAL = 2
 """Link timeouts in which a channel that is dialled anew comes up."""
 
@@ -73,6 +76,27 @@ class TellTaken:
 
 
 @dataclass(frozen=True, slots=True)
+class TellShared:
+    """Please tell the primary that this router serves beside it; :meth:`Standing.taken` takes the answer."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellFree:
+    """Please tell a member that serves beside this router that this one is not primary, or no more."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outclaim:
+    """Please claim an epoch above this one: the other primary's, which steps down."""
+
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
 class TwoPrimaries:
     """For operators: the other that may be serving users as well; empty: not any more, it was ``was``."""
 
@@ -80,7 +104,21 @@ class TwoPrimaries:
     was: str = ""
 
 
-Output = Promote | Demote | Ask | UseGrant | Stand | Changed | Release | TellTaken | TwoPrimaries
+Output = (
+    Promote
+    | Demote
+    | Share
+    | Ask
+    | UseGrant
+    | Stand
+    | Changed
+    | Release
+    | TellTaken
+    | TellShared
+    | TellFree
+    | Outclaim
+    | TwoPrimaries
+)
 
 
 class Standing:
@@ -96,6 +134,10 @@ class Standing:
         self._master = False
         self._yields = False
         self._leader = ""
+        self._leader_heard = now
+        self._tell_at = now
+        self._told = NO_EPOCH
+        self._sharer, self._sharer_heard = "", now
         self._conflict = ""
         self._release_at = now
         self._outputs: deque[Output] = deque()
@@ -131,19 +173,38 @@ class Standing:
 
     def superseded(self, by: str, now: float) -> None:
         """Another router is primary under a newer epoch."""
-        self._leader = by
+        self._leader, self._leader_heard = by, now
+        self._tell_at = now + self._link_timeout
         self.core.superseded(by, now)
         self._follow(now)
 
     def taken(self, other: Taken, now: float) -> None:
-        """Another router says that it is primary: one of two goes on."""
-        if not self.core.primary:
-            return
+        """Another router says that it is primary: one of two goes on, and who is Master serves beside it."""
+        if self.core.state is MasterState.SHARING:
+            self._leader, self._leader_heard = other.device, now
+        if not self.core.primary or not self._member.serving:
+            return  # Else this router's own epoch is claimed in a moment, and told
         self._two_primaries(other.device)
-        if other.prevails(self.claim(now)):
+        if other.prevails(self._claim(now)):
             self.superseded(other.device, now)
+            return
+        if other.epoch > self._member.epoch:
+            self._outputs.append(Outclaim(other.epoch))
+        self._outputs.append(TellTaken(other.device))
+
+    def shared(self, peer: str, now: float) -> None:
+        """A member says that it serves beside this primary, or its offer has shown it."""
+        if self.core.primary:
+            self._sharer, self._sharer_heard = peer, now
+            self._outputs.append(TellTaken(peer))
         else:
-            self._outputs.append(TellTaken(other.device))
+            self._outputs.append(TellFree(peer))
+
+    def free(self, peer: str, now: float) -> None:
+        """A member says that it is not primary."""
+        if peer == self._leader:
+            self.core.unled(f"{peer} is primary no more", now)
+            self._follow(now)
 
     def met(self, peer: str) -> None:
         """A channel has come up: a primary says so, in case that the other is one too."""
@@ -151,7 +212,11 @@ class Standing:
             self._outputs.append(TellTaken(peer))
 
     def claim(self, now: float) -> Taken:
-        """Return what this primary says of itself."""
+        """Return what this primary says of itself, for everybody who is reached."""
+        self._told = self._member.epoch
+        return self._claim(now)
+
+    def _claim(self, now: float) -> Taken:
         member = self._member
         return Taken(member.group, member.device, member.epoch, member.lineage, now - self._since)
 
@@ -162,12 +227,19 @@ class Standing:
             self._release(seen.cloud, now)
         # An election that lets this router forward although it has stepped down
         stuck = self._master and not self.core.primary
-        self._two_primaries(self._member.position.writer.device if stuck else "")
+        if self._sharer and now >= self._sharer_heard + _SILENT * self._link_timeout:
+            self._sharer = ""
+        self._two_primaries(self._leading if stuck else self._sharer)
+        if self.core.state is MasterState.SHARING:
+            self._share(seen.peers.get(self._leader, LinkState.DOWN), now)
         if now >= self._judged_from:
             cloud = seen.cloud is not LinkState.DOWN
             self.core.evidence(
                 cloud=cloud, peer=self._reached(seen.peers), synced=self._member.in_sync, now=now
             )
+        if self.core.primary and self._member.serving and self._member.epoch != self._told:
+            # A batch that was being written was finished first [0139]
+            self._outputs.append(TellTaken(""))
         due = self.core.next_deadline()
         if due is not None and now >= due:
             self.core.handle_timer(now)
@@ -179,6 +251,12 @@ class Standing:
         self._outputs.clear()
         return drained
 
+    @property
+    def _leading(self) -> str:
+        """Who is primary, as far as a secondary knows."""
+        writer = self._member.position.writer.device
+        return self._leader if writer == self._member.device else writer
+
     def _reached(self, peers: Mapping[str, LinkState]) -> bool:
         """Say whether whoever counts is reached: any member for a primary, the primary for a secondary.
 
@@ -187,11 +265,19 @@ class Standing:
         primary = self._member.role is Role.PRIMARY
         if not peers:
             return primary
-        writer = self._member.position.writer.device
-        leader = self._leader if writer == self._member.device else writer
-        if not primary and leader in peers:
-            return peers[leader] is not LinkState.DOWN
+        if not primary and self._leading in peers:
+            return peers[self._leading] is not LinkState.DOWN
         return any(state is not LinkState.DOWN for state in peers.values())
+
+    def _share(self, link: LinkState, now: float) -> None:
+        """Tell the primary, and hear whether it still is one, while there is a way to it."""
+        if link is LinkState.DOWN:
+            self._leader_heard = now
+        elif now >= self._leader_heard + _SILENT * self._link_timeout:
+            self.core.unled(f"{self._leader} does not say that it is primary", now)
+        elif now >= self._tell_at:
+            self._tell_at = now + self._link_timeout
+            self._outputs.append(TellShared(self._leader))
 
     def _release(self, cloud: LinkState, now: float) -> None:
         """Give up the lease for as long as this primary's own link to the cloud is poor."""
@@ -217,6 +303,10 @@ class Standing:
                     self._outputs += (output, TellTaken(""))
                 case Demote():
                     self._moving(now)
+                    if self._sharer:
+                        # While there is a session: with the role the channel's ends change places
+                        self._outputs.append(TellFree(self._sharer))
+                        self._sharer = ""
                     self._outputs.append(output)
                 case _:
                     self._outputs.append(output)

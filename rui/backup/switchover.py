@@ -26,6 +26,10 @@ RELEASE = _tag("lease-release")
 SWITCH = _tag("switch-identity")
 TAKEN = _tag("identity-taken")
 IS_TAKEN = _tag("identity-is-taken")
+SHARED = _tag("identity-shared")
+IS_SHARED = _tag("identity-is-shared")
+FREE = _tag("identity-free")
+IS_FREE = _tag("identity-is-free")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,16 @@ def encode_taken(taken: Taken, name: str) -> etree._Element:
         *(("fork", str(fork)) for fork in taken.lineage),
         ("primary-for", str(round(taken.seconds * 1000))),
     )
+
+
+def encode_standing(name: str, group: str, device: str) -> etree._Element:
+    """Return the message ``name``: a device shares with the primary, or is none."""
+    return _element(name, ("group-id", group), ("device-id", device))
+
+
+def decode_standing(element: etree._Element) -> tuple[str, str]:
+    """Read its group and device; raises WireError."""
+    return _text(element, "group-id"), _text(element, "device-id")
 
 
 def decode_taken(element: etree._Element) -> Taken:

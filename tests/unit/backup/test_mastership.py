@@ -14,6 +14,7 @@ from rui.backup.mastership import (
     MasterState,
     Output,
     Promote,
+    Share,
     Stand,
     UseGrant,
 )
@@ -113,3 +114,54 @@ def test_with_an_election_a_grant_lets_it_preempt_and_the_election_decides() -> 
     assert doings(core) == [Promote("VRRP: the Master is silent")]
     core.elected(False, "VRRP: a higher priority", 3.0)
     assert doings(core) == [Demote("VRRP: a higher priority")]
+
+
+def sharing() -> Mastership:
+    """A Master that has learnt that another is primary."""
+    core = Mastership(ELECTED, primary=False)
+    core.elected(True, "VRRP: no Master is heard", 0.0)
+    core.superseded("bras-b", 1.0)
+    assert core.state is MasterState.SHARING
+    core.outputs()
+    return core
+
+
+def test_a_master_that_is_superseded_serves_on_beside_the_primary() -> None:
+    core = Mastership(ELECTED, primary=False)
+    core.elected(True, "VRRP: no Master is heard", 0.0)
+    core.superseded("bras-b", 1.0)
+    kinds = [type(output) for output in core.outputs() if isinstance(output, Promote | Demote | Share)]
+    assert kinds == [Promote, Demote, Share]
+    assert not core.primary
+    core.elected(False, "VRRP: bras-b is heard", 2.0)
+    assert core.state is MasterState.SECONDARY
+    assert doings(core) == [Share(False)]
+
+
+def test_who_is_no_master_serves_nobody_when_it_is_superseded() -> None:
+    core = Mastership(MasterOptions(), primary=True)
+    core.superseded("bras-b", 1.0)
+    assert core.state is MasterState.SECONDARY
+
+
+def test_who_serves_beside_a_primary_that_is_gone_becomes_primary() -> None:
+    core = sharing()
+    core.unled("bras-b is primary no more", 2.0)
+    assert [type(output) for output in doings(core)] == [Share, Promote]
+    core = sharing()
+    core.evidence(cloud=False, peer=False, synced=False, now=2.0)
+    assert core.state is MasterState.PRIMARY
+
+
+def test_who_serves_beside_a_primary_asks_the_cloud_while_it_does_not_reach_it() -> None:
+    core = sharing()
+    core.evidence(cloud=True, peer=True, synced=True, now=2.0)
+    core.handle_timer(2.0)
+    assert AskGrant() not in core.outputs()
+    core.evidence(cloud=True, peer=False, synced=True, now=3.0)
+    core.handle_timer(3.0)
+    assert AskGrant() in core.outputs()
+    core.grant_result(False, 0.0, "bras-b holds its lease", 3.1)
+    assert not core.primary
+    core.grant_result(True, 5.0, "the primary is not heard of", 4.0)
+    assert core.primary

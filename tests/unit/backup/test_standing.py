@@ -11,7 +11,19 @@ from rui.backup.links import LinkState
 from rui.backup.mastership import Demote, MasterOptions, MasterState, Promote, Stand
 from rui.backup.member import Member
 from rui.backup.messages import Position
-from rui.backup.standing import Ask, NotInSyncError, Output, Release, Seen, Standing, TellTaken, TwoPrimaries
+from rui.backup.standing import (
+    Ask,
+    NotInSyncError,
+    Outclaim,
+    Output,
+    Release,
+    Seen,
+    Standing,
+    TellFree,
+    TellShared,
+    TellTaken,
+    TwoPrimaries,
+)
 from rui.backup.switchover import Taken
 from rui.backup.version import ZERO, Epoch, Version
 
@@ -128,3 +140,85 @@ def test_who_was_primary_preempts_only_after_the_time_to_restore() -> None:
     assert Stand(False, True) not in core.outputs()
     core.look(Seen(UP, {"bras-b": UP}), 100.0)
     assert Stand(False, True) not in core.outputs()
+
+
+def master(now: float = 4.0) -> Standing:
+    """The Master bras-a that has learnt at ``now`` that bras-b is primary: it serves beside it."""
+    core = standing(Role.PRIMARY, ELECTED)
+    core.elected(True, "no Master is heard", 1.0)
+    core.superseded("bras-b", now)
+    core._member.demote("bras-b is primary")
+    core._member.share(True)
+    assert core.core.state is MasterState.SHARING
+    core.outputs()
+    return core
+
+
+def test_who_serves_beside_the_primary_tells_it_and_hears_that_it_is_one() -> None:
+    core = master()
+    told = 0
+    for tenth in range(41, 300):
+        now = tenth / 10
+        core.look(Seen(UP, {"bras-b": UP}), now)
+        if doings(core, TellShared):
+            told += 1
+            core.taken(Taken("g1", "bras-b", B2, (), now), now)
+    assert not core.core.primary
+    assert 5 <= told <= 10, "once in a link timeout"
+
+
+def test_a_primary_that_says_nothing_is_none_any_more() -> None:
+    core = master()
+    core.look(Seen(UP, {"bras-b": UP}), 15.0)
+    assert not core.core.primary
+    core.look(Seen(UP, {"bras-b": UP}), 16.0)
+    assert core.core.primary
+
+
+def test_the_cloud_is_asked_where_the_primary_is_not_reached() -> None:
+    core = master()
+    core.look(Seen(UP, {"bras-b": DOWN}), 30.0)
+    assert not core.core.primary
+    assert len(doings(core, Ask)) == 1
+    core.grant_result(GrantResult("g1", True, 5.0, "the primary is not heard of"), 30.2)
+    assert core.core.primary
+
+
+def test_a_primary_that_steps_down_tells_who_serves_beside_it_first() -> None:
+    core = standing(Role.PRIMARY, ELECTED)
+    core.elected(True, "no Master is heard", 1.0)
+    core.shared("bras-b", 2.0)
+    assert doings(core, TellTaken) == [TellTaken("bras-b")]
+    core.look(Seen(UP, {"bras-b": UP}), 4.0)
+    assert doings(core, TwoPrimaries) == [TwoPrimaries("bras-b")]
+    core.elected(False, "bras-b is heard", 5.0)
+    first, then = doings(core, TellFree, Demote)
+    assert first == TellFree("bras-b")
+    assert isinstance(then, Demote)
+    core.shared("bras-b", 6.0)
+    assert doings(core, TellTaken, TellFree) == [TellFree("bras-b")]
+
+
+def test_who_is_told_that_the_primary_is_none_takes_over() -> None:
+    core = master()
+    core.free("bras-c", 5.0)
+    assert not core.core.primary, "it is not the primary"
+    core.free("bras-b", 5.0)
+    assert core.core.primary
+
+
+def test_the_alarm_ends_when_nothing_is_heard_of_the_other_half() -> None:
+    core = standing(Role.PRIMARY)
+    core.shared("bras-b", 2.0)
+    core.look(Seen(UP, {"bras-b": UP}), 13.0)
+    core.look(Seen(UP, {"bras-b": UP}), 14.0)
+    assert doings(core, TwoPrimaries) == [TwoPrimaries("bras-b"), TwoPrimaries("", "bras-b")]
+
+
+def test_who_goes_on_claims_above_the_other() -> None:
+    core = standing(Role.PRIMARY)
+    younger = Taken("g1", "bras-b", Epoch(9, "bras-b"), (Fork(Epoch(9, "bras-b"), ZERO),), 0.5)
+    core.taken(younger, 30.0)
+    assert doings(core, Outclaim, TellTaken) == [Outclaim(younger.epoch), TellTaken("bras-b")]
+    core._member.outclaim(younger.epoch)
+    assert core._member.epoch > younger.epoch
