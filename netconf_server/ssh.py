@@ -56,6 +56,7 @@ SIGNATURES: Final = (
     "rsa-sha2-256",
 )
 
+_USERAUTH: Final = b"ssh-userauth"
 # Seconds that connections have to end by themselves when the server stops.
 _GRACE = 2.0
 # Larger than asyncssh's 32 KiB: every packet costs it some 40 microseconds, whatever its size.
@@ -163,11 +164,22 @@ class Connection(asyncssh.SSHServer):
 
     def begin_auth(self, username: str) -> bool:  # noqa: ARG002
         """Every user has to prove who he is; the name may be unknown, which is not told."""
+        self._expect_service(_USERAUTH)
         return True
+
+    def _expect_service(self, name: bytes | None) -> None:
+        """Let the client ask for an SSH service once more.
+
+        Some, as paramiko, ask for ssh-userauth before each try, which RFC 4252 does not forbid; asyncssh
+        disconnects who asks twice. No public way exists (2.24).
+        """
+        if self._connection is not None:
+            self._connection._next_service = name
 
     def auth_completed(self) -> None:
         """Note that the user is logged in."""
         self._leave()
+        self._expect_service(None)
         if self._connection is not None:
             self.user = str(self._connection.get_extra_info("username"))
         log.info("login", user=self.user, peer=self.peer)
@@ -187,6 +199,7 @@ class Connection(asyncssh.SSHServer):
         if self._wrong_keys >= self._gate.limits.key_attempts:
             log.warning("login-failed", user=username, peer=self.peer, keys=self._wrong_keys)
             raise self._too_many()
+        self._expect_service(_USERAUTH)
         return False
 
     def password_auth_supported(self) -> bool:
@@ -205,6 +218,7 @@ class Connection(asyncssh.SSHServer):
         log.warning("login-failed", user=username, peer=self.peer, attempt=self._passwords)
         if self._passwords >= self._gate.limits.login_attempts:
             raise self._too_many()
+        self._expect_service(_USERAUTH)
         return False
 
     def _too_many(self) -> asyncssh.DisconnectError:

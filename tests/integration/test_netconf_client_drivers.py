@@ -278,11 +278,12 @@ class TestLogin:
         session = await connect(keyed, driver=driver)
         await session.close()
 
-    async def test_by_password_after_a_key_that_is_refused(self, target: Target, tmp_path: Path) -> None:
-        # native only: paramiko asks for the service "ssh-userauth" again for each try, and asyncssh, on which
-        # this server stands, disconnects whoever does
+    async def test_by_password_after_a_key_that_is_refused(
+        self, target: Target, driver: Driver, tmp_path: Path
+    ) -> None:
+        # paramiko, below the vendor driver, asks for the service "ssh-userauth" again for each try
         asyncssh.generate_private_key("ssh-ed25519").write_private_key(tmp_path / "key")
-        session = await connect(replace(target, client_keys=(tmp_path / "key",)))
+        session = await connect(replace(target, client_keys=(tmp_path / "key",)), driver=driver)
         await session.close()
 
     @pytest.mark.parametrize("password", ["wrong", None])

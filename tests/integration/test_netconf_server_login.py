@@ -87,6 +87,32 @@ async def test_wrong_passwords_end_the_connection(tmp_path: Path) -> None:
         assert not rig.server.sessions
 
 
+async def test_the_login_service_may_be_asked_for_before_each_try_and_not_afterwards(tmp_path: Path) -> None:
+    async with serving(tmp_path) as rig:
+
+        def log_in() -> None:
+            transport = paramiko.Transport(("127.0.0.1", rig.port))
+            try:
+                transport.start_client(timeout=10)
+                for _ in range(3):
+                    with pytest.raises(paramiko.AuthenticationException):
+                        transport.auth_publickey(USER, paramiko.ECDSAKey.generate())
+                with pytest.raises(paramiko.AuthenticationException):
+                    transport.auth_password(USER, "wrong")
+                transport.auth_password(USER, PASSWORD)
+                assert transport.is_authenticated()
+                again = paramiko.Message()
+                again.add_byte(paramiko.common.cMSG_SERVICE_REQUEST)
+                again.add_string("ssh-userauth")
+                transport._send_message(again)  # type: ignore[attr-defined]
+                transport.join(10)
+                assert not transport.is_active()
+            finally:
+                transport.close()
+
+        await asyncio.to_thread(log_in)
+
+
 async def test_a_connection_that_never_logs_in_is_let_go(tmp_path: Path) -> None:
     async with serving(tmp_path, limits=Limits(login_timeout=2.0, max_pending_logins=1)) as rig:
         reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
