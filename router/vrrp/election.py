@@ -20,6 +20,7 @@ from rui.vrrp.values import (
     Announce,
     BecomeBackup,
     BecomeMaster,
+    Claim,
     Counters,
     Output,
     Send,
@@ -238,6 +239,8 @@ class Election:
         match output:
             case Send() | Announce():
                 self._speak(output)
+            case Claim(seconds):
+                self._transport.claim(seconds)
             case BecomeMaster(reason):
                 self._change(master=True, reason=reason)
             case BecomeBackup(reason) | Stop(reason):

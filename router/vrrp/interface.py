@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from router.vrrp.accept import AcceptFilter
+from router.vrrp.claim import Claimer
 from router.vrrp.frames import advertisement_frame, announcement_frame, virtual_mac
 from router.vrrp.transport import Handlers, TransportError
 from router.vrrp.virtual import VirtualInterface
@@ -84,6 +85,8 @@ class InterfaceTransport:
         self._handlers: Handlers | None = None
         self._receiving: socket.socket | None = None
         self._sending: socket.socket | None = None
+        self._said = b""
+        self._claimer = Claimer()
 
     @property
     def name(self) -> str:
@@ -110,12 +113,19 @@ class InterfaceTransport:
         """Send as a multicast frame from the virtual MAC, and keep the addresses. Raises OSError."""
         self.virtual.extend()
         packet = encode(advertisement, self._source, pseudo_header=self._config.pseudo_header)
-        self._transmit(advertisement_frame(packet, self._source, self.virtual.sending_mac))
+        self._said = advertisement_frame(packet, self._source, self.virtual.sending_mac)
+        self._transmit(self._said)
 
     def announce(self) -> None:
         """Announce each address, those that are only carried too. Raises OSError."""
         for address in self._everything:
             self._transmit(announcement_frame(address, self.virtual.sending_mac))
+
+    def claim(self, seconds: float) -> None:
+        """Say again and again what was said last."""
+        if self._sending is not None and self._config.virtual_mac:
+            said, send = self._said, self._sending.send
+            self._claimer.start(seconds, lambda: send(said))
 
     def take(self) -> None:
         """Put the addresses on the virtual interface. Raises TransportError."""
@@ -123,11 +133,13 @@ class InterfaceTransport:
 
     def release(self) -> None:
         """Take them away. Raises TransportError."""
+        self._claimer.stop()
         self.virtual.release()
 
     async def close(self) -> None:
         """Close the sockets and remove the virtual interface."""
         self._handlers = None
+        self._claimer.stop()
         if self._receiving is not None:
             asyncio.get_running_loop().remove_reader(self._receiving.fileno())
             self._receiving.close()

@@ -39,6 +39,9 @@ class Transport(Protocol):
     def announce(self) -> None:
         """Tell hosts and switches where the addresses are. Raises OSError."""
 
+    def claim(self, seconds: float) -> None:
+        """Have switches find the virtual MAC here again and again, until then or until ``release``."""
+
     def take(self) -> None:
         """Make the virtual addresses this router's, at once. Raises TransportError."""
 

@@ -83,6 +83,9 @@ class UnicastTransport(asyncio.DatagramProtocol):
     def announce(self) -> None:
         """There is nobody to tell."""
 
+    def claim(self, seconds: float) -> None:
+        """There is no switch."""
+
     def take(self) -> None:
         """There is no address to take."""
 

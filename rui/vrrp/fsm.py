@@ -18,6 +18,7 @@ from rui.vrrp.values import (
     Announce,
     BecomeBackup,
     BecomeMaster,
+    Claim,
     Counters,
     Heard,
     Output,
@@ -31,12 +32,6 @@ _NEVER = float("inf")
 _ANNOUNCEMENTS: Final = 3
 """RFC 9568 asks for one; but where that is lost, a host is left without its gateway."""
 _ANNOUNCE_EVERY: Final = 1.0
-_CLAIM_EVERY: Final = 0.005
-"""Seconds between advertisements while the Master that was replaced may be forwarding still.
-
-Each frame that it forwards leads the switches back to it, and after the last one they must soon find the way
-here again: what goes to the former Master meanwhile is lost.
-"""
 _CLAIM_INTERVALS: Final = 3
 """A Master that is alive stops when it hears of us; the kernel of a dead one when its gate has lapsed."""
 _ANSWERS: Final = 10
@@ -71,7 +66,6 @@ class VirtualRouter:
         self._announce_at = _NEVER
         self._announcements = 0
         self._sent_at = -_NEVER
-        self._claim_until = -_NEVER
         self._eligible_since: float | None = None
         self._silence = ""
         self._trusted_from = -_NEVER
@@ -271,8 +265,7 @@ class VirtualRouter:
     def _enter_master(self, event: Event, now: float) -> None:
         self._interval = self.options.interval / 100
         self.counters.master_transitions += 1
-        if self.master is not None or self.opposing is not None:
-            self._claim_until = now + _CLAIM_INTERVALS * self._interval
+        replaces = self.master is not None or self.opposing is not None
         self.master = self.opposing = None
         if isinstance(event, states.Granted | states.Preemption):
             # Done before it is said: a live Master forwards until it hears of it
@@ -282,6 +275,8 @@ class VirtualRouter:
             # Said before it is done: other Backups must hear of it before their timers expire
             self._advertise(now)
             self._outputs.append(BecomeMaster(self.reason))
+        if replaces:
+            self._outputs.append(Claim(_CLAIM_INTERVALS * self._interval))
         self._announcements = _ANNOUNCEMENTS
         self._announce(now)
 
@@ -315,8 +310,7 @@ class VirtualRouter:
 
     def _advertise(self, now: float) -> None:
         self._send(self.advertised_priority(now), now)
-        claiming = now < self._claim_until
-        self._advertise_at = now + (min(_CLAIM_EVERY, self._interval) if claiming else self._interval)
+        self._advertise_at = now + self._interval
 
     def _send(self, priority: int, now: float) -> None:
         options = self.options

@@ -127,7 +127,18 @@ class Announce:
     """Tell hosts and switches where the addresses are: gratuitous ARP, unsolicited Neighbor Advertisement."""
 
 
-Output = Send | BecomeMaster | BecomeBackup | Stop | Announce
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Have switches find the virtual MAC here again and again, for so many seconds or until Backup.
+
+    Each frame that the Master that was replaced still forwards leads them back to it; what goes to it after
+    its last one is lost.
+    """
+
+    seconds: float
+
+
+Output = Send | BecomeMaster | BecomeBackup | Stop | Announce | Claim
 
 
 @dataclass(frozen=True, slots=True)

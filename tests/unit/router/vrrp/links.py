@@ -51,6 +51,9 @@ class MemoryLink:
     def announce(self) -> None:
         self.done.append("announce")
 
+    def claim(self, seconds: float) -> None:
+        self.done.append("claim")
+
     def take(self) -> None:
         if self.refusing:
             raise TransportError(1, "no room for addresses")
