@@ -28,29 +28,38 @@ class ListIndex:
     def __init__(self) -> None:
         self._maps: dict[tuple[etree._Element, str], dict[KeyValues, etree._Element]] = {}
         self._searches: Counter[tuple[etree._Element, str]] = Counter()
+        self._last: tuple[etree._Element, str, KeyValues, etree._Element] | None = None
 
     def find(self, parent: etree._Element, node: Node, key: KeyValues) -> etree._Element | None:
         """The entry (or value) of this list with this key, or None."""
+        last = self._last
+        if last is not None and last[0] is parent and last[1:3] == (node.tag, key):
+            return last[3]
         place = (parent, node.tag)
         if place not in self._maps and self._searches[place] < _SINGLE and _has_plain_keys(node):
             self._searches[place] += 1
-            return _search(parent, node, key)
+            found = _search(parent, node, key)
+            self._last = None if found is None else (parent, node.tag, key, found)
+            return found
         return self._map(parent, node).get(key)
 
     def add(self, parent: etree._Element, node: Node, key: KeyValues, item: etree._Element) -> None:
         """Take note of a new entry or value."""
+        self._last = None
         known = self._maps.get((parent, node.tag))
         if known is not None:
             known[key] = item
 
     def forget(self, parent: etree._Element, node: Node, key: KeyValues) -> None:
         """Take note of a removed entry or value."""
+        self._last = None
         known = self._maps.get((parent, node.tag))
         if known is not None:
             known.pop(key, None)
 
     def forget_list(self, parent: etree._Element, node: Node) -> None:
         """Take note that the whole list or leaf-list is gone."""
+        self._last = None
         self._maps.pop((parent, node.tag), None)
 
     def _map(self, parent: etree._Element, node: Node) -> dict[KeyValues, etree._Element]:
