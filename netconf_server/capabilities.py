@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from netconf_server import defaults, partialops
+from netconf_server import defaults, etag, partialops
 from netconf_server.yanglibrary import content_id, library_revision
 from rui.netconf import names
 from rui.schema import FEATURES, Conformance, ModuleInfo, Schema
@@ -69,6 +69,7 @@ def server_capabilities(schema: Schema) -> tuple[str, ...]:
         names.CAP_INTERLEAVE,
         *defaults.CAPABILITIES,
         partialops.CAPABILITY,
+        etag.CAPABILITY,
         f"{_LIBRARY}:1.0?revision={library_revision(schema)}&module-set-id={content_id(schema)}",
         f"{_LIBRARY}:1.1?revision={library_revision(schema)}&content-id={content_id(schema)}",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from inspect import isawaitable
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-# Elements of an edit above which it is worked out beside the event loop.
+# Elements of an edit, or of what it changes, above which it is worked out beside the event loop.
 _LARGE: Final = 5_000
 # How often the end of one condition may end another.
 _MOST_ROUNDS: Final = 16
@@ -146,17 +146,21 @@ class Datastores:
         test_only: bool = False,
         continue_on_error: bool = False,
         session: int | None = None,
+        expects: Callable[[etree._Element], None] | None = None,
     ) -> None:
         """Apply an edit-config (RFC 6241 7.2) as a whole or, with `continue_on_error`, without its faulty
-        nodes.
+        nodes. `expects` is shown what is to be edited, and raises RpcError to refuse that.
 
         Running is validated always, the candidate only with `validate` (RFC 7950 8.3.3). Raises RpcError.
         """
         async with self._turn:
             self.locks.check_write(target, session)
             base = self.tree(target)
+            if expects is not None:
+                expects(base)
             work = partial(self._edited_tree, target, config, default, continue_on_error, session)
-            tree, errors = await asyncio.to_thread(work) if _is_large(config) else work()
+            large = _is_large(config) or _is_large(base)
+            tree, errors = await asyncio.to_thread(work) if large else work()
             if self.tree(target) is not base:
                 raise RpcError.in_use(f"{target} was given up by another session meanwhile; send it again")
             if target != CANDIDATE or validate or test_only:
@@ -410,6 +414,8 @@ class Datastores:
         await self._tell(self._apply, change)
 
     async def _tell(self, listeners: list[Apply], change: Change) -> None:
+        if listeners and _is_large(change.new):
+            await asyncio.to_thread(change.differences, self.schema.tree.data)
         for listener in listeners:
             try:
                 await _settle(listener(change))
@@ -427,7 +433,7 @@ class Datastores:
 
 
 def _is_large(config: etree._Element) -> bool:
-    """Whether an edit takes so long that others should go on meanwhile."""
+    """Whether work on this takes so long that others should go on meanwhile."""
     return next(islice(config.iter(), _LARGE, None), None) is not None
 
 

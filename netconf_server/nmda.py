@@ -12,6 +12,8 @@ from netconf_server.configonly import ConfigView
 from netconf_server.datastores import RUNNING, Datastores
 from netconf_server.defaults import DefaultsViews
 from netconf_server.edit import read_default_operation
+from netconf_server.etagedit import Conditions
+from netconf_server.etagread import TaggedReading
 from netconf_server.faults import to_rpc_error
 from netconf_server.holders import INTENDED, NMDA, OPERATIONAL
 from netconf_server.origin import OriginFilter, OriginView
@@ -40,11 +42,19 @@ EDIT_DATA: Final = _tag("edit-data")
 class NmdaOperations:
     """The handlers of get-data and edit-data, which check their own input."""
 
-    def __init__(self, datastores: Datastores, readout: Readout, seen_by: SeenBy, urls: UrlFolder) -> None:
+    def __init__(
+        self,
+        datastores: Datastores,
+        readout: Readout,
+        seen_by: SeenBy,
+        urls: UrlFolder,
+        conditions: Conditions,
+    ) -> None:
         self._datastores = datastores
         self._readout = readout
         self._seen_by = seen_by
         self._urls = urls
+        self._conditions = conditions
         self._defaults = DefaultsViews(datastores.schema)
 
     def handlers(self) -> dict[str, Handler]:
@@ -65,7 +75,11 @@ class NmdaOperations:
         if name == OPERATIONAL:
             pieces = self._readout.everything(self._datastores.running, query)
         else:
-            pieces = self._readout.config(self._datastores.tree(RUNNING if name == INTENDED else name), query)
+            tree = self._datastores.tree(RUNNING if name == INTENDED else name)
+            tagged = TaggedReading(operation, self._datastores.schema.tree.data)
+            if tagged.asked:
+                return tagged.read(self._readout, tree, query, _tag("data"))
+            pieces = self._readout.config(tree, query)
         return paced(wrapped(_START, pieces, _END, always=True))
 
     async def _edit_data(self, call: RpcCall) -> Reply:
@@ -80,6 +94,7 @@ class NmdaOperations:
             config,
             default=read_default_operation(operation.findtext(_tag("default-operation"))),
             session=call.session.id,
+            expects=self._conditions.of_edit(name, config, self._seen_by(call.session.user)),
         )
         return None
 

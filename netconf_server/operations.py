@@ -9,6 +9,8 @@ from netconf_server.call import Handler, Reply, RpcCall
 from netconf_server.datastores import CANDIDATE, RUNNING, STARTUP, Datastores
 from netconf_server.defaults import DefaultsViews
 from netconf_server.edit import read_default_operation
+from netconf_server.etagedit import Conditions
+from netconf_server.etagread import TaggedReading
 from netconf_server.query import Query, SeenBy
 from netconf_server.readout import Readout
 from netconf_server.urls import UrlFolder
@@ -24,12 +26,20 @@ _DATA_END = b"</data>"
 class DataOperations:
     """The handlers of the operations that read and change data."""
 
-    def __init__(self, datastores: Datastores, readout: Readout, seen_by: SeenBy, urls: UrlFolder) -> None:
+    def __init__(
+        self,
+        datastores: Datastores,
+        readout: Readout,
+        seen_by: SeenBy,
+        urls: UrlFolder,
+        conditions: Conditions,
+    ) -> None:
         self._datastores = datastores
         self._urls = urls
         self._readout = readout
         self._views = DefaultsViews(datastores.schema)
         self._seen_by = seen_by
+        self._conditions = conditions
 
     def handlers(self) -> dict[str, Handler]:
         """The handlers by the operation's local name, all in the base namespace."""
@@ -55,6 +65,9 @@ class DataOperations:
     async def _get_config(self, call: RpcCall) -> Reply:
         query = self._query(call)
         tree = self._datastores.tree(self._datastore(call, "source"))
+        tagged = TaggedReading(call.operation, self._datastores.schema.tree.data)
+        if tagged.asked:
+            return tagged.read(self._readout, tree, query, names.DATA)
         return paced(wrapped(_DATA_START, self._readout.config(tree, query), _DATA_END, always=True))
 
     def _datastore(self, call: RpcCall, role: str) -> str:
@@ -74,9 +87,11 @@ class DataOperations:
             config = await self._urls.read(config.text)
         test = params.text(operation, "test-option")
         error = params.text(operation, "error-option") or "stop-on-error"
+        target = self._datastore(call, "target")
         await self._datastores.edit(
-            self._datastore(call, "target"),
+            target,
             config,
+            expects=self._conditions.of_edit(target, config, self._seen_by(call.session.user)),
             default=read_default_operation(params.text(operation, "default-operation")),
             # A candidate may be incomplete (RFC 7950 8.3.3) unless the client asks for the test by name.
             validate=test == "test-then-set",

@@ -8,6 +8,7 @@ from lxml import etree
 
 from netconf_server.confirmed import DEFAULT_TIMEOUT, Confirmation
 from netconf_server.defaults import MODES
+from netconf_server.etag import ETAG
 from netconf_server.holders import NMDA
 from netconf_server.query import Wanted
 from netconf_server.subtree import SubtreeFilter
@@ -26,7 +27,8 @@ _OPAQUE = frozenset({
 
 def envelope(operation: etree._Element) -> etree._Element:
     """The operation for the schema: a copy in which `config` and `filter` are empty, itself without these."""
-    if not any(child.tag in _OPAQUE for child in operation.iter(etree.Element)):
+    opaque = any(child.tag in _OPAQUE for child in operation.iter(etree.Element))
+    if not opaque and ETAG not in operation.attrib:
         return operation
     copy = etree.Element(operation.tag, nsmap=scope(operation))
     for child in operation.iterchildren(etree.Element):

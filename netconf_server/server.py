@@ -17,6 +17,7 @@ from netconf_server.bulk import without_records
 from netconf_server.call import Handler, Reply, RpcCall, SessionInfo
 from netconf_server.capabilities import OWN_MODULES, server_capabilities
 from netconf_server.datastores import Datastores
+from netconf_server.etagedit import Conditions
 from netconf_server.faults import to_rpc_error
 from netconf_server.hostkey import load_or_create_host_key
 from netconf_server.limits import Limits
@@ -305,8 +306,9 @@ class NetconfServer:
     # --- operations
 
     def _register_own(self) -> None:
-        data = DataOperations(self.datastores, self._readout, self._seen_by, self._urls)
-        nmda = NmdaOperations(self.datastores, self._readout, self._seen_by, self._urls)
+        conditions = Conditions(self.datastores)
+        data = DataOperations(self.datastores, self._readout, self._seen_by, self._urls, conditions)
+        nmda = NmdaOperations(self.datastores, self._readout, self._seen_by, self._urls, conditions)
         control = SessionOperations(self._sessions)
         for name, handler in {**data.handlers(), **control.handlers()}.items():
             self._handlers[names.base(name)] = handler

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from lxml import etree
 
 from netconf_server.values import key_tags
 from netconf_server.xmltree import append_copy, attributes, scope
+from rui.netconf import names
 from rui.schema import Node
+
+_TRANSACTION_IDS: Final = "urn:ietf:params:xml:ns:netconf:txid:1.0"
 
 # What a filter selects of one element: nothing, all of it, or some children (by position) each in part.
 Selection: TypeAlias = "bool | dict[int, Selection]"
@@ -119,11 +122,20 @@ def _compile(element: etree._Element, *, is_root: bool = False) -> FilterNode:
     return FilterNode(
         namespace=name.namespace,
         name=name.localname,
-        attributes=() if is_root else tuple((str(key), str(value)) for key, value in element.attrib.items()),
+        attributes=() if is_root else _matched(element),
         text=text or None,
         qualified=_qualified(text, element) if ":" in text else None,
         content=tuple(child for child in children if child.text is not None),
         others=tuple(child for child in children if child.text is None),
+    )
+
+
+def _matched(element: etree._Element) -> tuple[tuple[str, str], ...]:
+    """The attributes that are compared with the data's; those of transaction ids are said of the data."""
+    return tuple(
+        (str(key), str(value))
+        for key, value in element.attrib.items()
+        if names.split(str(key))[0] != _TRANSACTION_IDS
     )
 
 
