@@ -23,6 +23,7 @@ from netconf_client import ConnectFailed, HostKeyRejected, SessionClosed, TlsTar
 from netconf_client.tls import TlsSession
 from netconf_server import Limits, TlsError, TlsOptions
 from netconf_server.certnames import CertToName, MapType, fingerprint
+from netconf_server.tlscontext import server_context
 from rui.netconf import names
 from rui_cli.site import CLOUD_NAMESPACE, DEVICE_NAMESPACE
 from tests.certificates import Identity, identity, revocations
@@ -186,6 +187,28 @@ async def test_a_connection_that_says_nothing_is_let_go(tmp_path: Path, known: C
         async with asyncio.timeout(WITHIN):
             assert await reader.read() == b""
         writer.close()
+
+
+async def test_the_client_gives_a_server_up_that_says_nothing_or_hangs_up(known: Certificates) -> None:
+    context = server_context(known.options)
+    ended = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1000):
+            pass
+        writer.close()
+        ended.set()
+
+    async def rude(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    for behaviour, reason in ((silent, "Timeout|timed out"), (rude, None)):
+        server = await asyncio.start_server(behaviour, "127.0.0.1", 0, ssl=context)
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectFailed, match=reason):
+            await connect_tls(known.target(port), timeout=0.5)
+        server.close()
+    await asyncio.wait_for(ended.wait(), WITHIN)
 
 
 async def test_a_server_calls_home_over_tls(tmp_path: Path, known: Certificates) -> None:
