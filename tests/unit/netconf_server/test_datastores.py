@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -349,6 +350,30 @@ async def test_a_large_edit_lets_others_go_on() -> None:
     counting.cancel()
     assert turns > 1
     assert len(both.candidate[0]) == 3001
+
+
+async def test_a_small_edit_of_much_lets_others_go_on() -> None:
+    both = stores()
+    users = "".join(f"<user><name>u{i}</name><uid>{i}</uid></user>" for i in range(3000))
+    await both.edit(CANDIDATE, config(users))
+    told: list[Change] = []
+    both.on_edit(told.append)
+    threads: set[int] = set()
+
+    class Spy:
+        def check_edit(self, _session: int | None, _config: etree._Element, _default: Operation) -> None:
+            threads.add(threading.get_ident())
+
+        def check_change(self, _change: Change) -> None:
+            threads.add(threading.get_ident())
+
+    both.guard = Spy()
+    await both.edit(CANDIDATE, config("<user><name>u7</name><uid>70</uid></user>"))
+    assert threads.isdisjoint({threading.get_ident()})
+    (change,) = told
+    assert [found.place.text for found in change.differences(both.schema.tree.data)] == [
+        "/toy:system/toy:user[toy:name='u7']/toy:uid"
+    ]
 
 
 async def test_a_large_edit_is_refused_as_a_small_one() -> None:
