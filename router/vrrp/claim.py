@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-_EVERY = 0.005
+_EVERY = 0.002
 
 
 class Claimer:
@@ -20,7 +20,7 @@ class Claimer:
         self._thread: threading.Thread | None = None
 
     def start(self, seconds: float, send: Callable[[], object]) -> None:
-        """Call ``send``, every 5 ms, in the thread; an OSError of it costs that one frame."""
+        """Call ``send``, every 2 ms, in the thread; an OSError of it costs that one frame."""
         self.stop()
         stopping = self._stopping = threading.Event()
         work = (stopping, time.monotonic() + seconds, send)
