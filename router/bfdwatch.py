@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from ipaddress import ip_address
 from random import Random
 from typing import Final
 
+import structlog
 from lxml import etree
 
 from netconf_server import Stream
@@ -17,6 +19,8 @@ from rui.backup.alarms import AlarmType
 from rui.bfd.fsm import StateChanged
 from rui.bfd.packet import State
 from rui.bfd.states import Trigger
+
+log = structlog.get_logger(__name__)
 
 _ON_PURPOSE: Final = {Trigger.DISABLE, Trigger.HEARD_ADMIN_DOWN}
 
@@ -30,23 +34,51 @@ class BfdWatch:
     def __init__(
         self, config: BfdConfig, elections: Iterable[Election], alarms: Alarms, events: Stream
     ) -> None:
+        self._config = config
         self._elections = tuple(elections)
         self._alarms = alarms
         self._events = events
-        # Spreads packets and source ports; guards no secret
-        self._thread = BfdThread(config, self._changed, rng=Random())  # noqa: S311
+        self._thread: BfdThread | None = None
+        self._order = asyncio.Lock()
 
     async def start(self) -> None:
         """Begin all sessions. Raises BfdSocketError."""
-        await self._thread.start()
+        async with self._order:
+            await self._begin()
 
     async def close(self) -> None:
         """Take all sessions down on purpose."""
-        await self._thread.close()
+        async with self._order:
+            await self._end()
 
-    def read(self) -> etree._Element:
-        """Return ``/rui-bfd:bfd-sessions``."""
-        return self._thread.read()
+    async def apply(self, config: BfdConfig) -> None:
+        """Have these sessions from now on; one whose way stays does not fall. Raises BfdSocketError."""
+        async with self._order:
+            old, self._config = self._config, config
+            listens = (old.addresses, old.port) == (config.addresses, config.port)
+            if self._thread is not None and listens and config.sessions:
+                await self._thread.apply(config.sessions)
+            else:
+                await self._end()
+                await self._begin()
+            log.info("bfd-sessions-configured", sessions=len(config.sessions))
+
+    def read(self) -> etree._Element | None:
+        """Return ``/rui-bfd:bfd-sessions``; None where there is no session."""
+        return self._thread.read() if self._thread is not None else None
+
+    async def _begin(self) -> None:
+        if not self._config.sessions:
+            return
+        # Spreads packets and source ports; guards no secret
+        thread = BfdThread(self._config, self._changed, rng=Random())  # noqa: S311
+        await thread.start()
+        self._thread = thread
+
+    async def _end(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await thread.close()
 
     def _changed(self, config: SessionConfig, change: StateChanged, notification: etree._Element) -> None:
         silent = change.previous is State.UP and change.trigger is Trigger.EXPIRED

@@ -26,11 +26,11 @@ from netconf_server import (
 from router.alarms import Alarms
 from router.alarmwatch import AlarmWatch
 from router.auditing import AuditOperations
-from router.bfd import BfdSocketError
+from router.bfd import BfdConfig, BfdSocketError
 from router.bfdwatch import BfdWatch
 from router.calling import call_home
 from router.config import DhcpSource, GroupConfig, RouterConfig, SimulatedSource, TlsListen
-from router.dataplane import DataPlaneError
+from router.dataplane import DataPlaneConfig, DataPlaneError
 from router.dhcp.transport import TransportError
 from router.download import Downloader
 from router.forwarding import Forwarding
@@ -99,6 +99,7 @@ class Router:
         self._switching: Switching | None = None
         self._forwarding: Forwarding | None = None
         self._bfd: BfdWatch | None = None
+        self._applying: set[asyncio.Task[None]] = set()
         self._added = b""
 
     async def start(self) -> Mapping[str, object]:
@@ -117,6 +118,7 @@ class Router:
         for task in self._callers:
             task.cancel()
         await asyncio.gather(*self._callers, return_exceptions=True)
+        await asyncio.gather(*self._applying, return_exceptions=True)
         if self._bfd is not None:
             await self._bfd.close()
         if self._switching is not None:
@@ -247,9 +249,8 @@ class Router:
             tables = {name: group.member.users for name, group in self.groups.items()}
             self._forwarding = Forwarding(config.dataplane, tables, self._switching.forwards)
             self._switching.moved = self._forwarding.moved
-        if config.bfd.sessions:
-            self._bfd = BfdWatch(config.bfd, self._switching.elections.values(), self.alarms, events)
-            server.register_tree("/rui-bfd:bfd-sessions", self._bfd)
+        self._bfd = BfdWatch(config.bfd, self._switching.elections.values(), self.alarms, events)
+        server.register_tree("/rui-bfd:bfd-sessions", self._bfd)
         server.register_tree(
             "/rui-identity:identity", IdentityTree(self.groups, config.device, config.address)
         )
@@ -354,11 +355,28 @@ class Router:
         if self._server is not None and old.server.accounts != new.server.accounts:
             self._server.accounts.replace(new.server.accounts)
             log.info("accounts-changed", accounts=[account.name for account in new.server.accounts])
+        self._apply_kernel(old, new)
         running = tuple(self._follow(group, old.groups) for group in new.groups)
-        old_parts = (old.server.listen, old.server.tls, old.bfd, old.dataplane)
-        unchanged = old_parts == (new.server.listen, new.server.tls, new.bfd, new.dataplane)
+        old_parts = (old.server.listen, old.server.tls, _lasting(old.dataplane))
+        unchanged = old_parts == (new.server.listen, new.server.tls, _lasting(new.dataplane))
         if running != old.groups or not unchanged:
             log.warning("configuration-takes-effect-at-restart", remedy="restart the router")
+
+    def _apply_kernel(self, old: RouterConfig, new: RouterConfig) -> None:
+        """Let other BFD sessions, and the data plane's times, take effect under way."""
+        if self._bfd is not None and old.bfd != new.bfd:
+            task = asyncio.create_task(self._apply_bfd(self._bfd, new.bfd), name="bfd-apply")
+            self._applying.add(task)
+            task.add_done_callback(self._applying.discard)
+        if self._forwarding is not None and new.dataplane is not None:
+            self._forwarding.plane.retime(new.dataplane.gate_timeout, new.dataplane.withdraw_delay)
+
+    @staticmethod
+    async def _apply_bfd(watch: BfdWatch, config: BfdConfig) -> None:
+        try:
+            await watch.apply(config)
+        except BfdSocketError as error:
+            log.error("bfd-not-configured", reason=str(error), remedy="correct bfd and commit again")
 
     def _follow(self, group: GroupConfig, old: tuple[GroupConfig, ...]) -> GroupConfig:
         """Change a simulated source under way; return the group without what has so taken effect."""
@@ -369,6 +387,11 @@ class Router:
         if group.source != before:
             source.change(group.source)
         return replace(group, source=before)
+
+
+def _lasting(plane: DataPlaneConfig | None) -> DataPlaneConfig | None:
+    """Return what of a data plane's configuration takes effect at a restart only."""
+    return replace(plane, gate_timeout=0.0, withdraw_delay=0.0) if plane is not None else None
 
 
 def _refusal(error: BaseException, startup: Path) -> RouterStartError | None:

@@ -25,9 +25,14 @@ class Holding:
     def __init__(self, names: Names, timeout: float) -> None:
         """``timeout``: seconds after which a process that does not extend is given up."""
         self._names = names
+        self._lifetime = 0
+        self._netlink = Rtnetlink()
+        self.retime(timeout)
+
+    def retime(self, timeout: float) -> None:
+        """Change it; what is held has the new lifetime at its next extension."""
         # The kernel counts in whole seconds
         self._lifetime = math.ceil(timeout) + 1
-        self._netlink = Rtnetlink()
 
     def close(self) -> None:
         """Close the socket; what is held stays so for its lifetime."""

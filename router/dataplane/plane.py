@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import structlog
 
@@ -45,7 +46,7 @@ class DataPlane:
         self._primary: set[str] = set()
         self._leaving: dict[str, asyncio.TimerHandle] = {}
         self._open: set[str] = set()
-        self._refreshed = self._extended = 0.0
+        self._lapses = self._extended = 0.0
 
     @property
     def gate_interval(self) -> float:
@@ -61,6 +62,12 @@ class DataPlane:
     def forwarding(self) -> frozenset[str]:
         """The groups whose gate is kept open."""
         return frozenset(self._open)
+
+    def retime(self, gate_timeout: float, withdraw_delay: float) -> None:
+        """Change both, in seconds; they count from the next time on."""
+        self._config = replace(self._config, gate_timeout=gate_timeout, withdraw_delay=withdraw_delay)
+        if self._holding is not None:
+            self._holding.retime(gate_timeout)
 
     async def open(self) -> None:
         """Remove what a killed process left and begin as secondary of every group.
@@ -166,16 +173,17 @@ class DataPlane:
         """
         if not self._open or self._gate is None:
             return True
-        late = asyncio.get_running_loop().time() - self._refreshed
-        if late >= self._config.gate_timeout:
-            log.warning("dataplane-gate-lapsed", groups=sorted(self._open), late=round(late, 3))
+        now = asyncio.get_running_loop().time()
+        if now >= self._lapses:
+            late = round(now - self._lapses, 3)
+            log.warning("dataplane-gate-lapsed", groups=sorted(self._open), late=late)
             self._open.clear()
             return False
         try:
             self._refresh(self._gate)
         except DataPlaneError as error:
             log.error("dataplane-gate-refused", reason=str(error), remedy="the tables are made anew")
-            self._refreshed = asyncio.get_running_loop().time()
+            self._lapses = now + self._config.gate_timeout
             self._users.rebuild()
         self._extend()
         return True
@@ -233,7 +241,7 @@ class DataPlane:
     def _refresh(self, gate: Gate) -> None:
         interfaces, marks = self._keys(self._groups[name] for name in self._open)
         gate.refresh(interfaces, marks, self._config.gate_timeout)
-        self._refreshed = asyncio.get_running_loop().time()
+        self._lapses = asyncio.get_running_loop().time() + self._config.gate_timeout
 
     def _close_gate(self, group: GroupPlane) -> None:
         if self._gate is None:
