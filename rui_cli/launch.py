@@ -193,9 +193,17 @@ class Fleet:
         self.folder = folder
         self.members: dict[str, Launched] = {}
 
-    def add(self, name: str, words: Sequence[str], *, prefix: Sequence[str] = ()) -> Launched:
+    def add(
+        self,
+        name: str,
+        words: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> Launched:
         """Add a process by name and the words after `rui`; its log is NAME.log in the fleet's folder."""
-        self.members[name] = Launched(name, words, self.folder / f"{name}.log", prefix=prefix)
+        log = self.folder / f"{name}.log"
+        self.members[name] = Launched(name, words, log, environment=environment, prefix=prefix)
         return self.members[name]
 
     async def start(self, names: Iterable[str] | None = None, within: float = 30.0) -> None:

@@ -57,12 +57,14 @@ async def _tell(seed: int, seconds: float, folder: Path, console: Console) -> Ou
 
 
 def _show(console: Console, outcome: Outcome) -> None:
-    planned = plan(outcome.seed, outcome.seconds)
+    planned = plan(outcome.seed, outcome.seconds, clocks=outcome.clocks)
     table = Table("fault", "times", "seconds")
     for kind in dict.fromkeys(sorted(fault.kind for fault in planned)):
         these = [fault for fault in planned if fault.kind is kind]
         table.add_row(kind.value, str(len(these)), f"{sum(fault.lasts for fault in these):.1f}")
     console.print(table)
+    if not outcome.clocks:
+        console.print("no clock has jumped: that needs libfaketime (Debian package faketime)")
     for violation in outcome.violations:
         console.print(violation, style="red")
     if outcome.passed_over:

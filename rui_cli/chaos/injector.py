@@ -16,6 +16,7 @@ import structlog
 from netconf_client import NetconfClientError, connect
 from rui.backup.switchover import SwitchIdentity, encode_switch
 from rui.netconf.errors import RpcError
+from rui_cli.chaos.clocks import Clocks
 from rui_cli.chaos.network import Network
 from rui_cli.chaos.plan import OF_PROCESSES, Fault, Kind, links_of
 from rui_cli.launch import Fleet, Launched, LaunchError
@@ -35,12 +36,15 @@ class Injector:
     `violations` are processes that ended by themselves, or did not start.
     """
 
-    def __init__(self, site: Site, fleet: Fleet, network: Network, told: Callable[[Fault], None]) -> None:
+    def __init__(
+        self, site: Site, fleet: Fleet, network: Network, clocks: Clocks, told: Callable[[Fault], None]
+    ) -> None:
         self.count = 0
         self.violations: list[str] = []
         self._site = site
         self._fleet = fleet
         self._network = network
+        self._clocks = clocks
         self._told = told
         self._at_work = {name: asyncio.Lock() for name in fleet.members}
 
@@ -103,6 +107,8 @@ class Injector:
                 self._signal(target[0], signal.SIGSTOP)
             case Kind.DISK_FULL:
                 self._limit(target[0], full=True)
+            case Kind.CLOCK:
+                self._clocks.set(target[0], fault.extent)
             case Kind.SWITCHOVER:
                 await self._switch(target[0])
 
@@ -112,6 +118,8 @@ class Injector:
                 self._signal(fault.target[0], signal.SIGCONT)
             case Kind.DISK_FULL:
                 self._limit(fault.target[0], full=False)
+            case Kind.CLOCK:
+                self._clocks.set(fault.target[0], 0.0)
             case Kind.KILLED | Kind.SWITCHOVER:
                 pass
             case _:

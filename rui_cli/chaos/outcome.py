@@ -27,6 +27,8 @@ class Outcome:
     seconds: float = 0.0
     passed_over: int = 0
     """Users of whom a change that was on its writer's disk only did not prevail: no promise is broken."""
+    clocks: bool = True
+    """Whether clocks could be moved; else the story was told without that."""
 
     @property
     def good(self) -> bool:
@@ -36,7 +38,7 @@ class Outcome:
     def as_json(self) -> dict[str, object]:
         """Return the outcome as plain values."""
         plain = asdict(self)
-        del plain["passed_over"]
+        del plain["passed_over"], plain["clocks"]
         return plain
 
 

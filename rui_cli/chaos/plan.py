@@ -39,12 +39,14 @@ class Kind(StrEnum):
     """SIGSTOP; SIGCONT at the end."""
     DISK_FULL = "disk-full"
     """No file of the device grows."""
+    CLOCK = "clock"
+    """The wall clock jumps by `extent` seconds, and back at the end."""
     SWITCHOVER = "switchover"
     """Nothing breaks: an operator asks a router to be primary, who may refuse."""
 
 
 _OF_LINKS = frozenset({Kind.CUT, Kind.ONE_WAY, Kind.RESET, Kind.SLOW, Kind.LOSSY})
-OF_PROCESSES = frozenset({Kind.KILLED, Kind.FROZEN, Kind.DISK_FULL})
+OF_PROCESSES = frozenset({Kind.KILLED, Kind.FROZEN, Kind.DISK_FULL, Kind.CLOCK})
 _WEIGHTS = {
     Kind.CUT: 3,
     Kind.ONE_WAY: 3,
@@ -55,6 +57,7 @@ _WEIGHTS = {
     Kind.KILLED: 4,
     Kind.FROZEN: 2,
     Kind.DISK_FULL: 2,
+    Kind.CLOCK: 2,
     Kind.SWITCHOVER: 2,
 }
 
@@ -84,11 +87,12 @@ class Fault:
         return f"{self.kind.value}{extent} {arrow.join(self.target)}, {self.lasts:.1f} s"
 
 
-def plan(seed: int, seconds: float) -> list[Fault]:
+def plan(seed: int, seconds: float, *, clocks: bool = True) -> list[Fault]:
     """Return the faults of a story of so many seconds, in the order of their beginning; all end within it.
 
     Links and processes fail at the same time, several of them too. One link or one process has one fault at
-    a time: so the end of one cannot undo another.
+    a time: so the end of one cannot undo another. Where no clock can be moved (`clocks`), the story is the
+    same but for its jumps of clocks.
     """
     rng = random.Random(f"chaos/{seed}")  # noqa: S311 - a story, not a secret
     busy: dict[tuple[str, ...], float] = {}
@@ -98,7 +102,7 @@ def plan(seed: int, seconds: float) -> list[Fault]:
         at += rng.expovariate(1 / _MEAN_GAP)
         fault = _draw(rng, round(at, 3))
         if at >= seconds:
-            return faults
+            return [fault for fault in faults if clocks or fault.kind is not Kind.CLOCK]
         places = _places(fault)
         if fault.end < seconds and all(busy.get(place, 0.0) <= at for place in places):
             busy.update(dict.fromkeys(places, fault.end))
@@ -116,7 +120,7 @@ def _draw(rng: random.Random, at: float) -> Fault:
         return Fault(at, kind, target, lasts, round(_EXTENTS.get(kind, _none)(share), 3))
     if kind is Kind.SWITCHOVER:
         return Fault(at, kind, (router,), 0.0)
-    return Fault(at, kind, (device,), lasts)
+    return Fault(at, kind, (device,), lasts, round(_EXTENTS.get(kind, _none)(share), 3))
 
 
 def _none(_: float) -> float:
@@ -125,6 +129,7 @@ def _none(_: float) -> float:
 
 _EXTENTS: dict[Kind, Callable[[float], float]] = {
     Kind.SLOW: lambda share: 0.02 + 0.38 * share,
+    Kind.CLOCK: lambda share: 4 * 3600 * (share - 0.5),
     Kind.LOSSY: lambda share: 0.02 + 0.28 * share,
 }
 

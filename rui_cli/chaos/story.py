@@ -14,6 +14,7 @@ from lxml import etree
 
 from netconf_client import ClientSession, NetconfClientError, connect
 from rui.netconf.errors import RpcError
+from rui_cli.chaos.clocks import Clocks, find_library
 from rui_cli.chaos.injector import START_SECONDS, Injector, trace_of
 from rui_cli.chaos.network import Network
 from rui_cli.chaos.outcome import Outcome, judge
@@ -74,6 +75,9 @@ class Story:
         self._folder = folder
         self._told = told
         self._site = Site(folder, [chaos_group(seed)])
+        self._clocks = Clocks(folder, find_library())
+        self.outcome.clocks = self._clocks.movable
+        self._plan = plan(seed, seconds, clocks=self._clocks.movable)
 
     async def tell(self) -> Outcome:
         """Tell it. What the product does wrong is in the outcome; a CliError says that it cannot be told."""
@@ -84,11 +88,12 @@ class Story:
             self._site.write()
             fleet = await stack.enter_async_context(Fleet(self._folder))
             for name in DEVICES:
-                fleet.add(name, (*self._site.words(name), "--trace", str(trace_of(fleet, name))))
+                words = (*self._site.words(name), "--trace", str(trace_of(fleet, name)))
+                fleet.add(name, words, environment=self._clocks.environment(name))
             await fleet.start(within=START_SECONDS)
             await self._settle("at the start", held=False)
-            injector = Injector(self._site, fleet, network, self._fault)
-            await injector.run(plan(outcome.seed, outcome.seconds))
+            injector = Injector(self._site, fleet, network, self._clocks, self._fault)
+            await injector.run(self._plan)
             self._told("all faults are over; nobody comes or goes any more")
             await injector.heal()
             outcome.faults, outcome.violations = injector.count, injector.violations
@@ -148,8 +153,20 @@ class Story:
         still: Content = {"group": [{"id": GROUP, "simulated": nobody}]}
         edit = etree.tostring(configuration(DEVICE_NAMESPACE, "device", still)[0])
         for name in ROUTERS:
-            async with self._session(name) as session:
-                await session.edit_config(edit, target="running")
+            await self._edit(name, edit)
+
+    async def _edit(self, name: str, edit: bytes) -> None:
+        """Configure a device; one that has just come back from its last fault may need a moment."""
+        deadline = time.monotonic() + CONVERGE_SECONDS
+        while True:
+            try:
+                async with self._session(name) as session:
+                    await session.edit_config(edit, target="running")
+                return
+            except NetconfClientError:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(_PERIOD)
 
     async def _records(self) -> dict[str, dict[str, bytes]]:
         records = {}
