@@ -14,15 +14,14 @@ from router.config import FailoverConfig
 from router.group import Group
 from router.history import PathHistory
 from router.rbs.answers import Answers
+from router.rbs.initiative import Initiative
 from router.rbs.peer import Caller, Dialled, Peer, Tasks
 from router.rbs.requests import Requests
 from router.rbs.stream import LocalStream
 from rui.backup import rbs, switchover, wire
-from rui.backup.alarms import AlarmType
 from rui.backup.decision import Links, Path, communication_status
 from rui.backup.failover import (
     Ask,
-    Decider,
     Informant,
     Output,
     PathChanged,
@@ -68,6 +67,7 @@ class GroupFailover:
         self._tasks = Tasks()
         self._stream = LocalStream(self.group, 3 * self.config.link.timeout, self.inspect, self._tasks)
         self._requests = Requests(self.group.member, self._stream, self.now, self.perform)
+        self.initiative = Initiative(self.group, self.config, self.device, self.cloud)
         self.answers = Answers(
             self.group,
             self.device,
@@ -75,7 +75,7 @@ class GroupFailover:
             self._stream,
             follow=self._follow,
             perform=self.perform,
-            overrule=self._overrule,
+            overrule=self.initiative.overrule,
         )
         self.taken: Callable[[Taken], None] = lambda _: None
         """Told when a peer says that it is primary."""
@@ -89,7 +89,7 @@ class GroupFailover:
             channel = self.channels.get(name)
             if channel is not None:
                 self.peers[name] = Peer(name, Link(self.config.link, now), channel)
-                self._assign(self.peers[name])
+                self.initiative.assign(self.peers[name], now)
         self.group.attach(self.perform)
 
     @property
@@ -111,14 +111,6 @@ class GroupFailover:
                 return False
         return True
 
-    def _assign(self, peer: Peer) -> None:
-        """Decide or inform, as the role and the initiator's setting say."""
-        if self.config.initiator is self.role:
-            peer.decider = Decider(self.role, self.config.options, self.now())
-            peer.channel.links.append(peer.link)
-        else:
-            peer.informant = Informant(self.role)
-
     def change_role(self) -> None:
         """Begin anew in the other role: what was under way was the old one's."""
         now = self.now()
@@ -128,7 +120,7 @@ class GroupFailover:
                 peer.channel.links.remove(peer.link)
             peer.decider = peer.informant = None
             peer.told_path, peer.overruled, peer.dialled = Path.CLOUD, False, False
-            self._assign(peer)
+            self.initiative.assign(peer, now)
             core = peer.decider or peer.informant
             if peer.decider is not None:
                 peer.decider.own_link(self.cloud.state, now)
@@ -196,6 +188,8 @@ class GroupFailover:
             self._session_gone(peer)
         elif peer.dialled and not had:
             peer.decider.session_opened(self.now())
+        if had is not peer.dialled:
+            self.initiative.session(peer, self.now())
         self.perform()
 
     def called(self, name: str, caller: Caller) -> None:
@@ -205,6 +199,7 @@ class GroupFailover:
             return
         # Where this end initiates, the session may be another group's; or the ends disagree on who does.
         peer.caller = caller
+        self.initiative.called(peer, self.now())
         if peer.informant is not None:
             self._stream.gone(peer)
         self.come_up(name)
@@ -218,14 +213,13 @@ class GroupFailover:
         peer = self.peers.get(name)
         if peer is not None and peer.caller is not None and peer.caller.id == session_id:
             peer.caller = None
-            self._mismatch(peer, False)
+            self.initiative.hung_up(peer, self.now())
             if peer.informant is None:
                 return
             self._stream.gone(peer)
             peer.link.cut(self.now())
             self._session_gone(peer)
-            if peer.overruled:
-                self._initiate(peer)
+            self.initiative.back(peer, self.now())
             self.perform()
 
     def probed(self, name: str, probe: rbs.Probe) -> None:
@@ -280,6 +274,7 @@ class GroupFailover:
         self._rearm(now)
 
     def _perform_peer(self, peer: Peer, now: float) -> None:
+        self.initiative.look(peer, now)
         peer.link.handle_timer(now)
         for change in peer.link.changes():
             self._link_changed(peer.name, change)
@@ -338,36 +333,6 @@ class GroupFailover:
                 if peer.decider is not None and peer.decider.local and path.local:
                     self._tasks.spawn(self._requests.tell_path(peer, path))
 
-    # --- who initiates
-
-    def _overrule(self, peer: Peer) -> None:
-        """Take note that both ends initiate: the primary's setting counts."""
-        self._mismatch(peer, True)
-        if self.role is Role.PRIMARY:
-            return
-        peer.decider, peer.overruled = None, True
-        peer.channel.links.remove(peer.link)
-        peer.informant = Informant(self.role)
-        peer.informant.own_link(self.cloud.state)
-        peer.informant.rbs_link(peer.link.state)
-
-    def _initiate(self, peer: Peer) -> None:
-        """Be the initiator again, as configured, once the primary's session is gone."""
-        peer.informant, peer.overruled = None, False
-        peer.decider = Decider(self.role, self.config.options, self.now())
-        peer.decider.own_link(self.cloud.state, self.now())
-        peer.channel.links.append(peer.link)
-
-    def _mismatch(self, peer: Peer, yes: bool) -> None:
-        text = (
-            f"{peer.name} initiates local backup of this group, and so does {self.device}: the primary's "
-            "setting counts; set the same initiator at both ends"
-        )
-        group = self.group.config.id
-        self.group.alarms.set(
-            AlarmType.INITIATOR_MISMATCH, yes, text if yes else "", group=group, peer=peer.name
-        )
-
     # --- small things
 
     def _follow(self, peer: Peer, path: Path) -> None:
@@ -421,7 +386,7 @@ class GroupFailover:
     def _rearm(self, now: float) -> None:
         times = [self.cloud.next_deadline()]
         for peer in self.peers.values():
-            times.append(peer.link.next_deadline())
+            times += (peer.link.next_deadline(), self.initiative.deadline(peer))
             if peer.decider is not None:
                 deadline = peer.decider.next_deadline()
                 if deadline is not None:

@@ -58,6 +58,10 @@ class Peer:
     dialled: bool = False
     """Whether the session that this end dials was open when it was looked at last."""
     polled_at: float = 0.0
+    alone_since: float = 0.0
+    """Since when the end that waits for a call has none, or has dialled by itself."""
+    volunteers: bool = False
+    """Whether this end, a secondary, initiates though configured not to: nobody called it."""
     overruled: bool = False
     """Whether this end, a secondary, was to initiate, but the primary does: the primary's setting counts."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,7 @@ class Switch:
             channel.peer: Channel(channel, rng, self._told, self._changed) for channel in config.channels
         }
         self.groups: dict[str, GroupFailover] = {}
+        self._dialling: set[asyncio.Task[None]] = set()
         for name, group in groups.items():
             if not set(group.config.members) & set(self.channels):
                 continue
@@ -52,6 +54,13 @@ class Switch:
                 now,
                 changed,
             )
+
+            self.groups[name].initiative.dial = self._dial
+
+    def _dial(self) -> None:
+        task = asyncio.get_running_loop().create_task(self.redial(), name="rbs-redial")
+        self._dialling.add(task)
+        task.add_done_callback(self._dialling.discard)
 
     def start(self) -> None:
         """Dial the peers of which this end is the initiator for some group."""
@@ -69,6 +78,9 @@ class Switch:
 
     async def close(self) -> None:
         """Hang up."""
+        for task in self._dialling:
+            task.cancel()
+        await asyncio.gather(*self._dialling, return_exceptions=True)
         for channel in self.channels.values():
             await channel.close()
         for group in self.groups.values():

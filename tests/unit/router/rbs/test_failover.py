@@ -19,7 +19,7 @@ from rui.backup.failover import FailoverOptions
 from rui.backup.identity import Role
 from rui.netconf.errors import RpcError
 from rui.schema import Schema
-from tests.unit.router.rbs.rig import OPTIONS, Site, virtually
+from tests.unit.router.rbs.rig import LINK, OPTIONS, Site, virtually
 
 DECIDER = {Role.PRIMARY: "bras-a", Role.SECONDARY: "bras-b"}
 OTHER = {"bras-a": "bras-b", "bras-b": "bras-a"}
@@ -234,6 +234,44 @@ def test_where_both_initiate_the_primary_s_setting_counts(schema: Schema) -> Non
             running.ends["bras-a"].channel.hang_up()
             assert not raised(running, "bras-b")
             await running.until("it initiates again, then not", lambda: raised(running, "bras-b"))
+
+    virtually(story())
+
+
+def test_where_neither_initiates_the_secondary_does_as_the_primary_wants(schema: Schema) -> None:
+    def raised(running: Site) -> bool:
+        alarms = running.ends["bras-b"].groups["g1"].alarms
+        return alarms.book.raised(AlarmType.INITIATOR_MISMATCH, "g1", "bras-a")
+
+    async def story() -> None:
+        async with site(schema, Role.SECONDARY, secondary_initiator=Role.PRIMARY) as running:
+            began = running.now
+            await running.until("it dials", lambda: running.ends["bras-b"].channel.session is not None)
+            assert running.now - began >= 4 * LINK.timeout
+            assert not raised(running)
+            await running.until("the alarm", lambda: raised(running))
+            await settled(running)
+            running.cloud.update({"bras-a": False, "bras-b": False})
+            running.ends["bras-a"].groups["g1"].login(*range(20))
+            await running.until("the secondary has it", running.equal)
+            assert running.path("bras-a") == running.path("bras-b") == "local"
+            running.ends["bras-b"].channel.hang_up()
+            assert not raised(running), "nobody knows while there is no session"
+
+    virtually(story())
+
+
+def test_who_is_called_late_does_not_initiate(schema: Schema) -> None:
+    async def story() -> None:
+        async with site(schema, Role.PRIMARY) as running:
+            running.channel = False
+            running.ends["bras-a"].channel.hang_up()
+            peer = running.failover("bras-b").peers["bras-a"]
+            await running.until("nobody calls", lambda: peer.volunteers)
+            running.channel = True
+            await running.until("it is called", lambda: peer.caller is not None)
+            assert peer.informant is not None
+            assert not peer.volunteers
 
     virtually(story())
 
