@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from netconf_client import ClientSession, Target, connect
+from netconf_client import ClientSession, Target, TlsTarget, connect
 from rui.backup import audit_wire, requests, wire
 from rui.backup.identity import Role
 from rui.backup.messages import Batch, Change, Position, Stream
@@ -19,9 +19,11 @@ from rui.backup.version import ZERO, Epoch, Version
 from rui.netconf import names
 from rui.netconf.errors import RpcError
 from rui_cli.launch import Launched
-from rui_cli.site import DEVICE_NAMESPACE, MANAGER, Group, Site, configuration
+from rui_cli.site import CLOUD_NAMESPACE, DEVICE_NAMESPACE, MANAGER, OPERATOR, Group, Site, configuration
 from tests.integration.manager_rig import eventually, managed, routers_of, startup
 from tests.integration.router_rig import deliver, process, running
+from tests.integration.tls_rig import certificates, configured
+from tests.integration.tls_rig import session_of as tls_session_of
 
 NOBODY = {"arrivals": "0", "mean-hold-time": "0"}
 GROUPS = [
@@ -102,12 +104,28 @@ def stranger(site: Site, device: str) -> None:
     (site.folder / "stranger" / "client.password").write_text(password)
 
 
-async def test_what_each_account_may_do_at_a_router(tmp_path: Path) -> None:
+def serve_tls(site: Site, name: str, namespace: str, port: int) -> TlsTarget:
+    """Set a device up for TLS; return how its operator reaches it so."""
+    path = site.startup(name)
+    known = certificates(path.parent / "certificates")
+    tree = etree.parse(path)
+    listen = tree.find(f".//{{{namespace}}}listen")
+    assert listen is not None
+    listen.addnext(configured(known, path.parent, namespace, port))
+    tree.write(path)
+    return known.target(port, known.made(OPERATOR))
+
+
+async def test_what_each_account_may_do_at_a_router(tmp_path: Path, unused_tcp_port: int) -> None:
     site = Site(tmp_path, GROUPS)
     site.write()
     stranger(site, "bras-a")
+    by_certificate = serve_tls(site, "bras-a", DEVICE_NAMESPACE, unused_tcp_port)
     router = process(site, "bras-a")
     async with running(router):
+        async with tls_session_of(by_certificate) as operator:
+            config = (await operator.get_config()).data
+            assert config.findtext(f".//{{{DEVICE_NAMESPACE}}}certificate-file") == "server.pem"
         async with session_of(site, MANAGER, "bras-a") as cloud:
             assert await permitted(cloud) == {
                 "create-subscription", "identity-result", "deliver-user-info", "acknowledge-user-info",
@@ -140,11 +158,14 @@ async def test_what_each_account_may_do_at_a_router(tmp_path: Path) -> None:
     assert any(event.get("event") == "operation-denied" for event in events)
 
 
-async def test_what_each_account_may_do_at_the_manager(tmp_path: Path) -> None:
+async def test_what_each_account_may_do_at_the_manager(tmp_path: Path, unused_tcp_port: int) -> None:
     site = Site(tmp_path, GROUPS)
     site.write()
+    by_certificate = serve_tls(site, MANAGER, CLOUD_NAMESPACE, unused_tcp_port)
     manager = Launched(MANAGER, site.words(MANAGER), tmp_path / "cloud.log")
     async with running(manager):
+        async with tls_session_of(by_certificate) as operator:
+            assert (await operator.get_config()).data.find(f".//{{{CLOUD_NAMESPACE}}}trust-file") is not None
         async with session_of(site, "bras-b", MANAGER) as router:
             assert await permitted(router) == {"fetch-user-info"}
             for device in ("bras-a", "bras-b"):

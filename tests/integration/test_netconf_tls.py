@@ -11,63 +11,25 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from lxml import etree
 
-from netconf_client import ConnectFailed, HostKeyRejected, SessionClosed, TlsTarget, connect_tls
-from netconf_client.tls import TlsSession
+from netconf_client import ConnectFailed, HostKeyRejected, connect_tls
 from netconf_server import Limits, TlsError, TlsOptions
-from netconf_server.certnames import CertToName, MapType, fingerprint
 from netconf_server.tlscontext import server_context
 from rui.netconf import names
-from rui_cli.site import CLOUD_NAMESPACE, DEVICE_NAMESPACE
-from tests.certificates import Identity, identity, revocations
-from tests.integration.manager_rig import managed, startup
+from tests.certificates import identity, revocations
 from tests.integration.netconf_server_rig import BASE_10_HELLO, TOY, USER, Rig, serving, toy
-from tests.integration.router_rig import PRIMARY, make_site, process
-
-LOOPBACK = x509.IPAddress(ip_address("127.0.0.1"))
-WITHIN = 10.0
-
-
-@dataclass
-class Certificates:
-    """An authority, what it signed, and files that say whom to trust."""
-
-    folder: Path
-    authority: Identity
-    server: Identity
-    admin: Identity
-
-    @property
-    def options(self) -> TlsOptions:
-        """How the server is set up."""
-        rules = (CertToName(MapType.SAN_DNS_NAME), CertToName(MapType.COMMON_NAME))
-        files = (self.server.certificate_file, self.server.key_file, self.authority.certificate_file)
-        return TlsOptions(*files, rules)
-
-    def target(self, port: int, who: Identity | None = None) -> TlsTarget:
-        """How a client reaches it."""
-        who = who or self.admin
-        trust = self.authority.certificate_file
-        return TlsTarget("127.0.0.1", who.certificate_file, who.key_file, trust, port=port)
-
-    def made(self, name: str, *alternatives: x509.GeneralName, days: float = 1) -> Identity:
-        """A further certificate of the authority."""
-        return identity(self.folder, name, *alternatives, issuer=self.authority, days=days)
+from tests.integration.tls_rig import LOOPBACK, WITHIN, Certificates, certificates, refused, session_of
 
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-    authority = identity(folder, "authority", authority=True)
-    server = identity(folder, "server", LOOPBACK, issuer=authority)
-    return Certificates(folder, authority, server, identity(folder, USER, issuer=authority))
+    return certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @asynccontextmanager
@@ -76,20 +38,6 @@ async def over_tls(
 ) -> AsyncIterator[tuple[Rig, int]]:
     async with serving(folder, limits=limits) as rig:
         yield rig, await rig.server.listen_tls("127.0.0.1", 0, options or known.options)
-
-
-@asynccontextmanager
-async def session_of(target: TlsTarget) -> AsyncIterator[TlsSession]:
-    session = await connect_tls(target, timeout=WITHIN)
-    try:
-        yield session
-    finally:
-        await session.close()
-
-
-async def refused(target: TlsTarget) -> None:
-    with pytest.raises((ConnectFailed, SessionClosed)):
-        await connect_tls(target, timeout=WITHIN)
 
 
 async def test_a_session_over_tls_does_what_one_over_ssh_does(tmp_path: Path, known: Certificates) -> None:
@@ -224,58 +172,6 @@ async def test_a_server_calls_home_over_tls(tmp_path: Path, known: Certificates)
             await session.close()
             async with asyncio.timeout(WITHIN):
                 await calling
-
-
-def configured(known: Certificates, folder: Path, namespace: str) -> etree._Element:
-    """The container `tls` of a device's configuration, with files in the folder of its startup file."""
-    for source, name in (
-        (known.server.certificate_file, "server.pem"),
-        (known.server.key_file, "server.key"),
-        (known.authority.certificate_file, "trust.pem"),
-    ):
-        (folder / name).write_bytes(source.read_bytes())
-    rule = (
-        f"<cert-to-name><id>1</id><fingerprint>{fingerprint(known.authority.der)}</fingerprint>"
-        '<map-type xmlns:c="urn:ietf:params:xml:ns:yang:ietf-x509-cert-to-name">c:common-name</map-type>'
-        "</cert-to-name>"
-    )
-    return etree.fromstring(
-        f'<tls xmlns="{namespace}"><address>127.0.0.1</address><port>0</port>'
-        "<certificate-file>server.pem</certificate-file><private-key-file>server.key</private-key-file>"
-        f"<trust-file>trust.pem</trust-file>{rule}</tls>"
-    )
-
-
-async def test_a_router_is_configured_for_tls_in_its_model(tmp_path: Path, known: Certificates) -> None:
-    operator = known.made("operator")
-    site = make_site(tmp_path)
-    path = site.startup(PRIMARY)
-    tree = etree.parse(path)
-    listen = tree.find(f".//{{{DEVICE_NAMESPACE}}}listen")
-    assert listen is not None
-    listen.addnext(configured(known, path.parent, DEVICE_NAMESPACE))
-    tree.write(path)
-    router = process(site, PRIMARY)
-    try:
-        facts = await router.start()
-        where = facts["netconf-tls"]
-        assert isinstance(where, list)
-        async with session_of(known.target(where[1], operator)) as session:
-            config = (await session.get_config()).data
-            assert config.findtext(f".//{{{DEVICE_NAMESPACE}}}certificate-file") == "server.pem"
-        await refused(known.target(where[1], known.made("nobody-there")))
-    finally:
-        await router.kill()
-
-
-async def test_a_manager_is_configured_for_tls_in_its_model(tmp_path: Path, known: Certificates) -> None:
-    operator = known.made("operator")
-    tls = etree.tostring(configured(known, tmp_path, CLOUD_NAMESPACE)).decode()
-    async with (
-        managed(tmp_path, startup([], server=tls)) as manager,
-        session_of(known.target(manager.facts["netconf-tls"][1], operator)) as session,
-    ):
-        assert (await session.get_config()).data.find(f".//{{{CLOUD_NAMESPACE}}}trust-file") is not None
 
 
 def test_the_command_serves_its_user_over_tls(tmp_path: Path, known: Certificates) -> None:
