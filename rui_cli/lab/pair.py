@@ -153,7 +153,7 @@ class Pair:
             policy = {"own": _CORE_AS, "other": _ROUTERS_AS, "imports": "all", "exports": "none"}
             neighbours = [_core(router) for router in PAIR]
         else:
-            kernel = "learn; scan time 5; ipv4 { import where krt_source = 217; export none; };"
+            kernel = "learn; scan time 1; ipv4 { import where krt_source = 217; export none; };"
             exports = "where source = RTS_INHERIT"
             policy = {"own": _ROUTERS_AS, "other": _CORE_AS, "imports": "none", "exports": exports}
             neighbours = [str(_CORE)]
