@@ -11,7 +11,7 @@ from ipaddress import IPv6Address
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from lxml import etree
@@ -91,8 +91,15 @@ class CertificateNames:
     def name_of(self, certificate: bytes) -> str | None:
         """The name that the first fitting rule gives a client certificate (DER) that was verified, or None.
 
-        A rule that fits but finds nothing to make a name of is passed over.
+        A rule that fits but finds nothing to make a name of is passed over; a certificate that cannot be read
+        has no name.
         """
+        try:
+            return self._name_of(certificate)
+        except (ValueError, UnsupportedAlgorithm):
+            return None
+
+    def _name_of(self, certificate: bytes) -> str | None:
         leaf = x509.load_der_x509_certificate(certificate)
         chain = [item.public_bytes(Encoding.DER) for item in self._chain(leaf)]
         for rule in self._rules:
@@ -116,7 +123,7 @@ class CertificateNames:
 def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 

@@ -134,6 +134,10 @@ class PushSubscription:
                     await self._on_change()
         except TimeoutError:
             self.terminate("no-such-subscription")
+        except Exception:
+            # A subscriber who hears nothing any more has to know.
+            log.exception("push-failed", session=self.session.id, subscription=self.number)
+            self.terminate("no-such-subscription")
 
     async def _periodically(self, period: float) -> None:
         loop = asyncio.get_running_loop()

@@ -33,8 +33,11 @@ class Shelf:
     def __init__(self) -> None:
         self.parts: dict[tuple[str, str], str] = {}
         self.listeners: list[Told] = []
+        self.broken = False
 
     def read(self, keys: Keys) -> Iterator[Entry]:
+        if self.broken:
+            raise OSError("the disk is gone")
         wanted = (keys.get("site", {}).get("name"), keys.get("part", {}).get("serial"))
         for (site, serial), model in sorted(self.parts.items()):
             if wanted[0] in (None, site) and wanted[1] in (None, serial):
@@ -196,6 +199,16 @@ async def test_a_filter_that_looks_beyond_the_entry_is_refused(tmp_path: Path, c
         assert error["app-tag"] == "ietf-yang-push:filter-unsupported" or error["app-tag"].endswith(
             "subscribed-notifications:filter-unsupported"
         )
+
+
+async def test_a_list_that_cannot_be_read_ends_the_subscription_with_a_word(tmp_path: Path) -> None:
+    async with rig_and_client(tmp_path) as (rig, client):
+        shelf = shelf_of(rig)
+        await client.establish(to_datastore("operational", on_change(NO_SYNC), INVENTORY))
+        shelf.broken = True
+        shelf.put("s1", "a", "m")
+        assert await client.named(1) == ["subscription-terminated"]
+        assert shelf.listeners == []
 
 
 async def test_a_session_that_ends_leaves_nobody_listening(tmp_path: Path) -> None:

@@ -77,6 +77,11 @@ def test_the_first_rule_that_fits_and_finds_a_name_decides(
     assert found == ["ada.example", "operator", "carol", None]
 
 
+def test_a_certificate_that_cannot_be_read_has_no_name(ada: Identity) -> None:
+    names = CertificateNames([CertToName(MapType.SPECIFIED, name="operator")], ada.pem.encode())
+    assert names.name_of(ada.der[:-40]) is None
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [("02:" + "00:" * 19 + "00", "no hash algorithm"), ("04:00:11", "no sha256"), ("", "no hash algorithm")],
