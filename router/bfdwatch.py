@@ -87,6 +87,10 @@ class BfdWatch:
             address = ip_address(config.path.remote)
             for election in self._elections:
                 election.bfd_down(address)
+        trusted = change.state is State.UP or change.trigger in _ON_PURPOSE
+        if trusted or change.previous is State.UP:
+            for election in self._elections:
+                election.track(config.name, trusted=trusted)
         self._events.publish(notification)
         self._alarm(config, change)
 

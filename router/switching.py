@@ -64,6 +64,7 @@ class Switching:
                     config.vrrp.transport(),
                     on_master=self._moving(standing.elected),
                     on_backup=self._moving(standing.deposed),
+                    tracks=config.vrrp.tracks,
                 )
 
     def register(self, server: NetconfServer) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from lxml import etree
@@ -25,6 +26,8 @@ class VrrpConfig:
     group: str
     options: VrrpOptions
     link: InterfaceConfig | UnicastConfig
+    tracks: Mapping[str, int] = field(default_factory=dict)
+    """BFD sessions by name, and what the priority loses while one is not up."""
 
     def yielding(self) -> VrrpConfig:
         """Return it for a group whose primary yields [0245]. Raises ConfigError where the priority cannot."""
@@ -71,7 +74,11 @@ def read_vrrp(group: etree._Element) -> VrrpConfig | None:
         raise ConfigError(f"{_place(name)}: {error}") from error
     unicast = vrrp.find(f"{{{NAMESPACE}}}unicast")
     link = _interface(vrrp, options) if unicast is None else _unicast(unicast, name, options)
-    return VrrpConfig(name, options, link)
+    tracks = {
+        text(entry, "session"): int(text(entry, "priority-decrement"))
+        for entry in children(vrrp, "track-session")
+    }
+    return VrrpConfig(name, options, link, tracks)
 
 
 def _interface(vrrp: etree._Element, options: VrrpOptions) -> InterfaceConfig:

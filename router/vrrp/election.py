@@ -6,7 +6,7 @@ What follows from an event is done before anything else has its turn: the users 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +17,7 @@ from rui.vrrp.fsm import VirtualRouter
 from rui.vrrp.packet import Advertisement, Fault, IPAddress
 from rui.vrrp.states import Event, State
 from rui.vrrp.values import (
+    YIELDING,
     Announce,
     BecomeBackup,
     BecomeMaster,
@@ -78,7 +79,9 @@ class Election:
         *,
         on_master: RoleChanged,
         on_backup: RoleChanged,
+        tracks: Mapping[str, int] | None = None,
     ) -> None:
+        """``tracks``: names of BFD sessions, and what the priority loses while one is not up."""
         self._group = group
         self._options = options
         self._transport = transport
@@ -86,6 +89,9 @@ class Election:
         self._on_backup = on_backup
         # The link says at the start what our address is
         self._router = VirtualRouter(options, Source(options.addresses[0]), 0.0)
+        self._tracks = dict(tracks or {})
+        self._untrusted = set(self._tracks)
+        self._priority, self._priority_reason = options.priority, "configured"
         self._holds: dict[str, str] = {}
         self._told: bool | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -95,6 +101,8 @@ class Election:
         self._carrying_out = False
         self._open = False
         self._started = datetime.now(UTC)
+        if self._tracks:
+            self._set_priority()
 
     async def start(self) -> None:
         """Open the link and listen. Raises TransportError."""
@@ -127,9 +135,32 @@ class Election:
         await self._transport.close()
 
     def set_priority(self, priority: int, reason: str) -> None:
-        """Advertise another priority (tracking), or 1 to yield. Raises ValueError outside 1 to 254."""
-        self._router.set_priority(priority, reason, self._now())
+        """Advertise another priority, less what is tracked and down; or 1 to yield.
+
+        Raises ValueError outside 1 to 254.
+        """
+        self._priority, self._priority_reason = priority, reason
+        self._set_priority()
         self._carry_out()
+
+    def track(self, session: str, *, trusted: bool) -> None:
+        """A BFD session is up, or down on purpose (``trusted``), or has failed; most are not tracked."""
+        if session in self._tracks and trusted is (session in self._untrusted):
+            (self._untrusted.remove if trusted else self._untrusted.add)(session)
+            self._set_priority()
+            self._carry_out()
+
+    def _set_priority(self) -> None:
+        """Tell the core what is wished, less what is tracked: above who yields, and never above the wish."""
+        lost, down = sum(self._tracks[name] for name in self._untrusted), sorted(self._untrusted)
+        priority = min(self._priority, max(YIELDING + 1, self._priority - lost))
+        reason = (
+            f"{self._priority_reason}; BFD session {', '.join(down)} not up"
+            if down
+            else self._priority_reason
+        )
+        if not self._options.owner:
+            self._router.set_priority(priority, reason, self._now())
 
     def allow_preemption(self, allowed: bool) -> None:
         """Gate preemption by being in sync and wait-to-restore; a silent Master is replaced anyhow."""

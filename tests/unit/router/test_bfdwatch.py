@@ -24,7 +24,7 @@ from tests.unit.router.vrrp.links import until
 
 PEER = "192.0.2.2"
 ACCESS = SessionConfig("access-g1", BfdRole.ACCESS, Path("192.0.2.1", PEER), group="g1")
-FAST = SessionOptions(10_000, 10_000)
+UNHURRIED = SessionOptions(1_000_000, 1_000_000)
 
 
 class Voter:
@@ -32,9 +32,13 @@ class Voter:
 
     def __init__(self) -> None:
         self.dead: list[IPv4Address | IPv6Address] = []
+        self.tracked: list[tuple[str, bool]] = []
 
     def bfd_down(self, address: IPv4Address | IPv6Address) -> None:
         self.dead.append(address)
+
+    def track(self, session: str, *, trusted: bool) -> None:
+        self.tracked.append((session, trusted))
 
 
 class Events:
@@ -111,6 +115,15 @@ def test_the_alarm_stays_until_the_session_is_up_again_or_taken_down(rig: Rig) -
     assert rig.alarm == ""
 
 
+def test_what_is_tracked_hears_of_failures_and_of_what_is_on_purpose(rig: Rig) -> None:
+    core = replace(ACCESS, name="core", role=BfdRole.CORE)
+    rig.falls(core, Trigger.HEARD_INIT, previous=State.DOWN, state=State.UP)
+    rig.falls(core, Trigger.EXPIRED)
+    rig.falls(core, Trigger.HEARD_DOWN, previous=State.DOWN, state=State.INIT)
+    rig.falls(core, Trigger.HEARD_ADMIN_DOWN, previous=State.INIT)
+    assert rig.voter.tracked == [("core", True), ("core", False), ("core", True)]
+
+
 def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
         held.bind(("127.0.0.1", 0))
@@ -118,7 +131,7 @@ def free_port() -> int:
 
 
 def session(name: str, local: str, remote: str, port: int) -> SessionConfig:
-    return SessionConfig(name, BfdRole.CORE, Path(local, remote), FAST, port=port)
+    return SessionConfig(name, BfdRole.CORE, Path(local, remote), UNHURRIED, port=port)
 
 
 async def test_other_sessions_take_effect_and_those_that_stay_do_not_fall() -> None:

@@ -162,3 +162,28 @@ def test_what_only_this_room_refuses(read: Read, old: str, new: str, said: str) 
 def test_what_the_model_refuses(read: Read, content: str, said: str) -> None:
     with pytest.raises(DataError, match=said):
         read(content)
+
+
+def test_tracked_sessions_have_names_and_decrements(schema: Schema) -> None:
+    track = "<track-session><session>{}</session></track-session>"
+    session = (
+        '<bfd xmlns="urn:rui-cloud:yang:bfd"><session><name>core-1</name><role>core</role>'
+        "<local-address>192.0.2.1</local-address><remote-address>192.0.2.2</remote-address></session></bfd>"
+    )
+
+    def tracked(name: str) -> dict[str, int]:
+        group = f"<group><id>g1</id>{vrrp(WHOLE + track.format(name))}</group>"
+        device = (
+            f'<device xmlns="urn:rui-cloud:yang:device"><device-id>a</device-id>{session}{group}</device>'
+        )
+        tree = etree.fromstring(f'<config xmlns="{names.BASE}">{device}</config>')
+        schema.check_config(tree)
+        entry = schema.complete_config(tree).find(".//{urn:rui-cloud:yang:device}group")
+        assert entry is not None
+        config = read_vrrp(entry)
+        assert config is not None
+        return dict(config.tracks)
+
+    assert tracked("core-1") == {"core-1": 60}
+    with pytest.raises(DataError, match="core-2"):
+        tracked("core-2")

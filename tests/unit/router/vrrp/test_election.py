@@ -145,6 +145,27 @@ async def test_bfd_s_word_counts_for_the_master_only(rig: Rig) -> None:
     assert second.election.state().reason == "the Master is dead by BFD"
 
 
+async def test_what_is_tracked_lowers_the_priority_while_it_is_not_up() -> None:
+    link, told = MemoryLink(Segment(), 1), Told()
+    tracks = {"core-1": 30, "core-2": 90}
+    node = Election("g1", FAST, link, on_master=told.on_master, on_backup=told.on_backup, tracks=tracks)
+
+    def priority() -> tuple[int, str]:
+        return node.state().priority, node.state().priority_reason
+
+    assert priority() == (2, "configured; BFD session core-1, core-2 not up")
+    node.track("core-2", trusted=True)
+    assert priority() == (70, "configured; BFD session core-1 not up")
+    node.track("access", trusted=False)
+    node.set_priority(150, "in touch")
+    assert priority()[0] == 120
+    node.set_priority(1, "reaches nobody")
+    assert priority()[0] == 1
+    node.set_priority(150, "in touch")
+    node.track("core-1", trusted=True)
+    assert priority() == (150, "in touch")
+
+
 async def test_hooks_count_before_the_start() -> None:
     link, told = MemoryLink(Segment(), 1), Told()
     node = election(link, FAST, told)
