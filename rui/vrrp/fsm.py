@@ -138,6 +138,10 @@ class VirtualRouter:
         """Gate preemption, by being in sync and wait-to-restore; it is open at first."""
         self._thaw(now)
         self.preemption_allowed = allowed
+        if not allowed and self.state is State.BACKUP and self.opposing is not None:
+            # It was about to be replaced, and is alive: its next advertisement is accepted again
+            self.opposing = self._eligible_since = None
+            self._master_down_at = now + self.master_down_interval
 
     def grant(self, until: float, now: float) -> None:
         """The cloud lets a Backup preempt a live Master until then, whatever mode and gate say.

@@ -239,6 +239,16 @@ class TestPreemption:
         router.handle_timer(10.2 + DOWN)
         assert role(router) is State.MASTER
 
+    def test_not_when_the_gate_shuts_before_its_time_has_come(self) -> None:
+        router = following(50)
+        router.allow_preemption(True, 10.1)
+        router.receive(heard(50), PEER, 10.2)
+        router.allow_preemption(False, 10.25)
+        assert deadline(router) == pytest.approx(10.25 + DOWN)
+        router.receive(heard(50), PEER, 10.3)
+        router.handle_timer(10.25 + DOWN)
+        assert role(router) is State.BACKUP
+
     @pytest.mark.parametrize("options", [OPTIONS, replace(OPTIONS, preempt=False), YIELDS])
     def test_a_silent_one_is_replaced_whatever_the_gates_say(self, options: VrrpOptions) -> None:
         router = following(50, options)
