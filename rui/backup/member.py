@@ -415,7 +415,8 @@ class Member(Sender):
             self._facts_changed = False
             frames.append(Frame(frames[-1].position if frames else self.position, facts=dict(self.facts)))
         frames = frames or self._intake.judge(self.position, self._judge)
-        shared = self.sharing.frame(frames[-1].position if frames else self.position)
+        position = frames[-1].position if frames else self.position
+        shared = self.sharing.frame(position, alone=not frames)
         if shared is not None:
             frames.append(shared)
         if frames:

@@ -92,9 +92,13 @@ class Sharing:
 
     # The journal
 
-    def frame(self, position: Position) -> Frame | None:
-        """Return what is to be written now, behind ``position``; None if nothing is."""
-        if self._writing is not None or not (self._unwritten or self._forgotten):
+    def frame(self, position: Position, *, alone: bool) -> Frame | None:
+        """Return what is to be written now, behind ``position``; None if nothing is.
+
+        What is done with goes along with something else, not ``alone``: forgotten in a crash it is offered
+        again, and changes nothing.
+        """
+        if self._writing is not None or not (self._unwritten or (self._forgotten and not alone)):
             return None
         self._writing = (self._unwritten, self._head, self.settled)
         self._unwritten, self._forgotten = [], False
