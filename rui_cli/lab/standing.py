@@ -34,6 +34,7 @@ def up(*, subscribers: int) -> ExitCode:
     try:
         if removed := remains.sweep():
             sys.stderr.write(f"removed what a killed lab had left: {_said(removed)}\n")
+        runtime.clear()
         _start(subscribers, lock)
     finally:
         os.close(lock)
@@ -107,8 +108,9 @@ def down() -> ExitCode:
     try:
         os.close(runtime.take_lock())
     except CliError:
-        if standing is not None:
-            _end(standing.pid)
+        if standing is None:
+            raise CliError("a lab is just coming up", remedy="try again in a moment") from None
+        _end(standing.pid)
     removed = remains.sweep()
     if standing is not None:
         # Else its keeper was killed
