@@ -17,6 +17,7 @@ from netconf_client.api import Target
 from netconf_client.configured import read_host_key, read_password
 from netconf_client.errors import ConnectFailed
 from netconf_client.sshclient import load_credentials
+from netconf_client.tls import TlsTarget
 from netconf_server.accounts import Account, read_accounts
 from netconf_server.limits import Limits, read_limits
 from netconf_server.tlscontext import TlsOptions, read_tls
@@ -67,7 +68,7 @@ class DeviceConfig:
     enabled: bool
     call_home: bool
     driver: Driver
-    target: Target
+    target: Target | TlsTarget
     first_wait: float
     longest_wait: float
     groups: frozenset[str] | None = None
@@ -174,9 +175,23 @@ class _Reader:
     def _device(self, entry: etree._Element) -> DeviceConfig:
         device = text(entry, "device-id")
         where = f"/rui-cloud:cloud/device[device-id='{device}']"
-        keepalive, reconnect = child(entry, "keepalive"), child(entry, "reconnect")
+        reconnect = child(entry, "reconnect")
+        tls = entry.find(f"{{{NAMESPACE}}}tls")
+        return DeviceConfig(
+            device=device,
+            enabled=text(entry, "enabled") == "true",
+            call_home=entry.find(f"{{{NAMESPACE}}}call-home") is not None,
+            driver="vendor" if text(entry, "driver") == "vendor" else "native",
+            target=self._target(entry, where) if tls is None else self._tls_target(entry, tls),
+            first_wait=seconds(reconnect, "first-wait"),
+            longest_wait=seconds(reconnect, "longest-wait"),
+            groups=frozenset(group.text or "" for group in children(entry, "group")) or None,
+        )
+
+    def _target(self, entry: etree._Element, where: str) -> Target:
+        keepalive = child(entry, "keepalive")
         target = Target(
-            host=optional(entry, "address") or device,
+            host=optional(entry, "address") or text(entry, "device-id"),
             port=int(text(entry, "port")),
             username=text(entry, "username"),
             password=read_password(entry, self._folder, where),
@@ -193,15 +208,20 @@ class _Reader:
                 f"{where}/private-key-file: {error.reason}; "
                 "give a private key in OpenSSH's form, without passphrase"
             ) from error
-        return DeviceConfig(
-            device=device,
-            enabled=text(entry, "enabled") == "true",
-            call_home=entry.find(f"{{{NAMESPACE}}}call-home") is not None,
-            driver="vendor" if text(entry, "driver") == "vendor" else "native",
-            target=target,
-            first_wait=seconds(reconnect, "first-wait"),
-            longest_wait=seconds(reconnect, "longest-wait"),
-            groups=frozenset(group.text or "" for group in children(entry, "group")) or None,
+        return target
+
+    def _tls_target(self, entry: etree._Element, tls: etree._Element) -> TlsTarget:
+        keepalive = child(entry, "keepalive")
+        return TlsTarget(
+            host=text(entry, "address"),
+            certificate=self._folder / text(tls, "certificate-file"),
+            private_key=self._folder / text(tls, "private-key-file"),
+            trust=self._folder / text(tls, "trust-file"),
+            port=int(text(entry, "port")),
+            server_name=optional(tls, "server-name"),
+            keepalive_interval=seconds(keepalive, "interval"),
+            keepalive_count=int(text(keepalive, "max-missed")),
+            bulk=frozenset({wire.UPLOAD}),
         )
 
     def _keys(self, entry: etree._Element) -> tuple[Path, ...]:

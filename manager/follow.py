@@ -11,7 +11,7 @@ from lxml import etree
 
 from manager.config import DeviceConfig, ManagerConfig, read_config
 from manager.service import Service
-from netconf_client import CallHomeListener, ClientSession, ConnectFailed, PinnedKey
+from netconf_client import CallHomeListener, ClientSession, ConnectFailed, PinnedKey, Target
 from netconf_server import AccountError, Accounts, Change, Datastores
 from rui.netconf.errors import RpcError
 from rui.schema import Schema
@@ -24,7 +24,7 @@ def check_homes(config: ManagerConfig) -> None:
     """Raise ConfigError if a device that calls home could not be told from the others."""
     seen: dict[str, str] = {}
     for device in _callers(config):
-        key = device.target.host_key
+        key = device.target.host_key if isinstance(device.target, Target) else None
         where = f"/rui-cloud:cloud/device[device-id='{device.device}']"
         if not isinstance(key, PinnedKey):
             raise ConfigError(f"{where}: a device that calls home is known by its key: give it host-key")
@@ -55,7 +55,7 @@ class Homes:
         for name in self._expected.keys() - callers.keys():
             self._listener.remove_device(name)
         for name, device in callers.items():
-            if self._expected.get(name) != device:
+            if self._expected.get(name) != device and isinstance(device.target, Target):
                 self._listener.add_device(name, device.target, device.driver)
         self._expected = callers
 

@@ -21,8 +21,10 @@ from lxml import etree
 from netconf_client import ConnectFailed, HostKeyRejected, connect_tls
 from netconf_server import Limits, TlsError, TlsOptions
 from netconf_server.tlscontext import server_context
+from rui.backup.identity import Role
 from rui.netconf import names
 from tests.certificates import identity, revocations
+from tests.integration.manager_rig import eventually, managed, routers_of, startup
 from tests.integration.netconf_server_rig import BASE_10_HELLO, TOY, USER, Rig, serving, toy
 from tests.integration.tls_rig import LOOPBACK, WITHIN, Certificates, certificates, refused, session_of
 
@@ -172,6 +174,25 @@ async def test_a_server_calls_home_over_tls(tmp_path: Path, known: Certificates)
             await session.close()
             async with asyncio.timeout(WITHIN):
                 await calling
+
+
+async def test_the_manager_dials_a_router_over_tls(tmp_path: Path, known: Certificates) -> None:
+    cloud = known.made("cloud")
+    async with routers_of(tmp_path, ("bras-a", {"g1": Role.PRIMARY})) as (router,):
+        port = await router.server.listen_tls("127.0.0.1", 0, known.options)
+        text = startup([router])
+        by_ssh = text[text.index("<username>") : text.index("</host-key>") + len("</host-key>")]
+        by_tls = (
+            f"<tls><certificate-file>{cloud.certificate_file}</certificate-file>"
+            f"<private-key-file>{cloud.key_file}</private-key-file>"
+            f"<trust-file>{known.authority.certificate_file}</trust-file></tls>"
+        )
+        text = text.replace(by_ssh, by_tls).replace(f"<port>{router.port}</port>", f"<port>{port}</port>")
+        async with managed(tmp_path, text):
+            router.login(1, 2)
+            await eventually(lambda: bool(router.group().receipts), "an upload is acknowledged")
+            (info,) = router.server.sessions.values()
+            assert (info.user, info.transport) == ("cloud", "netconf-tls")
 
 
 def test_the_command_serves_its_user_over_tls(tmp_path: Path, known: Certificates) -> None:

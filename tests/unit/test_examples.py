@@ -8,6 +8,7 @@ from lxml import etree
 
 from manager import config as manager_config
 from manager.follow import check_homes
+from netconf_client import Target
 from netconf_server import load_schema
 from netconf_server.accounts import verify_password
 from router import config as router_config
@@ -65,6 +66,7 @@ def test_a_router_takes_it_and_lets_the_manager_in(path: Path) -> None:
     hashes = {account.name: account.password_hash for account in config.server.accounts}
     for manager in map(read_manager, MANAGERS):
         target = manager.devices[config.device].target
+        assert isinstance(target, Target)
         assert verify_password(target.password or "", hashes[target.username] or "")
 
 

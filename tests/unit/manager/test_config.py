@@ -8,7 +8,7 @@ from lxml import etree
 
 from manager.config import MODULES, Endpoint, ManagerConfig, read_config
 from manager.follow import check_homes
-from netconf_client import KnownHosts, PinnedKey, TrustOnFirstUse
+from netconf_client import KnownHosts, PinnedKey, Target, TrustOnFirstUse
 from netconf_server import load_schema
 from rui.backup.delivery import DeliveryMode
 from rui.schema import DataError, Schema
@@ -45,6 +45,7 @@ def test_what_is_not_said_is_the_model_s_default(tmp_path: Path) -> None:
     found = config.devices["bras-a"]
     assert (found.enabled, found.call_home, found.driver) == (True, False, "native")
     assert (found.first_wait, found.longest_wait) == (0.2, 10.0)
+    assert isinstance(found.target, Target)
     assert (found.target.where, found.target.username, found.target.password) == (
         "192.0.2.1:830",
         "cloud",
@@ -78,7 +79,9 @@ def test_a_group_has_its_own_profile(tmp_path: Path) -> None:
     ],
 )
 def test_the_three_ways_to_know_a_router(tmp_path: Path, leaf: str, policy: PinnedKey | str) -> None:
-    found = read(tmp_path, device("a", "<address>192.0.2.1</address>", leaf)).devices["a"].target.host_key
+    target = read(tmp_path, device("a", "<address>192.0.2.1</address>", leaf)).devices["a"].target
+    assert isinstance(target, Target)
+    found = target.host_key
     if isinstance(policy, PinnedKey):
         assert found == policy
     else:
