@@ -13,12 +13,12 @@ from rui.backup.decision import Path
 from rui.backup.failover import Decider
 from rui.backup.identity import Role
 from rui.backup.journal import Frame
-from rui.backup.lineage import Lineage
+from rui.backup.lineage import NO_ONE_HISTORY, Lineage
 from rui.backup.links import LinkState
 from rui.backup.member import Member
 from rui.backup.messages import Batch, Position, Receipt, Result
 from rui.backup.table import Table
-from rui.backup.version import ZERO, Version
+from rui.backup.version import ZERO, Epoch, Version
 from rui_cli.sim.options import CLOUD, Odds
 from rui_cli.sim.table import Ledger, WatchedTable
 from rui_cli.sim.truth import Truth
@@ -70,6 +70,8 @@ class Copy:
             raise Violation(6, f"{self.node}'s cursor goes back from {was.live} to {position.live}")
         if position.live < was.live:
             self.excused = max(self.excused, was.live)
+        if position.snapshot is None:
+            self.ledger.paged(whole=position.lineage != NO_ONE_HISTORY)
         if position.snapshot is None and position.cursor > was.cursor:
             self._passed(was.cursor, position.cursor, position.lineage)
 
@@ -144,7 +146,7 @@ class Checks:
     def restarted(self, router: Router, dead: Member | None, *, more: bool) -> None:
         """A router's process begins; ``more`` says that some of its last write has survived."""
         copy, member = self.copies[router.name], router.member
-        if dead is not None and not more and dead.role is Role.SECONDARY and not dead.waiting_for_disk:
+        if dead is not None and not more and dead.role is Role.SECONDARY and not dead._writing:
             self._same(router.name, dead, member)
         copy.restart(member.table, member.position)
         copy.ledger.writing = member.role is Role.PRIMARY
@@ -228,6 +230,12 @@ class Checks:
         entry = store.entries.get(device)
         if entry is None or entry.role is not Role.PRIMARY or batch.writer.device != device:
             raise Violation(3, f"the cloud stores a batch of {device} under {batch.writer}: {entry}")
+
+    @staticmethod
+    def judged(before: Epoch, batch: Batch, receipt: Receipt) -> None:
+        """The cloud has judged an upload; ``before`` was the newest writer: two are never both accepted."""
+        if receipt.result is Result.STORED and batch.writer < before:
+            raise Violation(4, f"the cloud accepts {batch.writer} although it has accepted {before}")
 
     def stored(self, store: CloudStore) -> None:
         """The cloud's store has committed."""

@@ -25,11 +25,12 @@ from rui.backup.cloud_outputs import (
 )
 from rui.backup.delivery import Forgotten
 from rui.backup.identity import IdentityNotification, Role
+from rui.backup.lease import GrantRequest, Leases
 from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
 from rui.backup.requests import Fetch, Fetched
 from rui.backup.source import SourceOptions, WantPage
 from rui.backup.table import Page, Slice
-from rui.backup.version import ZERO
+from rui.backup.version import ZERO, Epoch
 from rui_cli.sim.clock import Alarm, Host
 from rui_cli.sim.line import DIALLER, Line
 from rui_cli.sim.options import CLOUD
@@ -68,6 +69,10 @@ class CloudLine(Line):
         else:
             self._world.routers[self.router].unsubscribed(reason)
 
+    def answered(self, number: int) -> None:  # noqa: ARG002 - a line's word
+        """The cloud has got the answer to its probe."""
+        self._world.cloud.hears(self.router)
+
     def probed(self, rtt: float | None, lost: int) -> None:
         """The router has got the cloud's probe."""
         self._world.routers[self.router].probed(rtt, lost)
@@ -93,8 +98,11 @@ class CloudDevice:
                     0.0, odds.batch_records, receipt_timeout=3 * odds.link.timeout, retry_pause=RETRY
                 ),
                 retry_pause=RETRY,
+                lease=odds.lease,
             ),
         )
+        self._leases = Leases(odds.lease, self.now)
+        self._heard_at: dict[str, float] = {}
         self._fetcher = Fetcher(cast("Store", store), now=lambda: host.clock.now)
         self._alarm = Alarm(host, self._timer)
         self._free_at = 0.0
@@ -107,13 +115,43 @@ class CloudDevice:
 
     # What routers send
 
+    def hears(self, device: str) -> None:
+        """Take a sign of life."""
+        self._heard_at[device] = self.now
+        self.world.witness.reaches_cloud(device, self.now)
+
+    def grant_requested(self, device: str, request: GrantRequest) -> None:
+        """A secondary asks to take the primary's place, as ``manager.group`` answers it."""
+        self.hears(device)
+        primary = self.core.primary
+        held = None
+        if primary is not None:
+            held = (primary.device, primary.epoch, self._heard_at.get(primary.device))
+        result = self._leases.ask(request, held, self.core.cursors, self.now)
+        self.world.witness.answered(request, result, self.store.entries, self.now)
+
+        def arrive() -> None:
+            standing = self.world.routers[device].standing
+            if standing is not None:
+                standing.grant_result(result)
+
+        self.world.cloud_lines[device].send(DIALLER, arrive)
+
+    def lease_released(self, device: str, epoch: Epoch) -> None:
+        """The primary's own link is poor."""
+        self.hears(device)
+        self._leases.release(device, epoch, self.now)
+        self.world.witness.released(device, epoch, self.now)
+
     def identify(self, device: str, notification: IdentityNotification) -> None:
         """Take an identity (S402)."""
+        self.hears(device)
         self.core.identify(device, notification, self.host.wall)
         self.run()
 
     def upload(self, device: str, batch: Batch) -> None:
         """Take a batch (S502)."""
+        self.hears(device)
         self.core.upload(device, batch, self.world.refused(self.host.name, batch))
         self.run()
 
@@ -160,7 +198,7 @@ class CloudDevice:
             case Claim(epoch):
                 self._write(
                     lambda: self.store.claim(GROUP, epoch),
-                    lambda receipt: self.core.claimed(receipt, self.now),
+                    self._claimed,
                 )
             case Keep(entry):
                 self._write(
@@ -194,6 +232,12 @@ class CloudDevice:
                 lines[device].close(reason)
             case _:
                 pass
+
+    def _claimed(self, receipt: Receipt) -> None:
+        self.core.claimed(receipt, self.now)
+        if receipt.result is Result.STORED:
+            self._leases.claimed()
+            self.world.witness.claimed()
 
     def _instruct(self, device: str) -> None:
         self.world.routers[device].instructed()
@@ -250,8 +294,11 @@ class CloudDevice:
         self.run()
 
     def _apply(self, device: str, batch: Batch, quarantined: tuple[Quarantined, ...]) -> Receipt:
-        self.world.checks.applied(self.store, device, batch)
-        return self.store.apply(batch, quarantined)
+        checks, before = self.world.checks, self.store.position.writer
+        checks.applied(self.store, device, batch)
+        receipt = self.store.apply(batch, quarantined)
+        checks.judged(before, batch, receipt)
+        return receipt
 
     def _read(self, output: Read) -> None:
         def read() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rui.backup.decision import Path
 
-MACHINES = ("rui.backup.source", "rui.backup.links", "rui.vrrp.states")
+MACHINES = ("rui.backup.source", "rui.backup.links", "rui.backup.mastership", "rui.vrrp.states")
 """Modules with a table ``TRANSITIONS`` and the pairs that change nothing, ``IGNORED``."""
 _READERS = {"rui.vrrp.states": "rui.vrrp.fsm"}
 """Modules that have imported another's table by name, and look into it."""

@@ -41,6 +41,8 @@ class Faults:
             self._clock_jumps,
             self._everything,
         )
+        if world.odds.moves:
+            self._kinds += (self._switch, self._switch)
         if world.odds.vrrp_interval:
             self._kinds += (self._access_down, self._access_down, self._access_splits, self._access_lossy)
 
@@ -153,6 +155,16 @@ class Faults:
         self.world.access.loss = 0.5
         self._later(self.world.access.mend)
         return "access-loss"
+
+    # Roles
+
+    def _switch(self) -> str | None:
+        """An operator wants another router to be primary, in sync or not."""
+        router, force = self.world.routers.get(self._router()), self.world.chance.random() < 0.3
+        if router is None or router.standing is None:
+            return None
+        router.host.take(partial(router.standing.switch, force=force))
+        return "switch-forced" if force else "switch"
 
     # Processes
 

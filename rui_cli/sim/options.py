@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rui.backup.decision import Policy
 from rui.backup.delivery import DeliveryMode
 from rui.backup.failover import FailoverOptions
 from rui.backup.identity import Role
+from rui.backup.lease import LeaseOptions
 from rui.backup.links import LinkOptions
 from rui_cli.sim.roles import Roles
 
@@ -21,9 +22,10 @@ ROUTERS = ("bras-a", "bras-b", "bras-c")
 class Odds:
     """A world. Times are in seconds, chances from 0 to 1.
 
-    With a ``vrrp_interval`` in centiseconds VRRP decides who is primary, without it the configuration does.
-    ``old_models`` names the nodes whose model refuses the records that a newer one calls valid. ``faults``
-    and ``bursts`` are the mean times from one fault, and from one burst of logins and logoffs, to the next.
+    With a ``vrrp_interval`` in centiseconds VRRP decides who is primary; without it the configuration does,
+    and where roles ``move``, grants and operators. ``old_models`` names the nodes whose model refuses the
+    records that a newer one calls valid. ``faults`` and ``bursts`` are the mean times from one fault, and
+    from one burst of logins and logoffs, to the next.
     """
 
     routers: int = 2
@@ -44,6 +46,9 @@ class Odds:
     disk_full: float = 0.0
     crash_at_write: float = 0.0
     skew: float = 0.0
+    moves: bool = False
+    lease: LeaseOptions = field(default_factory=lambda: LeaseOptions(3.0, 1.0))
+    wait_to_restore: float = 1.0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -51,7 +56,13 @@ class Odds:
         return ROUTERS[: self.routers]
 
 
-_INTERVALS = {Roles.CONFIGURED: [0], Roles.ELECTED: [10, 30, 100], Roles.ANY: [0, 0, 10, 30, 100]}
+_INTERVALS = {
+    Roles.CONFIGURED: [0],
+    Roles.ELECTED: [10, 30, 100],
+    Roles.MASTERSHIP: [0],
+    Roles.ANY: [0, 0, 10, 30, 100],
+}
+_MOVES = {Roles.CONFIGURED: [False], Roles.ANY: [False, True]}
 
 
 def draw(chance: random.Random, roles: Roles = Roles.ANY) -> Odds:
@@ -59,7 +70,7 @@ def draw(chance: random.Random, roles: Roles = Roles.ANY) -> Odds:
     timeout, hold = chance.choice([0.5, 1.0, 2.0]), chance.choice([0.5, 1.0, 3.0])
     routers = chance.choice([2, 2, 2, 3])
     nodes = (*ROUTERS[1:routers], CLOUD)
-    return Odds(
+    odds = Odds(
         routers=routers,
         users=chance.choice([2, 5, 20, 60]),
         bursts=chance.choice([0.05, 0.1, 0.3]),
@@ -84,4 +95,13 @@ def draw(chance: random.Random, roles: Roles = Roles.ANY) -> Odds:
         disk_full=chance.choice([0.0, 0.0, 0.1]),
         crash_at_write=chance.choice([0.0, 0.002, 0.01]),
         skew=chance.choice([0.0, 3600.0]),
+    )
+    moves = odds.vrrp_interval > 0 or chance.choice(_MOVES.get(roles, [True]))
+    if not moves:
+        return odds
+    return replace(
+        odds,
+        moves=True,
+        lease=LeaseOptions(chance.choice([2, 3]) * timeout, chance.choice([1.0, 5.0])),
+        wait_to_restore=chance.choice([0.5, 2.0]),
     )

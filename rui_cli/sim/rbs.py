@@ -53,6 +53,13 @@ class RbsLine(Line):
     def opened(self) -> None:
         """Subscribe; each end begins once it knows of the other."""
         self.request(DIALLER, self._subscribed, lambda _: self._ready())
+        self._meet(DIALLER)
+        super().send(DIALLER, lambda: self._meet(OTHER))
+
+    def _meet(self, end: int) -> None:
+        standing = self._world.routers[self.hosts[end].name].standing
+        if standing is not None:
+            standing.met(self.hosts[1 - end].name)
 
     def _subscribed(self) -> None:
         peer = self.peer(OTHER)

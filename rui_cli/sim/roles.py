@@ -12,5 +12,7 @@ class Roles(Enum):
     """The startup files: the first is."""
     ELECTED = "elected"
     """VRRP, on an access network that fails too."""
+    MASTERSHIP = "mastership"
+    """The cloud's grants and operators, from what the startup files say on."""
     ANY = "any"
-    """The seed decides between the two."""
+    """The seed decides."""

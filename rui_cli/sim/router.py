@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from router.lastrole import ROLE, last_role, role_fact
 from rui.backup.identity import IdentityResult, Role
 from rui.backup.links import Link, LinkOptions
 from rui.backup.member import Member
-from rui.backup.member_outputs import CLOUD, Answer, Append, MemberOptions, Notify, Superseded
+from rui.backup.member_outputs import CLOUD, Adopted, Answer, Append, MemberOptions, Notify, Superseded
 from rui.backup.messages import Batch, Receipt
 from rui.backup.source import SourceOptions
-from rui_cli.sim.access import Mastership
+from rui.backup.version import Epoch
 from rui_cli.sim.clock import Alarm, Host
 from rui_cli.sim.disk import Disk
 from rui_cli.sim.download import Downloader
 from rui_cli.sim.line import OTHER
 from rui_cli.sim.options import Odds
 from rui_cli.sim.peer import Peer
+from rui_cli.sim.standing import Standing
 
 if TYPE_CHECKING:
+    from rui_cli.sim.access import Election
     from rui_cli.sim.world import World
 
 GROUP = "g1"
@@ -35,12 +38,13 @@ class Router:
         self.host = host
         self.disk = disk
         self.name = host.name
+        self.configured = role
         odds = world.odds
         recovered = disk.recover()
         self.member = Member(
             GROUP,
             self.name,
-            role,
+            Role.SECONDARY if odds.vrrp_interval else last_role(role, recovered.facts.get(ROLE, "")),
             address="192.0.2.1",
             table=recovered.table,
             position=recovered.position,
@@ -54,7 +58,7 @@ class Router:
         self.link = Link(odds.link, host.clock.now)
         self.peers: dict[str, Peer] = {}
         self.downloader = Downloader(self)
-        self.mastership = Mastership(self, world.access) if odds.vrrp_interval else None
+        self.standing = Standing(self) if odds.moves else None
         self._member_alarm = Alarm(host, self._member_timer)
         self._alarm = Alarm(host, self.run)
         self._look_at = 0.0
@@ -76,22 +80,45 @@ class Router:
         self.peers = {peer.name: peer for peer in self.world.peers_of(self)}
         self.member.start()
         self.run()
-        if self.mastership is not None:
-            self.mastership.start()
+        if self.standing is not None:
+            self.standing.start()
 
     # Roles
 
-    def promote(self) -> None:
-        """Become primary: VRRP says so."""
+    @property
+    def election(self) -> Election | None:
+        """This router's place in the election, where VRRP decides."""
+        return None if self.standing is None else self.standing.election
+
+    def promote(self, reason: str) -> None:  # noqa: ARG002 - the product's word for the log
+        """Become primary."""
+        if self.member.role is Role.PRIMARY:
+            return
+        if self.election is None:
+            self.world.witness.promoted(self.name, self.now)
         self.member.promote()
         self._role_changed()
 
     def demote(self, reason: str) -> None:
         """Become secondary."""
+        if self.member.role is Role.SECONDARY:
+            return
+        self.world.witness.begins(self.name)
         self.member.demote(reason)
         self._role_changed()
 
+    def outclaim(self, epoch: Epoch) -> None:
+        """Claim an epoch above that of another primary."""
+        self.member.outclaim(epoch)
+        self.run()
+
+    def share(self, yes: bool) -> None:
+        """Serve users beside the primary, or no more."""
+        self.member.share(yes)
+        self.run()
+
     def _role_changed(self) -> None:
+        self.member.remember(ROLE, role_fact(self.configured, self.member.role))
         self.world.checks.role_changed(self)
         for peer in self.peers.values():
             peer.close()
@@ -191,8 +218,12 @@ class Router:
                         self.disk.write(frames, self._stored, self._failed)
                     case Answer(tag, receipt) if callable(tag):
                         tag(receipt)
-                    case Superseded():
-                        self.host.after(RETRY, self._claim_again)
+                    case Superseded(by):
+                        self._superseded(by)
+                    case Adopted(by, live=live, unsure=unsure):
+                        self.world.checks.truth.contested.update(unsure)
+                        if live and self.standing is not None:
+                            self.standing.shared(by)
                     case Notify(notification):
                         line.send(OTHER, lambda said=notification: self.world.cloud.identify(self.name, said))  # type: ignore[misc]
             batch = member.next_upload(self.now)
@@ -203,11 +234,9 @@ class Router:
             line.close("the cloud has not acknowledged an upload in time")
         self._member_alarm.move(member.next_deadline())
 
-    def _claim_again(self) -> None:
-        """Another was primary at the cloud; who is still Master says so once more."""
-        if self.member.role is Role.PRIMARY and self.member.cloud_connected:
-            self.member.cloud_up()
-            self.run()
+    def _superseded(self, by: str) -> None:
+        if self.standing is not None:
+            self.standing.superseded(by)
 
     def _member_timer(self) -> None:
         self.member.handle_timer(self.now)

@@ -84,6 +84,9 @@ class Story:
         )
         backlog = (behind / odds.batch_records + 3) * (4 * odds.disk + 8 * odds.delay)
         timers = 6 * odds.link.timeout + 2 * odds.failover.hold + odds.failover.max_wait + 4 * odds.interval
+        if odds.moves:
+            # Until a grant is due; then a router that may preempt, and whoever is told of it
+            timers += odds.lease.lease + 6 * odds.link.timeout + odds.wait_to_restore
         return WITHIN + backlog + timers
 
     def _burst(self) -> None:
@@ -131,6 +134,10 @@ class Story:
             return False
         primary = world.primary
         if primary is None or any(router.member.waiting_for_disk for router in world.routers.values()):
+            return False
+        if any(router.member.serving for router in world.routers.values() if router is not primary):
+            return False
+        if primary.election is not None and not primary.election.forwards:
             return False
         if primary.member.position.writer != primary.member.epoch:
             return False
@@ -189,7 +196,10 @@ class Story:
         words = [f"cloud {world.store.position.live}"]
         for name, router in world.routers.items():
             paths = [f"{peer.name}: {peer.path.value}" for peer in router.peers.values()]
-            words.append(f"{name} {router.member.position.live} ({', '.join(paths)})")
+            role = router.member.role.value
+            if router.election is not None:
+                role += f", {router.election.vrrp.state.value}"
+            words.append(f"{name} {role} {router.member.position.live} ({', '.join(paths)})")
         return "; ".join(words)
 
 

@@ -22,6 +22,7 @@ class Ledger:
         self.truth = truth
         self.writing = False
         self.newest: dict[bytes, Version] = {}
+        self._cleared: set[bytes] = set()
 
     def taken(self, change: Change) -> None:
         """The table has taken a change."""
@@ -40,12 +41,21 @@ class Ledger:
 
     def dropped(self, change: Change) -> None:
         """The table has let go of what it held of a key."""
+        if change.record is not None:
+            self._cleared.add(change.key)
         if change.record is not None and not self.truth.ended(change):
             raise Violation(1, f"{self.node} drops {change.key.decode()} of {change.version}: it is alive")
 
     def holds(self, change: Change) -> bool:
         """Whether a replica holds a change durably, or a newer one of its key."""
         return not self.writing and self.newest.get(change.key, ZERO) >= change.version
+
+    def paged(self, *, whole: bool) -> None:
+        """A snapshot has come to its end, or was given up: then what it has cleared may yet come again."""
+        if not whole:
+            for key in self._cleared:
+                self.newest.pop(key, None)
+        self._cleared.clear()
 
     def restart(self, table: Table) -> None:
         """Go on with what a new process, or another copy of the store, holds."""

@@ -13,6 +13,7 @@ INVARIANTS = {
     7: "the path in use is the decision table's",
     8: "queues, journals and histories are bounded",
     9: "some router forwards whenever one is alive with its access link up",
+    10: "the role moves only by an election that is due, a grant that is due, or an order",
 }
 
 

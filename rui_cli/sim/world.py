@@ -26,6 +26,7 @@ from rui_cli.sim.rbs import RbsLine
 from rui_cli.sim.router import Router, local_options
 from rui_cli.sim.store import CloudStore
 from rui_cli.sim.wire import Wire
+from rui_cli.sim.witness import Witness
 
 NEW_LEAF = b"<new-leaf/>"
 """What an older model does not know."""
@@ -49,6 +50,7 @@ class World:
         self.coverage = coverage or Coverage()
         self.clock = Clock()
         self.checks = Checks(self.odds)
+        self.witness = Witness(self.odds)
         self.quiet = False
         """Nothing fails by itself any more."""
         self.slowness = 1.0
@@ -114,9 +116,7 @@ class World:
     # Roles
 
     def role(self, name: str) -> Role:
-        """Return the role in which a router's process begins."""
-        if self.odds.vrrp_interval:
-            return Role.SECONDARY
+        """Return the role that a router's startup file gives it."""
         return Role.PRIMARY if name == self.odds.names[0] else Role.SECONDARY
 
     def peers_of(self, router: Router) -> list[Peer]:
@@ -134,6 +134,7 @@ class World:
         if host.up:
             return
         host.start()
+        self.witness.begins(name)
         router = self.routers[name] = Router(self, host, self.disks[name], self.role(name))
         dead, more = self._dead.pop(name, (None, False))
         self.checks.restarted(router, dead, more=more)
@@ -158,6 +159,7 @@ class World:
         host.start()
         self.store.reopen()
         self.checks.store_opened(self.store, restored=False)
+        self.witness.cloud_begins(self.clock.now)
         self._cloud = CloudDevice(self, host, self.store)
         self._cloud.start()
 

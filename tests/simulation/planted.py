@@ -17,11 +17,13 @@ import rui.backup.decision
 import rui.backup.failover
 import rui.backup.journal
 import rui.backup.replica
-from rui.backup.adoption import Adoption
+from rui.backup.adoption import Adoption, TakenOver
 from rui.backup.cloud import Cloud
 from rui.backup.cloud_outputs import Acknowledge
 from rui.backup.decision import Links, Path, Policy
+from rui.backup.lease import GrantRequest, LeaseOptions, Leases
 from rui.backup.links import LinkState
+from rui.backup.mastership import Event, Mastership, Stand
 from rui.backup.member import Member
 from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result, Stream
 from rui.backup.replica import Judgement
@@ -29,15 +31,20 @@ from rui.backup.source import Source, WantPage, WantStream
 from rui.backup.table import Slice, Table
 from rui.backup.version import Epoch, Version
 from rui.backup.writer import Writer
+from rui.vrrp.fsm import VirtualRouter
+from rui.vrrp.packet import Advertisement
+from rui_cli.sim.cloud import CloudDevice
+from rui_cli.sim.roles import Roles
 
 
 @dataclass(frozen=True)
 class Bug:
-    """``breaks`` are the invariants by which it may be found, ``seeds`` some in whose stories it shows."""
+    """``breaks`` are the invariants that may find it, ``seeds`` stories of ``roles`` in which it shows."""
 
     name: str
     plant: Callable[[], Any]
     breaks: frozenset[int]
+    roles: Roles
     seeds: tuple[int, ...]
 
 
@@ -101,7 +108,7 @@ def snapshot_over_a_cursor_that_is_ahead() -> Any:
 def no_adoption_after_a_takeover() -> Any:
     real = Adoption._take_over
 
-    def take_over(self: Adoption, batch: Batch, *others: Any) -> dict[bytes, Version]:
+    def take_over(self: Adoption, batch: Batch, *others: Any) -> TakenOver:
         return real(self, replace(batch, changes=()), *others)
 
     return _replaced(Adoption, "_take_over", take_over)
@@ -221,6 +228,62 @@ def take_a_degraded_link_for_a_good_one() -> Any:
     return _replaced(rui.backup.failover, "decide", decide)
 
 
+def preempt_out_of_sync() -> Any:
+    def tell_election(self: Mastership, now: float) -> None:
+        if self.options.elected and self._stand is None:
+            self._stand = Stand(yields=False, preempts=True)
+            self._outputs.append(self._stand)
+
+    return _replaced(Mastership, "_tell_election", tell_election)
+
+
+def grant_right_after_a_cloud_start() -> Any:
+    real = Leases.__init__
+
+    def init(self: Leases, options: LeaseOptions, now: float) -> None:
+        real(self, options, now - options.lease)
+
+    return _replaced(Leases, "__init__", init)
+
+
+def grant_while_the_primary_is_heard_of() -> Any:
+    real = Leases.ask
+
+    def ask(self: Leases, request: GrantRequest, primary: Any, *others: Any) -> Any:
+        return real(self, request, None, *others)
+
+    return _replaced(Leases, "ask", ask)
+
+
+def take_over_without_a_grant() -> Any:
+    real = Mastership._happen
+
+    def happen(self: Mastership, event: Event, reason: str, now: float) -> None:
+        real(self, event, reason, now)
+        if event is Event.PRIMARY_LOST and not self.options.elected:
+            real(self, Event.GRANTED, reason, now)
+
+    return _replaced(Mastership, "_happen", happen)
+
+
+def yield_without_a_grant() -> Any:
+    def may_preempt(self: VirtualRouter, advertisement: Advertisement) -> bool:
+        return self.options.preempt and (self.preemption_allowed or advertisement.priority == 1)
+
+    return _replaced(VirtualRouter, "_may_preempt", may_preempt)
+
+
+def expire_by_the_wrong_clock() -> Any:
+    real = CloudDevice.hears
+
+    def hears(self: CloudDevice, device: str) -> None:
+        real(self, device)
+        # By the time of day that the device says, compared with the cloud's own
+        self._heard_at[device] += self.world.hosts[device].skew - self.host.skew
+
+    return _replaced(CloudDevice, "hears", hears)
+
+
 @contextmanager
 def _everywhere(name: str, real: object, new: object) -> Iterator[None]:
     """Replace a function in every module that has imported it by name."""
@@ -240,26 +303,34 @@ def _everywhere(name: str, real: object, new: object) -> Iterator[None]:
             setattr(module, name, real)
 
 
-def _bug(plant: Callable[[], Any], breaks: set[int], *seeds: int) -> Bug:
-    return Bug(plant.__name__.replace("_", "-"), plant, frozenset(breaks), seeds)
+def _bug(plant: Callable[[], Any], breaks: set[int], roles: Roles, *seeds: int) -> Bug:
+    return Bug(plant.__name__.replace("_", "-"), plant, frozenset(breaks), roles, seeds)
 
+
+CONFIGURED, ELECTED, MASTERSHIP = Roles.CONFIGURED, Roles.ELECTED, Roles.MASTERSHIP
 
 BUGS = [
-    _bug(skip_the_gap_check, {1, 2}, 11, 17, 22, 26),
-    _bug(acknowledge_before_the_commit, {1}, 0, 1, 2),
-    _bug(drop_tombstones, {1, 2, 5}, 0, 1, 2),
-    _bug(accept_an_old_epoch, {3}, 3, 12, 34, 36),
-    _bug(snapshot_over_a_cursor_that_is_ahead, {1, 2, 5, 6}, 2, 12, 18, 20),
-    _bug(no_adoption_after_a_takeover, {1, 2}, 2, 3, 12, 20),
-    _bug(reuse_numbers_after_a_crash, {4}, 8, 11, 15, 17),
-    _bug(forget_a_coalesced_newer_version, {1, 2}, 0, 1, 2, 5),
-    _bug(trust_a_torn_frame, {0, 1, 4}, 8, 12, 17, 28),
-    _bug(deliver_while_local_backup_is_active, {7}, 3, 6, 7, 8),
-    _bug(resume_a_snapshot_at_the_wrong_bucket, {1, 2}, 0, 4, 16, 25),
-    _bug(lose_the_quarantine_mark, {1, 2}, 11, 12, 33),
-    _bug(send_before_it_is_durable, {1, 4}, 0, 1, 2),
-    _bug(send_without_a_window, {8}, 0, 1, 2),
-    _bug(take_a_degraded_link_for_a_good_one, {7}, 3, 10, 13, 14),
-    _bug(take_another_history_for_the_own, {1, 2, 5}, 2, 3, 12, 20),
-    _bug(forget_deletes_without_a_trace, {1, 2, 5}, 2, 4, 5, 8),
+    _bug(skip_the_gap_check, {1, 2}, CONFIGURED, 0, 11, 22, 27),
+    _bug(acknowledge_before_the_commit, {1}, CONFIGURED, 0, 1, 2, 3),
+    _bug(drop_tombstones, {1, 2, 5}, CONFIGURED, 0, 1, 6, 7),
+    _bug(accept_an_old_epoch, {3}, ELECTED, 29, 33, 37),
+    _bug(snapshot_over_a_cursor_that_is_ahead, {1, 2, 5, 6}, ELECTED, 2, 6, 11, 12),
+    _bug(no_adoption_after_a_takeover, {1, 2}, ELECTED, 0, 1, 2, 10),
+    _bug(reuse_numbers_after_a_crash, {4}, CONFIGURED, 5, 6, 10, 11),
+    _bug(forget_a_coalesced_newer_version, {1, 2}, CONFIGURED, 0, 1, 4, 5),
+    _bug(trust_a_torn_frame, {0, 1, 4}, CONFIGURED, 2, 6, 27, 28),
+    _bug(deliver_while_local_backup_is_active, {7}, CONFIGURED, 0, 5, 7, 10),
+    _bug(resume_a_snapshot_at_the_wrong_bucket, {1, 2}, CONFIGURED, 4, 8, 10, 16),
+    _bug(lose_the_quarantine_mark, {1, 2}, CONFIGURED, 53, 67, 85),
+    _bug(send_before_it_is_durable, {1, 4}, CONFIGURED, 0, 1, 2, 3),
+    _bug(send_without_a_window, {8}, CONFIGURED, 0, 1, 2, 4),
+    _bug(take_a_degraded_link_for_a_good_one, {7}, CONFIGURED, 2, 3, 11, 12),
+    _bug(take_another_history_for_the_own, {1, 2, 5}, ELECTED, 0, 1, 2, 10),
+    _bug(forget_deletes_without_a_trace, {1, 2, 5}, CONFIGURED, 0, 2, 3, 4),
+    _bug(preempt_out_of_sync, {10}, ELECTED, 5, 14, 15, 36),
+    _bug(yield_without_a_grant, {10}, ELECTED, 1, 37),
+    _bug(take_over_without_a_grant, {10}, MASTERSHIP, 0, 3, 4, 5),
+    _bug(grant_right_after_a_cloud_start, {10}, MASTERSHIP, 12, 17),
+    _bug(grant_while_the_primary_is_heard_of, {10}, MASTERSHIP, 0, 3, 4, 5),
+    _bug(expire_by_the_wrong_clock, {10}, MASTERSHIP, 4, 5, 26, 32),
 ]

@@ -9,7 +9,7 @@ from tests.simulation.planted import BUGS, Bug
 
 
 def test_the_bugs_are_many_and_distinct() -> None:
-    assert len({bug.name for bug in BUGS}) == len({bug.plant for bug in BUGS}) == len(BUGS) >= 15
+    assert len({bug.name for bug in BUGS}) == len({bug.plant for bug in BUGS}) == len(BUGS) >= 23
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
@@ -17,7 +17,7 @@ def test_the_simulator_finds_it(bug: Bug) -> None:
     found = []
     with bug.plant():
         for seed in bug.seeds:
-            violation = live_through(seed).violation
+            violation = live_through(seed, bug.roles).violation
             if violation is not None:
                 found.append(violation)
                 break
