@@ -12,6 +12,8 @@ from rui_cli.lab.namespaces import Link, Namespaces
 from rui_cli.lab.pair import VIRTUAL, VIRTUAL_MAC
 from rui_cli.lab.subscribers import PING_RANGE, Place, Subscribers
 
+_CALM, _STORM = 25, 250
+"""So many log in or renew at the same time."""
 _IN_ONE_NAMESPACE = 50
 """The kernel looks through all default routes of a namespace for the one of an interface."""
 # An interface answers for its own addresses alone, as a subscriber's does
@@ -57,7 +59,8 @@ class Crowd(Subscribers):
             lines.append(f"{words} type macvlan mode private")
         spaces.batch(name, lines)
         with spaces.visit(name):
-            self._dhcp = CrowdDhcp(INTERFACE, [bytes.fromhex(mac.replace(":", "")) for mac in self._macs])
+            macs = [bytes.fromhex(mac.replace(":", "")) for mac in self._macs]
+            self._dhcp = CrowdDhcp(INTERFACE, macs, at_once=_CALM)
 
     def login(self) -> None:
         """Have all of them ask for an address."""
@@ -119,7 +122,7 @@ class Arrivals:
         self._namespaces.plug(Link(self._name, INTERFACE), "access")
         with self._namespaces.visit(self._name):
             macs = [bytes.fromhex(_mac(self._name, number).replace(":", "")) for number in range(self.count)]
-            self._dhcp = CrowdDhcp(INTERFACE, macs)
+            self._dhcp = CrowdDhcp(INTERFACE, macs, at_once=_STORM)
 
     def login(self) -> None:
         """Have all of them ask for an address."""

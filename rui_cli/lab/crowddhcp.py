@@ -36,8 +36,8 @@ _FILTER = (
 class CrowdDhcp:
     """Make it inside the namespace of the interface, on a running loop. Raises OSError."""
 
-    def __init__(self, interface: str, macs: Sequence[bytes]) -> None:
-        self._logins = Logins(macs)
+    def __init__(self, interface: str, macs: Sequence[bytes], *, at_once: int) -> None:
+        self._logins = Logins(macs, at_once)
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self._socket.setblocking(False)
         code = ctypes.create_string_buffer(b"".join(_INSTRUCTION.pack(*one) for one in _FILTER))

@@ -14,8 +14,6 @@ from rui_cli.lab.pair import VIRTUAL_MAC
 
 ETH_P_IP = 0x0800
 SERVER_PORT, CLIENT_PORT = 67, 68
-UNDER_WAY = 200
-"""So many ask at once; the others wait for their turn, as a server's queue is bounded too."""
 ASK_AGAIN = 2.0
 TRIES = 30
 _ANYWHERE, _EVERYWHERE = IPv4Address(0), IPv4Address(0xFFFFFFFF)
@@ -64,9 +62,13 @@ class _Customer:
 
 
 class Logins:
-    """Every method that takes the time returns the frames to be sent now."""
+    """Every method that takes the time returns the frames to be sent now.
 
-    def __init__(self, macs: Sequence[bytes]) -> None:
+    At most ``at_once`` ask at the same time; the others wait for their turn.
+    """
+
+    def __init__(self, macs: Sequence[bytes], at_once: int) -> None:
+        self._at_once = at_once
         self._customers = [_Customer(number, mac) for number, mac in enumerate(macs)]
         self._by_mac = {customer.mac: customer for customer in self._customers}
         self._waiting: deque[tuple[_Customer, Stage]] = deque()
@@ -96,7 +98,7 @@ class Logins:
         for number, due in list(self._under_way.items()):
             if due <= now:
                 frames += self._ask_again(self._customers[number], now)
-        while self._waiting and len(self._under_way) < UNDER_WAY:
+        while self._waiting and len(self._under_way) < self._at_once:
             customer, stage = self._waiting.popleft()
             frames += self._begin(customer, stage, now)
         return frames

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address
 
 from router.dhcp.packet import BOOTREPLY, Code, DhcpPacket, MessageType, parse
-from rui_cli.lab.crowdlogins import ASK_AGAIN, TRIES, UNDER_WAY, Logins
+from rui_cli.lab.crowdlogins import ASK_AGAIN, TRIES, Logins
 
 HEADERS = 14 + 20 + 8
 MAC = b"\x02\x00\x00\x00\x00\x01"
@@ -34,7 +34,7 @@ def online(logins: Logins) -> None:
 
 
 def test_a_login_is_four_messages() -> None:
-    logins = Logins([MAC])
+    logins = Logins([MAC], 25)
 
     (discover,) = logins.login(1.0)
     (request,) = logins.receive(answer(discover, MessageType.OFFER), 1.1)
@@ -50,7 +50,7 @@ def test_a_login_is_four_messages() -> None:
 
 
 def test_a_renewal_goes_to_the_server_alone() -> None:
-    logins = Logins([MAC])
+    logins = Logins([MAC], 25)
     online(logins)
 
     (request,) = logins.renew(9.0)
@@ -64,11 +64,11 @@ def test_a_renewal_goes_to_the_server_alone() -> None:
 
 
 def test_whoever_has_no_address_does_not_renew() -> None:
-    assert Logins([MAC]).renew(1.0) == []
+    assert Logins([MAC], 25).renew(1.0) == []
 
 
 def test_an_offer_that_leads_nowhere_begins_anew() -> None:
-    logins = Logins([MAC])
+    logins = Logins([MAC], 25)
     (discover,) = logins.login(1.0)
     logins.receive(answer(discover, MessageType.OFFER), 1.5)
 
@@ -79,7 +79,7 @@ def test_an_offer_that_leads_nowhere_begins_anew() -> None:
 
 
 def test_a_refused_renewal_is_a_login_again() -> None:
-    logins = Logins([MAC])
+    logins = Logins([MAC], 25)
     online(logins)
     (request,) = logins.renew(9.0)
 
@@ -90,7 +90,7 @@ def test_a_refused_renewal_is_a_login_again() -> None:
 
 
 def test_answers_to_others_and_to_earlier_questions_change_nothing() -> None:
-    logins = Logins([MAC])
+    logins = Logins([MAC], 25)
     (discover,) = logins.login(1.0)
 
     assert logins.receive(answer(discover, MessageType.OFFER, xid=0xABCDEF), 1.1) == []
@@ -100,18 +100,18 @@ def test_answers_to_others_and_to_earlier_questions_change_nothing() -> None:
 
 
 def test_only_so_many_ask_at_once() -> None:
-    logins = Logins([number.to_bytes(6, "big") for number in range(UNDER_WAY + 3)])
+    logins = Logins([number.to_bytes(6, "big") for number in range(8)], 5)
 
     frames = logins.login(1.0)
-    assert len(frames) == UNDER_WAY
+    assert len(frames) == 5
     (request,) = logins.receive(answer(frames[0], MessageType.OFFER), 1.1)
     (after,) = logins.receive(answer(request, MessageType.ACK), 1.2)
 
-    assert read(after).chaddr == UNDER_WAY.to_bytes(6, "big")
+    assert read(after).chaddr == (5).to_bytes(6, "big")
 
 
 def test_nobody_asks_for_ever() -> None:
-    logins = Logins([MAC])
+    logins = Logins([MAC], 25)
     asked, now = len(logins.login(1.0)), 1.0
     while (due := logins.next_deadline()) is not None:
         assert due > now
