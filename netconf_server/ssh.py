@@ -17,7 +17,7 @@ from netconf_server.admission import Admission, source_of
 from netconf_server.keepalive import keep_alive
 from netconf_server.limits import Limits
 from netconf_server.shells import OpenShell, ShellRequest, ShellSession, Terminal
-from netconf_server.transport import ByteSession
+from netconf_server.transport import ByteSession, Carrier
 
 log = structlog.get_logger(__name__)
 
@@ -275,14 +275,13 @@ class Connection(asyncssh.SSHServer):
             await self._connection.wait_closed()
 
 
-class Channel(asyncssh.SSHServerSession[bytes]):
+class Channel(Carrier, asyncssh.SSHServerSession[bytes]):
     """One SSH channel with the `netconf` subsystem or a shell; a session's transport."""
 
     def __init__(self, connection: Connection, gate: Gate) -> None:
         self._connection = connection
         self._gate = gate
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
-        self._session: ByteSession | None = None
         self._shell: ShellSession | None = None
         self._terminal: Terminal | None = None
 
@@ -369,16 +368,6 @@ class Channel(asyncssh.SSHServerSession[bytes]):
             self._session.lost(str(exc) if exc else "the client closed the channel")
             self._session.forget()
         self._connection.channel_closed(shell=self._shell is not None)
-
-    def pause_writing(self) -> None:
-        """Hand on."""
-        if self._session is not None:
-            self._session.pause_writing()
-
-    def resume_writing(self) -> None:
-        """Hand on."""
-        if self._session is not None:
-            self._session.resume_writing()
 
     # --- the session's transport
 

@@ -14,7 +14,7 @@ from netconf_server.certnames import CertificateNames
 from netconf_server.keepalive import keep_alive
 from netconf_server.limits import Limits
 from netconf_server.tlscontext import TlsOptions, server_context
-from netconf_server.transport import ByteSession, Transport
+from netconf_server.transport import ByteSession, Carrier, Transport
 
 log = structlog.get_logger(__name__)
 
@@ -149,13 +149,12 @@ class TlsGate:
         return connection
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(Carrier, asyncio.Protocol):
     """One TLS connection; a session's transport."""
 
     def __init__(self, buffer: int) -> None:
         self._buffer = buffer
         self._transport: asyncio.Transport | None = None
-        self._session: ByteSession | None = None
         self.over = asyncio.Event()
         self.certificate: bytes | None = None
 
@@ -190,16 +189,6 @@ class _Connection(asyncio.Protocol):
         if self._session is not None:
             self._session.lost(str(exc) if exc else "the client closed the connection")
             self._session.forget()
-
-    def pause_writing(self) -> None:
-        """Hand on."""
-        if self._session is not None:
-            self._session.pause_writing()
-
-    def resume_writing(self) -> None:
-        """Hand on."""
-        if self._session is not None:
-            self._session.resume_writing()
 
     # --- the session's transport
 

@@ -1,4 +1,4 @@
-"""The seam between a session and what carries its bytes: SSH today, TLS could be another."""
+"""The seam between a session and what carries its bytes: SSH, or TLS."""
 
 from __future__ import annotations
 
@@ -47,3 +47,19 @@ class ByteSession(Protocol):
 
     def resume_writing(self) -> None:
         """The channel has room."""
+
+
+class Carrier:
+    """What every transport hands on to its session when the library below it says so."""
+
+    _session: ByteSession | None = None
+
+    def pause_writing(self) -> None:
+        """The buffer below is full."""
+        if self._session is not None:
+            self._session.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The buffer below has room."""
+        if self._session is not None:
+            self._session.resume_writing()
