@@ -44,6 +44,14 @@ def measure_catchup(
     _run("catchup", users, json, repeat, keep)
 
 
+@app.command("stages")
+def measure_stages(
+    users: _Users = None, json: _Json = None, repeat: _Repeat = 3, keep: _Keep = False
+) -> None:
+    """Processor time a user of each step from primary to secondary, in one process."""
+    _run("stages", users, json, repeat, keep)
+
+
 @app.command("failover")
 def measure_failover(
     users: _Users = None, json: _Json = None, repeat: _Repeat = 3, keep: _Keep = False

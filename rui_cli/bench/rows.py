@@ -18,6 +18,7 @@ from rui_cli.bench import (
     netconf,
     outage,
     replication,
+    stages,
     sync,
     takeover,
 )
@@ -87,6 +88,19 @@ ROWS = (
         bounds.catchup,
         "1000 records at a time from SQLite over TCP to a process that writes and syncs them",
         "Kea: an empty standby fetches 13,600 to 27,900 leases/s",
+    ),
+    Row(
+        "stages",
+        10_000,
+        (
+            # A core a device gives the aims of catch-up (at a secondary), of replication on two cores (all)
+            Aim("secondary_us", Bound.AT_MOST, 20.0, "secondary_us"),
+            Aim("primary_us", Bound.AT_MOST, 20.0, "primary_us"),
+            Aim("cloud_us", Bound.AT_MOST, 40.0, "cloud_us"),
+        ),
+        stages.measure,
+        stages.beside,
+        "the same records laid end to end and looked through for one octet",
     ),
     Row(
         "failover",
