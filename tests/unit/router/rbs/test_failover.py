@@ -261,6 +261,30 @@ def test_where_neither_initiates_the_secondary_does_as_the_primary_wants(schema:
     virtually(story())
 
 
+@pytest.mark.parametrize("initiator", Role)
+def test_who_serves_beside_the_primary_offers_over_the_channel(schema: Schema, initiator: Role) -> None:
+    async def story() -> None:
+        async with site(schema, initiator) as running:
+            primary, secondary = (end.groups["g1"] for end in running.ends.values())
+            secondary.member.promote()
+            secondary.perform()
+            secondary.member.demote("bras-a is primary")
+            primary.member.outclaim(secondary.member.epoch)
+            primary.perform()
+            await backed_up_locally(running, DECIDER[initiator])
+            primary.login(1)
+            await running.until("the secondary has it", running.equal)
+            secondary.member.share(True)
+            secondary.login(50, 51)
+            assert len(secondary.member.users) == 3
+            await running.until("the primary has them", lambda: len(primary.member.table) == 3)
+            await running.until("they have come back", lambda: not len(secondary.member.sharing))
+            assert running.equal()
+            assert len(secondary.member.users) == len(secondary.member.table) == 3
+
+    virtually(story())
+
+
 def test_who_is_called_late_does_not_initiate(schema: Schema) -> None:
     async def story() -> None:
         async with site(schema, Role.PRIMARY) as running:
