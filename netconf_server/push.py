@@ -205,14 +205,16 @@ class PushSubscription:
         if found is None:
             return
         changes = None if before is None else self.source.differences(before, found)
-        if changes is None or self._known is None:
+        unknown = changes is None or self._known is None
+        if unknown and not self.source.feeds:
             await self._send_all()
             return
         self._known = found
-        incomplete = any(feed.lost for feed in self.source.feeds)
+        # With large lists everything may be too much to send: the client asks for it if it can take it.
+        incomplete = unknown or any(feed.lost for feed in self.source.feeds)
         for feed in self.source.feeds:
             feed.lost = False
-        self._send_patch([*changes, *await self.source.told()], incomplete=incomplete)
+        self._send_patch([*(changes or ()), *await self.source.told()], incomplete=incomplete)
         if any(feed.waits for feed in self.source.feeds):
             self._changed.set()
 
