@@ -57,12 +57,12 @@ async def beside(users: int) -> dict[str, float]:
 
 
 async def _figures(router: Child, peer: Child) -> tuple[dict[str, float], float]:
-    before = await router.ask()
+    before = await router.ask("packets")
     meter = Meter({"router": router.pid, "peer": peer.pid})
     begun = time.monotonic()
     await asyncio.sleep(_MEASURED)
-    after, usage = await router.ask(), meter.read()
-    seconds, used = time.monotonic() - begun, usage.seconds["router"]
+    usage, seconds = meter.read(), time.monotonic() - begun
+    after, used = await router.ask("packets"), usage.seconds["router"]
     packets = after["packets"] - before["packets"]
     figures = {
         "cores": used / seconds,
