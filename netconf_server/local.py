@@ -106,12 +106,15 @@ class LocalSession:
 
     # --- what every session offers its server
 
-    def notify(self, content: Body, event_time: str, *, patience: float = 0.0) -> None:  # noqa: ARG002
+    def notify(self, content: Body, event_time: str, *, hold: bool = False) -> None:  # noqa: ARG002
         """Hand a notification over."""
         if self.open:
             self.counters.out_notifications += 1
             if self._notified is not None:
                 self._notified(event_time, b"".join(to_pieces(content)))
+
+    def release(self) -> None:
+        """Nothing was held."""
 
     def after_reply(self, action: Callable[[], None]) -> None:
         """Have `action` called once the operation being handled is answered."""

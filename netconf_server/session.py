@@ -28,8 +28,6 @@ _SLICE = 64 * 1024
 _TURN = 0.005
 # What would be a packet of its own waits so many seconds for company, where some is to be expected.
 _MOMENT = 0.001
-# Messages come thick and fast while the last ones went less than so many times that ago.
-_RECENT = 10
 # An orderly end waits this long for the peer to take what was sent.
 _LINGER = 5.0
 
@@ -104,7 +102,6 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Handle | None = None
         self._flush_due = 0.0
-        self._flushed = 0.0
         self._worker: asyncio.Task[None] | None = None
         self._busy = False
         self._ended = False
@@ -156,15 +153,22 @@ class Session:
 
     # --- from the server
 
-    def notify(self, content: Body, event_time: str, *, patience: float = 0.0) -> None:
+    def notify(self, content: Body, event_time: str, *, hold: bool = False) -> None:
         """Send a notification, or queue it behind what is being sent; a session that falls too far behind
-        is closed. Where they come thick and fast it waits `patience` seconds for company.
+        is closed. With `hold` it may wait for `release`.
         """
         if not self.open:
             return
         self._core.send_notification(content, event_time)
         self.counters.out_notifications += 1
-        self._transmit(patience)
+        if not hold or self._core.backlog >= _SLICE:
+            self._transmit()
+        else:
+            self._empty.clear()
+
+    def release(self) -> None:
+        """Send what was held."""
+        self._flush()
 
     def after_reply(self, action: Callable[[], None]) -> None:
         """Have `action` called once the reply to the rpc being handled is sent."""
@@ -222,22 +226,17 @@ class Session:
         self.counters.out_rpc_errors += self._core.bad_rpcs - self.counters.in_bad_rpcs
         self.counters.in_bad_rpcs = self._core.bad_rpcs
 
-    def _transmit(self, patience: float = 0.0) -> None:
+    def _transmit(self) -> None:
         """Send soon: small messages share packets of the transport, which are what costs.
 
-        While further rpcs wait for their replies a moment is waited, and `patience` seconds where other
-        messages went just before.
+        While further rpcs wait for their replies a moment is waited.
         """
         if self._core.backlog >= _SLICE:
             self._flush()
         elif self._core.backlog:
             self._empty.clear()
             now = self._loop.time()
-            if self._rpcs:
-                patience = max(patience, _MOMENT)
-            elif now - self._flushed > _RECENT * patience:
-                patience = 0.0
-            due = now + patience
+            due = now + _MOMENT if self._rpcs else now
             if self._flushing is None or due < self._flush_due:
                 self._cancel_flush()
                 self._flush_due = due
@@ -258,7 +257,6 @@ class Session:
             data = self._core.data_to_send()
             if data:
                 self._transport.write(data)
-                self._flushed = self._loop.time()
         elif self._core.backlog > self._limits.send_buffer:
             self._end(f"the client takes too little: {self._core.backlog} bytes wait for it")
         if self._core.backlog:

@@ -30,9 +30,10 @@ Permits: TypeAlias = Callable[[SessionInfo, Content], bool]
 """Says whether a session's user may receive this notification (RFC 8341 section 3.4.6)."""
 
 _REPLAY_SLICE = 64 * 1024
-# What a packet to one subscriber takes, amply: events that come faster than all can be told go together.
-_PACKET_SECONDS = 0.0002
-_MOST_PATIENCE = 0.02
+# The more are told, the more turns of the event loop an event waits for others: turns pass at once while
+# there is nothing else to do.
+_MOST_TURNS = 16
+_SUBSCRIBERS_A_TURN = 6
 
 
 class Receiver(Protocol):
@@ -52,8 +53,11 @@ class Receiver(Protocol):
     async def drained(self) -> None:
         """Wait until no bytes wait, or the session is over."""
 
-    def notify(self, content: Body, event_time: str, *, patience: float = 0.0) -> None:
-        """Send one; where they come thick and fast after `patience` seconds, so that some share a packet."""
+    def notify(self, content: Body, event_time: str, *, hold: bool = False) -> None:
+        """Send one; with `hold` it may wait for `release`, so that several share a packet."""
+
+    def release(self) -> None:
+        """Send what was held."""
 
 
 @dataclass(frozen=True)
@@ -120,16 +124,22 @@ class Subscription:
             return
         self.active = False
         self._receiver.subscriptions.discard(self)
+        self.release()
         if self._stop_timer is not None:
             self._stop_timer.cancel()
         if self._replaying is not None and self._replaying is not asyncio.current_task():
             self._replaying.cancel()
         self.stream.remove(self)
 
-    def publish(self, content: Content, event_time: str, patience: float) -> None:
-        """Send an event of the stream; one that happens during a replay is found in the log."""
+    def publish(self, content: Content, event_time: str) -> None:
+        """Hold an event of the stream for `release`; one that happens during a replay is found in the log."""
         if self._replaying is None and self._receiver.open:
-            self._offer(content, event_time, patience)
+            self._offer(content, event_time, hold=True)
+
+    def release(self) -> None:
+        """Send what was held."""
+        if self._receiver.open:
+            self._receiver.release()
 
     def arm_stop(self) -> None:
         """Have the subscription stop at its stop time."""
@@ -158,12 +168,12 @@ class Subscription:
 
     # --- inside
 
-    def _offer(self, content: Content, event_time: str, patience: float = 0.0) -> None:
+    def _offer(self, content: Content, event_time: str, *, hold: bool = False) -> None:
         if not self._admits(content):
             self.excluded += 1
         elif self.has_room():
             self.sent += 1
-            self._receiver.notify(content, event_time, patience=patience)
+            self._receiver.notify(content, event_time, hold=hold)
 
     def _admits(self, content: Content) -> bool:
         wanted, permits = self.terms.wanted, self.stream.permits
@@ -209,6 +219,7 @@ class Stream:
         self._subscriptions: list[Subscription] = []
         self._subscribed: list[Callable[[Subscription], None]] = []
         self._ended: list[Callable[[Subscription], None]] = []
+        self._turns = 0
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -237,10 +248,22 @@ class Stream:
             except OSError as error:
                 log.error("event-not-logged", stream=self.name, reason=error.strerror or str(error))
         text = self.event_time(time)
-        subscriptions = self.subscriptions
-        patience = min(_MOST_PATIENCE, len(subscriptions) * _PACKET_SECONDS)
-        for subscription in subscriptions:
-            subscription.publish(pieces, text, patience)
+        for subscription in self.subscriptions:
+            subscription.publish(pieces, text)
+        self._release_soon()
+
+    def _release_soon(self) -> None:
+        if self._subscriptions and not self._turns:
+            self._turns = min(_MOST_TURNS, 1 + len(self._subscriptions) // _SUBSCRIBERS_A_TURN)
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turns -= 1
+        if self._turns:
+            asyncio.get_running_loop().call_soon(self._turn)
+            return
+        for subscription in self.subscriptions:
+            subscription.release()
 
     # --- for the server and the subscriptions
 

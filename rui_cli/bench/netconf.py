@@ -36,7 +36,7 @@ AIMS = (
 
 # A peer that falls over or goes on for ever ends its part only.
 _PART_SECONDS = 400.0
-_BROKEN_OFF = (NetconfClientError, RpcError, CliError, OSError, TimeoutError, ExceptionGroup)
+_BROKEN_OFF = (NetconfClientError, RpcError, CliError, OSError, TimeoutError)
 
 _Start = Callable[[Path], AbstractAsyncContextManager[Peer]]
 
@@ -74,7 +74,10 @@ async def _measure(start: _Start, part: Part, load: Load, figures: Figures) -> N
     """Carry out one part at a server of its own; the figures that were taken are there also if it fails."""
     with tempfile.TemporaryDirectory(prefix="rui-bench-", ignore_cleanup_errors=True) as folder:
         async with start(Path(folder)) as peer, asyncio.timeout(_PART_SECONDS):
-            await part(peer, load, figures)
+            try:
+                await part(peer, load, figures)
+            except ExceptionGroup as group:
+                raise group.exceptions[0] from group
 
 
 def _own_seconds() -> float:

@@ -20,6 +20,7 @@ _AT_ONCE = 8
 # The configuration that is read at a rate.
 _SMALL = 10
 _OPEN_SECONDS = 60.0
+_CLOSE_SECONDS = 30.0
 _LARGE_SECONDS = 180.0
 
 
@@ -54,19 +55,29 @@ def interfaces(numbers: range, description: str = "") -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def _session(target: Target) -> AsyncIterator[ClientSession]:
-    session = await connect(target, timeout=_OPEN_SECONDS)
+async def _sessions(target: Target, count: int) -> AsyncIterator[list[ClientSession]]:
+    """Open sessions, some at once, and close them all together: a server that hangs does so once."""
+    sessions: list[ClientSession] = []
+    numbers = iter(range(count))
+
+    async def lane() -> None:
+        for _ in numbers:
+            sessions.append(await connect(target, timeout=_OPEN_SECONDS))
+
     try:
-        yield session
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_AT_ONCE):
+                group.create_task(lane())
+        yield sessions
     finally:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(10.0):
-                await session.close()
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await asyncio.gather(*(session.close() for session in sessions), return_exceptions=True)
 
 
 async def rates(peer: Peer, load: Load, figures: Figures) -> None:
     """Requests a second, one after the other and several under way: get-config and edits of running."""
-    async with _session(peer.target) as session:
+    async with _sessions(peer.target, 1) as (session,):
         await session.edit_config(interfaces(range(_SMALL)), target="running")
         numbers = iter(range(1 << 30))
 
@@ -103,10 +114,11 @@ async def _rate(ask: Callable[[], Awaitable[None]], lanes: int, seconds: float) 
 async def notifications(peer: Peer, load: Load, figures: Figures) -> None:
     """Notifications a second that arrive, to one and to many: each edit of running brings everybody one."""
     for count in (1, load.subscribers):
-        async with contextlib.AsyncExitStack() as stack:
-            arrivals = _Arrivals(load.events * count)
-            await _subscribe(peer.target, count, stack, arrivals)
-            editor = await stack.enter_async_context(_session(peer.target))
+        arrivals = _Arrivals(load.events * count)
+        async with _sessions(peer.target, count) as subscribers, _sessions(peer.target, 1) as (editor,):
+            for session in subscribers:
+                session.on_notification(arrivals.take)
+                await session.create_subscription()
             begun = time.monotonic()
             await _edit_pipelined(editor, load.events)
             async with asyncio.timeout(_OPEN_SECONDS):
@@ -129,15 +141,6 @@ class _Arrivals:
                 self.complete.set()
 
 
-async def _subscribe(
-    target: Target, count: int, stack: contextlib.AsyncExitStack, arrivals: _Arrivals
-) -> None:
-    for _ in range(count):
-        session = await stack.enter_async_context(_session(target))
-        session.on_notification(arrivals.take)
-        await session.create_subscription()
-
-
 async def _edit_pipelined(session: ClientSession, count: int) -> None:
     numbers = iter(range(count))
 
@@ -153,36 +156,21 @@ async def _edit_pipelined(session: ClientSession, count: int) -> None:
 async def logins(peer: Peer, load: Load, figures: Figures) -> None:
     """Sessions a second, from the connection to the hellos, some at once; and what idle ones cost."""
     begun = time.monotonic()
-    await _open(peer.target, load.logins, contextlib.AsyncExitStack(), keep=False)
-    figures["sessions_per_s"] = load.logins / (time.monotonic() - begun)
-    async with contextlib.AsyncExitStack() as stack:
-        before = peer.memory()
-        await _open(peer.target, load.idle, stack, keep=True)
+    for _ in range(load.logins // _AT_ONCE):
+        async with _sessions(peer.target, _AT_ONCE):
+            pass
+    figures["sessions_per_s"] = load.logins // _AT_ONCE * _AT_ONCE / (time.monotonic() - begun)
+    before = peer.memory()
+    async with _sessions(peer.target, load.idle):
         figures["idle_kb_per_session"] = (peer.memory() - before) / load.idle / 1e3
         used, begun = peer.seconds(), time.monotonic()
         await asyncio.sleep(load.idle_seconds)
         figures["idle_cpu_percent"] = (peer.seconds() - used) / (time.monotonic() - begun) * 100
 
 
-async def _open(target: Target, count: int, stack: contextlib.AsyncExitStack, *, keep: bool) -> None:
-    numbers = iter(range(count))
-
-    async def lane() -> None:
-        for _ in numbers:
-            session = await connect(target, timeout=_OPEN_SECONDS)
-            if keep:
-                stack.push_async_callback(session.close)
-            else:
-                await session.close()
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(_AT_ONCE):
-            group.create_task(lane())
-
-
 async def large(peer: Peer, load: Load, figures: Figures) -> None:
     """Entries a second of one edit of running that brings them all, and of the get-config that shows them."""
-    async with _session(peer.target) as session:
+    async with _sessions(peer.target, 1) as (session,):
         begun = time.monotonic()
         await session.edit_config(interfaces(range(load.entries)), target="running", timeout=_LARGE_SECONDS)
         figures["large_edit_entries_per_s"] = load.entries / (time.monotonic() - begun)

@@ -12,7 +12,7 @@ from rui_cli.bench.netconfload import PARTS, Figures, Load, notifications, rates
 from rui_cli.bench.netconfpeers import Peer
 from tests.integration import netconf_client_peer
 
-LITTLE = Load(entries=50, seconds=0.1, events=5, subscribers=3, logins=2, idle=4, idle_seconds=0.1)
+LITTLE = Load(entries=50, seconds=0.1, events=5, subscribers=3, logins=8, idle=4, idle_seconds=0.1)
 NAMES = {aim.figure for aim in netconf.AIMS}
 
 
