@@ -449,6 +449,7 @@ class Group:
 
     def _written(self, failure: str | None) -> None:
         now = self._loop.time()
+        promoting = not self.member.serving
         if failure is None:
             if self.member.failure:
                 log.info("journal-writable-again", group=self.config.id)
@@ -464,6 +465,9 @@ class Group:
                     "journal-write-failed", group=self.config.id, reason=failure, remedy="free disk space"
                 )
             self.member.failed(failure, now)
+        if promoting and self.member.serving:
+            # A batch that was being written was finished first [0139]; users are served from now on
+            self.serving_changed()
         self._perform()
         self._progress.set()
 

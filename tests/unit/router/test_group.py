@@ -203,3 +203,20 @@ async def test_what_was_taken_is_written_before_it_stops(tmp_path: Path) -> None
         group.put(user(1).key, user(1).encode())
     async with opened(tmp_path) as group:
         assert user(1).key in group.member.table
+
+
+async def test_users_are_served_once_the_batch_is_written_that_was_under_way(tmp_path: Path) -> None:
+    """[0139]: the role moves at once, the running batch is finished first, then the subscribers begin."""
+    async with opened(tmp_path, Role.SECONDARY) as group:
+        told: list[bool] = []
+        group.serving_changed = lambda: told.append(group.member.takes)
+        change = Change(user(1).key, Version(WRITER, 1), user(1).encode())
+        batch = Batch(GROUP, WRITER, Stream(ZERO, change.version), (change,))
+        receiving = asyncio.create_task(group.receive(batch, ()))
+        await asyncio.sleep(0)
+        group.promote("asked by a test")
+        assert not group.member.takes
+        assert (await receiving).result is Result.STORED
+        await group.written()
+        assert told == [True]
+        assert group.member.epoch > WRITER
