@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,56 +10,14 @@ from structlog.testing import capture_logs
 from netconf_client import ReplyTimeout
 from router.linkstatus import LINK_STATUS, CloudLink, LinkStatusTree
 from router.rbs.switch import Switch
-from rui.backup.alarms import AlarmType
 from rui.backup.audit import Agreement
 from rui.backup.decision import Policy
 from rui.backup.failover import FailoverOptions
 from rui.backup.identity import Role
 from rui.netconf.errors import RpcError
 from rui.schema import Schema
-from tests.unit.router.rbs.rig import LINK, OPTIONS, Site, virtually
-
-DECIDER = {Role.PRIMARY: "bras-a", Role.SECONDARY: "bras-b"}
-OTHER = {"bras-a": "bras-b", "bras-b": "bras-a"}
-
-
-@pytest.fixture(scope="module")
-def schema() -> Schema:
-    return Schema.load(["rui-failover", "rui-backup", "rui-link-status", "rui-audit"])
-
-
-@asynccontextmanager
-async def site(
-    schema: Schema, initiator: Role, options: FailoverOptions = OPTIONS, **more: Role
-) -> AsyncIterator[Site]:
-    """Two routers, all links up; ``bras-a`` is primary of ``g1``."""
-    made = Site(schema)
-    made.add("g1", "bras-a", initiator, options=options, **more)
-    made.start()
-    try:
-        yield made
-    finally:
-        await made.close()
-
-
-async def settled(site: Site) -> None:
-    """Wait until all three links are known to be up."""
-    await site.until(
-        "links are up",
-        lambda: all(
-            failover.cloud.state.value == peer.link.state.value == "up"
-            for end in site.ends.values()
-            for failover in end.failovers.values()
-            for peer in failover.peers.values()
-        ),
-    )
-
-
-async def backed_up_locally(site: Site, decider: str) -> None:
-    await settled(site)
-    site.cloud.update({"bras-a": False, "bras-b": False})
-    (peer,) = site.failover(decider).peers.values()
-    await site.until("local backup", lambda: peer.local)
+from tests.unit.router.rbs.rig import OPTIONS, Site, virtually
+from tests.unit.router.rbs.stories import DECIDER, OTHER, backed_up_locally, settled, site
 
 
 @pytest.mark.parametrize("initiator", Role)
@@ -210,92 +166,6 @@ def test_without_a_channel_everything_is_held_and_sent_when_it_returns(
             running.ends["bras-a"].groups["g1"].login(1, 2, 3)
             running.channel = True
             await running.until("the secondary has it", running.equal)
-
-    virtually(story())
-
-
-def test_where_both_initiate_the_primary_s_setting_counts(schema: Schema) -> None:
-    """Each end is told by an alarm, for as long as they disagree and know it."""
-
-    def raised(running: Site, name: str) -> bool:
-        alarms = running.ends[name].groups["g1"].alarms
-        return alarms.book.raised(AlarmType.INITIATOR_MISMATCH, "g1", OTHER[name])
-
-    async def story() -> None:
-        async with site(schema, Role.PRIMARY, secondary_initiator=Role.SECONDARY) as running:
-            await settled(running)
-            assert not raised(running, "bras-a")
-            running.cloud.update({"bras-a": False, "bras-b": False})
-            running.ends["bras-a"].groups["g1"].login(*range(20))
-            await running.until("the secondary has it", running.equal)
-            await running.until("both know", lambda: all(raised(running, name) for name in OTHER))
-            assert running.failover("bras-b").peers["bras-a"].informant is not None
-            assert running.path("bras-a") == running.path("bras-b") == "local"
-            running.ends["bras-a"].channel.hang_up()
-            assert not raised(running, "bras-b")
-            await running.until("it initiates again, then not", lambda: raised(running, "bras-b"))
-
-    virtually(story())
-
-
-def test_where_neither_initiates_the_secondary_does_as_the_primary_wants(schema: Schema) -> None:
-    def raised(running: Site) -> bool:
-        alarms = running.ends["bras-b"].groups["g1"].alarms
-        return alarms.book.raised(AlarmType.INITIATOR_MISMATCH, "g1", "bras-a")
-
-    async def story() -> None:
-        async with site(schema, Role.SECONDARY, secondary_initiator=Role.PRIMARY) as running:
-            began = running.now
-            await running.until("it dials", lambda: running.ends["bras-b"].channel.session is not None)
-            assert running.now - began >= 4 * LINK.timeout
-            assert not raised(running)
-            await running.until("the alarm", lambda: raised(running))
-            await settled(running)
-            running.cloud.update({"bras-a": False, "bras-b": False})
-            running.ends["bras-a"].groups["g1"].login(*range(20))
-            await running.until("the secondary has it", running.equal)
-            assert running.path("bras-a") == running.path("bras-b") == "local"
-            running.ends["bras-b"].channel.hang_up()
-            assert not raised(running), "nobody knows while there is no session"
-
-    virtually(story())
-
-
-@pytest.mark.parametrize("initiator", Role)
-def test_who_serves_beside_the_primary_offers_over_the_channel(schema: Schema, initiator: Role) -> None:
-    async def story() -> None:
-        async with site(schema, initiator) as running:
-            primary, secondary = (end.groups["g1"] for end in running.ends.values())
-            secondary.member.promote()
-            secondary.perform()
-            secondary.member.demote("bras-a is primary")
-            primary.member.outclaim(secondary.member.epoch)
-            primary.perform()
-            await backed_up_locally(running, DECIDER[initiator])
-            primary.login(1)
-            await running.until("the secondary has it", running.equal)
-            secondary.member.share(True)
-            secondary.login(50, 51)
-            assert len(secondary.member.users) == 3
-            await running.until("the primary has them", lambda: len(primary.member.table) == 3)
-            await running.until("they have come back", lambda: not len(secondary.member.sharing))
-            assert running.equal()
-            assert len(secondary.member.users) == len(secondary.member.table) == 3
-
-    virtually(story())
-
-
-def test_who_is_called_late_does_not_initiate(schema: Schema) -> None:
-    async def story() -> None:
-        async with site(schema, Role.PRIMARY) as running:
-            running.channel = False
-            running.ends["bras-a"].channel.hang_up()
-            peer = running.failover("bras-b").peers["bras-a"]
-            await running.until("nobody calls", lambda: peer.volunteers)
-            running.channel = True
-            await running.until("it is called", lambda: peer.caller is not None)
-            assert peer.informant is not None
-            assert not peer.volunteers
 
     virtually(story())
 
