@@ -21,7 +21,17 @@ from typing import NamedTuple
 
 from rui.backup.lineage import Lineage, holds
 from rui.backup.member_outputs import Answer
-from rui.backup.messages import Batch, Change, Offer, Position, Quarantined, Receipt, Result, SnapshotPage
+from rui.backup.messages import (
+    Batch,
+    Change,
+    Offer,
+    Position,
+    Quarantined,
+    Receipt,
+    Result,
+    SnapshotPage,
+    Stream,
+)
 from rui.backup.origins import Origins
 from rui.backup.replica import Judgement, judge, supersedes
 from rui.backup.table import Table
@@ -137,7 +147,9 @@ class Adoption:
             if offer.live and known == version:
                 known = None
             if held is not None and not supersedes(version, known):
-                passed_over[key] = held.version
+                if not offer.live and held.version <= offer.until and _written_later(batch.part, version):
+                    written[key] = own.again(held)
+                passed_over[key] = written.get(key, held.version)
                 continue
             # What is offered live carries the version that it is based on, none of its own
             unknown = held is None and not offer.live
@@ -146,7 +158,10 @@ class Adoption:
             if forgotten and record is not None:
                 unsure.append(key)
             # The end of a user that is not known here too: another replica may hold what came before it
-            written[key] = own.write(key, None if ended or forgotten else record)
+            if ended or forgotten:
+                written[key] = own.write(key, None)
+                continue
+            written[key] = own.write(key, record)
             self._origins.note(key, written[key], version)
         if judgement.clear is not None:
             unsure += self._clear(judgement.clear, batch, offer, own, written)
@@ -175,3 +190,8 @@ class Adoption:
                 if held.version <= offer.until:
                     written[held.key] = own.again(held)
         return kept
+
+
+def _written_later(part: Stream | SnapshotPage, version: Version) -> bool:
+    """Whether the offering replica may hold a change under a newer version: it has adopted it itself."""
+    return isinstance(part, SnapshotPage) or version <= part.prev

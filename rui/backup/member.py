@@ -398,7 +398,8 @@ class Member(Sender):
         own = Own(self.table, self.lineage, self._change, self._again)
         found = self._adoption.receive(batch, offer, quarantined, tag, own=own)
         written = found.written
-        live = [bad for bad in quarantined if bad.key in written and bad.key in self.table]
+        taken = written.keys() - found.passed_over.keys()
+        live = [bad for bad in quarantined if bad.key in taken and bad.key in self.table]
         self.quarantined |= {bad.key: bad._replace(version=written[bad.key]) for bad in live}
         if written or found.passed_over:
             passed_over = len(found.passed_over)

@@ -47,9 +47,7 @@ class Origins:
 
     def moved(self, held: Change, written: Version) -> None:
         """What is held is written again, unchanged, as ``written``."""
-        origin = self.of(held)
-        if origin is not None and origin != held.version:
-            self.note(held.key, written, origin)
+        self.note(held.key, written, self.of(held) or held.version)
 
     def among(self, changes: Iterable[Change]) -> Mapping[str, str]:
         """Return those of a frame of the journal, as texts; see :class:`rui.backup.journal.Frame`."""

@@ -7,6 +7,7 @@ it answers, and where what sent that has ended meanwhile, it says nothing any mo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from rui.backup.copies import next_compared
 from rui.backup.holdings import Holdings
@@ -112,10 +113,22 @@ class Sender(Holdings):
             source = source or (self.sharing.source if self.sharing.via == via else None)
         return source is not None and source.overdue(now)
 
+    def _offered(self, via: str, now: float) -> Batch | None:
+        """Return the next batch of an offer, what was adopted once under the versions that it came with.
+
+        Under the newer ones it would win against what its first writer has done since.
+        """
+        batch = self._offers.next(via, self.table, now)
+        if batch is None or not len(self.origins):
+            return batch
+        of = self.origins.of
+        changes = tuple(change._replace(version=of(change) or change.version) for change in batch.changes)
+        return replace(batch, changes=changes)
+
     def _next(self, via: str, source: Source | None, now: float) -> Batch | None:
         if self.role is Role.SECONDARY:
             if self.offering is not None:
-                batch, source = self._offers.next(via, self.table, now), self._offers.source
+                batch, source = self._offered(via, now), self._offers.source
             else:
                 batch = self.sharing.next(via, self.position, now)
                 source = self.sharing.source

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from rui.backup.adoption import Adoption, Own
+from rui.backup.identity import Role
 from rui.backup.lineage import Fork, Lineage
-from rui.backup.messages import LAST_BUCKET, Batch, Change, Offer, SnapshotPage, Stream
+from rui.backup.member import Member
+from rui.backup.messages import LAST_BUCKET, Batch, Change, Offer, Position, SnapshotPage, Stream
 from rui.backup.origins import Origins
 from rui.backup.table import Table
 from rui.backup.version import ZERO, Epoch, Version
@@ -115,3 +117,31 @@ def test_who_was_taken_over_from_another_is_absent_where_that_record_was_known()
     primary.offered_all("bras-a", ZERO, OF_A, put(2, 6), until=version(9))
     assert live(primary) == {put(2, 6).key}
     assert primary.found.unsure == ()
+
+
+def test_what_was_adopted_is_offered_under_the_version_that_it_came_with() -> None:
+    """Else it would win against what bras-a, its first writer, has done since and nobody else has."""
+    mine, theirs, now_primary = version(11, B), version(3), Epoch(5, "bras-a")
+    table, origins = Table(), Origins()
+    table.apply(Change(put(1, 3).key, mine, b"<user/>"))
+    origins.note(put(1, 3).key, mine, theirs)
+    held = Position(mine, None, B, (*OF_A, Fork(B, version(2))))
+    member = Member(GROUP, "bras-b", Role.SECONDARY, table=table, position=held, origins=origins)
+    history = (*OF_A, Fork(now_primary, version(27)))
+    part = Stream(version(27), version(1, now_primary))
+    member.receive(Batch(GROUP, now_primary, part, (), history), (), None, via="bras-a")
+    member.stored()
+    batch = member.next_local("bras-a", 0.0)
+    assert batch is not None
+    assert [(change.version, change.key) for change in batch.changes] == [(theirs, put(1, 3).key)]
+
+
+def test_what_is_newer_here_is_written_again_where_the_older_has_a_newer_version_there() -> None:
+    primary = Primary()
+    primary.table.apply(put(1, 27))
+    part = Stream(version(10, B), version(11, B))
+    offer = Offer("bras-b", version(10, B), version(24, B))
+    primary.receive(Batch(GROUP, MINE, part, (put(1, 3),), offer=offer))
+    (held,) = primary.table.live()
+    assert held.record == put(1, 27).record
+    assert held.version.epoch == MINE
