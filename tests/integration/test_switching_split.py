@@ -119,7 +119,12 @@ async def split(folder: Path) -> AsyncIterator[Split]:
             "g1",
             A,
             (B,),
-            simulated={"arrivals": "60", "initial-population": "50", "max-population": str(POPULATION)},
+            simulated={
+                "arrivals": "60",
+                "initial-population": "50",
+                "max-population": str(POPULATION),
+                "mean-hold-time": "0",
+            },
             router_leaves={"timers": FAST},
             cloud_leaves={"timers": {"link-timeout": FAST["link-timeout"]}},
             own_leaves={A: leaves(A, B, ends[0]), B: leaves(B, A, ends[1])},
