@@ -82,20 +82,22 @@ def run_all(
     raise typer.Exit(run_continuity(names, summary, subscribers=subscribers, every=every, keep=keep))
 
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
 @app.command()
 def up(
     subscribers: Annotated[int, typer.Option(min=1, max=4000, help="DHCP clients that ping and stream.")] = 4,
+    as_json: AsJson = False,
 ) -> None:
     """Start a lab and leave it running, for status, break, heal and down."""
     from rui_cli.lab import standing  # noqa: PLC0415
 
-    raise typer.Exit(standing.up(subscribers=subscribers))
+    raise typer.Exit(standing.up(subscribers=subscribers, as_json=as_json))
 
 
 @app.command()
-def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-) -> None:
+def status(as_json: AsJson = False) -> None:
     """Show the devices, links and subscribers of the lab that is up."""
     from rui_cli.lab import standing  # noqa: PLC0415
 
@@ -105,33 +107,37 @@ def status(
 @app.command("break")
 def break_(
     what: Annotated[str, typer.Argument(help=f"A link ({_LINKS}) or a process ({_PROCESSES}).")],
+    *,
     freeze: Annotated[bool, typer.Option("--freeze", help="Let a process stand still, not die.")] = False,
     delay: Annotated[float, typer.Option(min=0, max=10_000, help="A link's milliseconds each way.")] = 0,
     loss: Annotated[float, typer.Option(min=0, max=100, help="A link's lost packets in percent.")] = 0,
     rate: Annotated[float, typer.Option(min=0, max=100_000, help="A link's megabits a second.")] = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Cut a link, or make it slow or lossy; kill a process, or freeze it."""
     from rui_cli.lab import standing  # noqa: PLC0415
     from rui_cli.lab.wires import Shape  # noqa: PLC0415
 
     shape = Shape(delay, loss, rate) if delay or loss or rate else None
-    raise typer.Exit(standing.break_(what, freeze=freeze, shape=shape))
+    raise typer.Exit(standing.break_(what, freeze=freeze, shape=shape, as_json=as_json))
 
 
 @app.command()
-def heal(what: Annotated[str, typer.Argument(help="What was broken, or all.")]) -> None:
+def heal(
+    what: Annotated[str, typer.Argument(help="What was broken, or all.")], as_json: AsJson = False
+) -> None:
     """Undo what was broken in the lab that is up."""
     from rui_cli.lab import standing  # noqa: PLC0415
 
-    raise typer.Exit(standing.heal(what))
+    raise typer.Exit(standing.heal(what, as_json=as_json))
 
 
 @app.command()
-def down() -> None:
+def down(as_json: AsJson = False) -> None:
     """End the lab that is up, and remove what a killed lab has left."""
     from rui_cli.lab import standing  # noqa: PLC0415
 
-    raise typer.Exit(standing.down())
+    raise typer.Exit(standing.down(as_json=as_json))
 
 
 def _scenario(name: str, about: str) -> None:

@@ -8,8 +8,8 @@ of the runtime folder is a JSON object in one line, and so is its answer:
 ``do``   further members                                        answer
 =======  =====================================================  ====================================
 status                                                          see `Lab.status`
-break    what, freeze, shape (members of `Shape`, or null)      ``{}``
-heal     what, or ``all``                                       ``{}``
+break    what, freeze, shape (members of `Shape`, or null)      see `Lab.broken`
+heal     what, or ``all``                                       the same
 =======  =====================================================  ====================================
 
 A refusal is ``{"error": …, "remedy": …}``.
@@ -74,13 +74,13 @@ class Keeper:
         what = str(asked["what"])
         if asked["do"] == "heal":
             await self._lab.faults.heal(what)
-            return {}
+            return self._lab.broken()
         shape = asked["shape"]
         await self._lab.probing.mark()
         await self._lab.faults.break_(
             what, freeze=bool(asked["freeze"]), shape=Shape(**shape) if isinstance(shape, dict) else None
         )
-        return {}
+        return self._lab.broken()
 
 
 async def keep(folder: Path, subscribers: int) -> None:

@@ -138,6 +138,11 @@ class Lab:
         self._stack.callback(arrivals.close)
         return arrivals
 
+    def broken(self) -> dict[str, object]:
+        """Return links and processes as they are now."""
+        processes = {name: self.faults.process(device) for name, device in PROCESSES.items()}
+        return {"links": self.faults.links(), "processes": processes}
+
     async def status(self) -> dict[str, object]:
         """Return devices, links and subscribers as they are now."""
         felt = await self.probing.felt()

@@ -27,7 +27,7 @@ _END_SECONDS = 90.0
 _WORDS_SHOWN = 2000
 
 
-def up(*, subscribers: int) -> ExitCode:
+def up(*, subscribers: int, as_json: bool) -> ExitCode:
     """Start a lab and leave it running. Raises CliError where one runs already, or it does not come up."""
     requirements.check(programs=requirements.CONTINUITY)
     lock = runtime.take_lock()
@@ -39,7 +39,10 @@ def up(*, subscribers: int) -> ExitCode:
     finally:
         os.close(lock)
     standing = runtime.read()
-    sys.stderr.write(f"the lab is up; its files and logs are in {standing.folder if standing else '?'}\n")
+    if standing is None:
+        raise CliError("the lab has ended again", remedy=f"see {runtime.keeper_log()}")
+    sys.stderr.write(f"the lab is up; its files and logs are in {standing.folder}\n")
+    _print(asdict(standing), as_json=as_json)
     return ExitCode.OK
 
 
@@ -74,8 +77,8 @@ def _start(subscribers: int, lock: int) -> None:
 def status(*, as_json: bool) -> ExitCode:
     """Show devices, links and subscribers of the lab that is up."""
     found = _ask({"do": "status"})
+    _print(found, as_json=as_json)
     if as_json:
-        sys.stdout.write(json.dumps(found, indent=2) + "\n")
         return ExitCode.OK
     console = Console(soft_wrap=True, highlight=False, markup=False)
     for table in _tables(found):
@@ -89,19 +92,20 @@ def status(*, as_json: bool) -> ExitCode:
     return ExitCode.OK
 
 
-def break_(what: str, *, freeze: bool, shape: Shape | None) -> ExitCode:
+def break_(what: str, *, freeze: bool, shape: Shape | None, as_json: bool) -> ExitCode:
     """Break a link or a process of the lab that is up. Raises CliError where it is none, or cannot be."""
-    _ask({"do": "break", "what": what, "freeze": freeze, "shape": None if shape is None else asdict(shape)})
+    how = {"freeze": freeze, "shape": None if shape is None else asdict(shape)}
+    _print(_ask({"do": "break", "what": what, **how}), as_json=as_json)
     return ExitCode.OK
 
 
-def heal(what: str) -> ExitCode:
+def heal(what: str, *, as_json: bool) -> ExitCode:
     """Heal a link or a process of the lab that is up, or all. Raises CliError."""
-    _ask({"do": "heal", "what": what})
+    _print(_ask({"do": "heal", "what": what}), as_json=as_json)
     return ExitCode.OK
 
 
-def down() -> ExitCode:
+def down(*, as_json: bool) -> ExitCode:
     """End the lab that is up, and remove what it, or a killed lab, has left."""
     requirements.check(programs={"ip": "iproute2"})
     standing = runtime.read()
@@ -121,6 +125,7 @@ def down() -> ExitCode:
         sys.stderr.write(f"removed what a killed lab had left: {_said(removed)}\n")
     elif standing is None:
         sys.stderr.write("no lab is up, and none has left anything\n")
+    _print({"ended": standing is not None, "removed": asdict(removed)}, as_json=as_json)
     return ExitCode.OK
 
 
@@ -168,6 +173,12 @@ def _tables(found: Mapping[str, object]) -> list[Table]:
         amounts = [link["delay_ms"], link["loss_percent"], link["rate_mbit"]]
         links.add_row(str(link["name"]), str(link["state"]), *(f"{one:g}" if one else "" for one in amounts))
     return [devices, links]
+
+
+def _print(facts: Mapping[str, object], *, as_json: bool) -> None:
+    """Write a command's result, for programs alone."""
+    if as_json:
+        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
 
 
 def _said(removed: remains.Removed) -> str:

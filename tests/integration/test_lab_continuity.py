@@ -59,25 +59,20 @@ def test_the_list_names_every_lab() -> None:
 @pytest.mark.peer
 @needs_lab
 @pytest.mark.timeout(LONGEST)
-def test_a_login_storm_and_a_killed_master_cost_nobody_a_session(tmp_path: Path) -> None:
+def test_a_killed_master_costs_nobody_of_a_crowd_a_session(tmp_path: Path) -> None:
     file = tmp_path / "summary.json"
     # So many that they are a crowd
-    words = ["--subscribers", "40", "--only", "mass-login", "--only", "router-killed"]
-
-    done = lab("run", "all", *words, "--json", str(file))
+    done = lab("run", "router-killed", "--subscribers", "40", "--json", str(file))
 
     assert done.returncode == ExitCode.OK, (done.stderr, done.stdout)
-    storm, killed = json.loads(file.read_text())["scenarios"]
-    for found in (storm, killed):
-        assert found["lost_sessions"] == 0
-        assert found["tcp_survived"] == found["subscribers"] == 40
-        assert found["leases_kept"]
-        assert found["renewals"] == 2
-        assert found["converged"]
-    assert storm["logins"]["count"] >= 500
-    assert killed["outage_ms"]["max"] >= killed["outage_ms"]["p50"] >= 0
-    assert killed["outage_ms"]["max"] > 0, "a router that is gone forwards nothing for a while"
-    taken = [change for change in killed["role_changes"] if change["role"] == "primary"]
+    found = json.loads(file.read_text())
+    assert found["lost_sessions"] == 0
+    assert found["tcp_survived"] == found["subscribers"] == 40
+    assert found["leases_kept"]
+    assert found["renewals"] == 2
+    assert found["converged"]
+    assert found["outage_ms"]["max"] >= found["outage_ms"]["p50"] >= 0
+    taken = [change for change in found["role_changes"] if change["role"] == "primary"]
     assert taken[-1]["device"] == "bras-b"
 
 
@@ -106,15 +101,17 @@ def test_a_lab_stays_up_is_broken_and_healed_and_leaves_nothing_behind(runtime: 
     assert {device["name"]: device["process"] for device in found["devices"]}["bras-a"] == "frozen"
     assert {link["name"]: link["loss_percent"] for link in found["links"]}["cloud-b"] == 1
     assert found["subscribers"]["reached"] == found["subscribers"]["streaming"] == 2
-    assert lab("heal", "all", runtime=runtime).returncode == ExitCode.OK
+    healed = lab("heal", "all", "--json", runtime=runtime)
+    assert set(json.loads(healed.stdout)["processes"].values()) == {"running"}
     found = json.loads(lab("status", "--json", runtime=runtime).stdout)
     assert {device["process"] for device in found["devices"]} == {"running"}
     assert {link["loss_percent"] for link in found["links"]} == {0}
 
     folder = Path(json.loads((runtime / "lab.json").read_text())["folder"])
     os.kill(keeper, signal.SIGKILL)
-    down = lab("down", runtime=runtime)
+    down = lab("down", "--json", runtime=runtime)
     assert down.returncode == ExitCode.OK
+    assert json.loads(down.stdout)["removed"]["namespaces"] > 10
     assert "removed what a killed lab had left" in down.stderr
     assert namespaces_of(keeper) == []
     assert not folder.exists()
