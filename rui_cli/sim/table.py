@@ -34,6 +34,7 @@ class Ledger:
                 invariant, f"{self.node} takes {key.decode()} of {version} where it has held {last}"
             )
         self.newest[key] = version
+        self._cleared.discard(key)
         if not self.writing:
             written = self.truth.written.get(version)
             if written != change:
