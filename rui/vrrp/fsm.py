@@ -55,7 +55,7 @@ class VirtualRouter:
         self.priority = options.priority
         self.priority_reason = "configured"
         self.preemption_allowed = True
-        self.granted_until = -_NEVER
+        self.granted_until = self._granted_at = -_NEVER
         self.master: Heard | None = None
         self.opposing: Source | None = None
         self.counters = Counters()
@@ -152,7 +152,7 @@ class VirtualRouter:
         self._thaw(now)
         if self.options.owner or self.priority == YIELDING:
             return
-        self.granted_until = until
+        self.granted_until, self._granted_at = until, now
         if self._usable_grant(now) or (self.state is State.MASTER and now < until):
             self._handle(states.Granted(), now)
 
@@ -209,6 +209,10 @@ class VirtualRouter:
         """Judge a live Master: RFC 9568 sections 6.4.2 and 6.4.3, and the gates."""
         own = self.advertised_priority(now)
         if self.state is State.MASTER:
+            granted_for = now - max(self.since, self._granted_at)
+            if advertisement.priority == GRANTED and granted_for >= self.master_down_interval:
+                # Whom this router replaced has given way by now, so the other's grant is the newer one
+                own = self.priority
             return (advertisement.priority, source) > (own, self.source)
         if advertisement.priority >= own or not self._may_preempt(advertisement):
             self._eligible_since = None

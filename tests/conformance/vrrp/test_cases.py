@@ -16,7 +16,17 @@ import pytest
 
 from rui.vrrp.fsm import VirtualRouter
 from rui.vrrp.packet import decode, encode
-from rui.vrrp.values import Announce, BecomeBackup, BecomeMaster, Output, Send, Source, Stop, VrrpOptions
+from rui.vrrp.values import (
+    Announce,
+    BecomeBackup,
+    BecomeMaster,
+    Claim,
+    Output,
+    Send,
+    Source,
+    Stop,
+    VrrpOptions,
+)
 
 CASES = Path(__file__).parent / "cases"
 REGENERATE = os.environ.get("RUI_REGENERATE") == "1"
@@ -85,6 +95,8 @@ class Story:
                 return f"backup: {reason}"
             case Stop(reason):
                 return f"stop: {reason}"
+            case Claim(seconds):
+                return f"claim for {seconds:g} s"
             case Announce():
                 return "announce"
 

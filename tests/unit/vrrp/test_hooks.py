@@ -99,6 +99,22 @@ class TestGrant:
         router.receive(heard(GRANTED), PEER, 10.05)
         assert role(router) is State.BACKUP
 
+    def test_a_newer_one_counts_more_than_one_that_has_done_its_work(self) -> None:
+        router = following(200)
+        router.grant(20.0, 10.05)
+        for now in (10.15, 10.25, 10.35, 10.45):
+            router.handle_timer(now)
+        router.receive(heard(GRANTED), PEER, 10.5)
+        assert role(router) is State.BACKUP, "the role was moved back while the first grant lasted"
+
+    def test_of_two_at_once_the_higher_address_counts(self) -> None:
+        router = following(200)
+        router.grant(20.0, 10.05)
+        router.receive(heard(GRANTED), PEER, 10.1)
+        assert role(router) is State.MASTER
+        router.receive(heard(GRANTED), THIRD, 10.1)
+        assert role(router) is State.BACKUP
+
     def test_when_it_lapses_the_own_priority_is_back(self) -> None:
         router = following(200)
         router.grant(10.25, 10.05)
