@@ -47,7 +47,9 @@ def make_folder() -> Path:
 def sweep() -> Removed:
     """Remove namespaces, the processes in them and folders whose lab's process has ended."""
     listed = _ip("netns", "list").split("\n")
-    names = [line.split()[0] for line in listed if (found := _NAMESPACE.match(line)) and _ended(found[1])]
+    names = [
+        line.split()[0] for line in listed if (found := _NAMESPACE.match(line)) and is_gone(int(found[1]))
+    ]
     processes = [int(pid) for name in names for pid in _ip("netns", "pids", name).split()]
     _kill(processes)
     for name in names:
@@ -55,15 +57,11 @@ def sweep() -> Removed:
     folders = [
         path
         for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}lab-*")
-        if (found := _FOLDER.match(path.name)) and _ended(found[1]) and (path / RUNNING).exists()
+        if (found := _FOLDER.match(path.name)) and is_gone(int(found[1])) and (path / RUNNING).exists()
     ]
     for path in folders:
         shutil.rmtree(path, ignore_errors=True)
     return Removed(len(names), len(processes), len(folders))
-
-
-def _ended(pid: str) -> bool:
-    return not Path(f"/proc/{pid}").exists()
 
 
 def _kill(processes: Sequence[int]) -> None:
