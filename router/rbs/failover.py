@@ -290,7 +290,7 @@ class GroupFailover:
                 peer.decider.handle_timer(now)
             if self.role is Role.PRIMARY:
                 peer.decider.caught_up(self.group.member.cloud_has_all, now)
-            elif peer.path is Path.BOTH and now - peer.polled_at >= _POLL:
+            elif peer.decider.inquires and now - peer.polled_at >= _POLL:
                 peer.polled_at = now
                 self._tasks.spawn(self._requests.tell_path(peer, Path.BOTH))
         for core in (peer.decider, peer.informant):
@@ -391,7 +391,7 @@ class GroupFailover:
                 deadline = peer.decider.next_deadline()
                 if deadline is not None:
                     times.append(deadline)
-                if self.role is Role.SECONDARY and peer.path is Path.BOTH:
+                if peer.decider.inquires:
                     times.append(peer.polled_at + _POLL)
         due = min(times)
         if self._timer is not None:

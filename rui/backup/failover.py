@@ -208,6 +208,14 @@ class Decider:
         return Links(self.theirs, mine, self.rbs)
 
     @property
+    def inquires(self) -> bool:
+        """Whether a secondary keeps asking the primary if the cloud has everything, by naming the path.
+
+        Not before local backup is active: the other end would go by a local path whose end it is never told.
+        """
+        return self.role is Role.SECONDARY and self.local and self.path is Path.BOTH
+
+    @property
     def waiting_for(self) -> str:
         """What the path waits for, for the operator; empty for nothing."""
         if self.asking:

@@ -146,7 +146,7 @@ class Peer:
         due = self.link.next_deadline()
         if self.decider is None:
             return due
-        if not self.primary and self.path is Path.BOTH:
+        if self.decider.inquires:
             due = min(due, self._polled_at + POLL)
         return min(due, self.decider.next_deadline() or NEVER)
 
@@ -154,7 +154,7 @@ class Peer:
         deadline = decider.next_deadline()
         if deadline is not None and now >= deadline:
             decider.handle_timer(now)
-        if not self.primary and self.path is Path.BOTH and now - self._polled_at >= POLL:
+        if decider.inquires and now - self._polled_at >= POLL:
             self._polled_at = now
             self._tell_path(Path.BOTH)
 

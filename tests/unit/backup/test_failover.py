@@ -269,6 +269,21 @@ def test_it_returns_when_all_links_were_up_for_the_hold_time_and_the_cloud_has_e
     assert not end.local
 
 
+def test_a_secondary_names_the_path_again_only_while_local_backup_is_active() -> None:
+    """A primary that is told of a local path before the handshake would never be told of its end."""
+    end = decider(Role.SECONDARY, IMMEDIATE)
+    end.own_link(DOWN, 3.0)
+    assert (end.path, end.inquires) == (Path.BOTH, False), "the handshake is under way"
+    end.started(3.1)
+    assert end.inquires
+    end.outputs()
+    end.session_lost(4.0)
+    assert (end.path, end.inquires) == (Path.BOTH, False), "the pause before the next handshake"
+    end.rbs_link(DEGRADED, 4.1)
+    assert said(end.outputs()) == [("cloud", "")], "nothing to end, and nobody to be told"
+    assert not local_at(3.0).inquires, "a primary knows by itself"
+
+
 def test_a_link_that_falls_again_begins_the_hold_time_again() -> None:
     end = local_at(3.0)
     end.own_link(UP, 10.0)
@@ -290,6 +305,25 @@ def test_who_backs_up_locally_does_not_go_back_to_waiting() -> None:
     end.answer(UP, 12.1)
     assert end.path is Path.LOCAL
     assert end.local
+
+
+@pytest.mark.parametrize("channel", [DOWN, DEGRADED])
+def test_without_a_good_channel_a_poor_link_to_the_cloud_is_used(channel: LinkState) -> None:
+    """Else the cloud gets nothing, nobody can follow this primary, and nobody may take over from it."""
+    end = decider()
+    end.rbs_link(channel, 1.0)
+    end.own_link(DEGRADED, 3.0)
+    assert end.path.uploads
+    end.own_link(DOWN, 5.0)
+    assert said(end.outputs()) == [("hold", "")]
+    end.own_link(UP, 7.0)
+    end.own_link(DEGRADED, 7.0)
+    assert said(end.outputs()) == [("cloud", "")]
+    end.rbs_link(UP, 9.0)
+    assert said(end.outputs()) == [("local", "S603a"), ("start", "S603a")]
+    end.started(9.1)
+    end.rbs_link(channel, 11.0)
+    assert said(end.outputs()) == [("stop",), ("cloud", "")]
 
 
 def test_without_the_rbs_channel_it_stays_with_the_cloud_or_holds() -> None:
