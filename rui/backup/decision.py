@@ -72,7 +72,8 @@ def decide(links: Links, fault_policy: Policy, *, waited: bool) -> Path:
     local backup is then started as well.
     """
     if links.c is not _UP:
-        return Path.HOLD if links.a.bad else Path.CLOUD
+        # Over a poor link to the cloud less goes through than is needed; over none, nothing
+        return Path.HOLD if links.a is _DOWN else Path.CLOUD
     impatient = waited or fault_policy is Policy.IMMEDIATE
     match links.a:
         case LinkState.DEGRADED:

@@ -216,7 +216,7 @@ class Checks:
             return
         a, b, c = decider.links
         if c is not LinkState.UP:
-            allowed = {Path.HOLD} if a.bad else {Path.CLOUD}
+            allowed = {Path.HOLD} if a is LinkState.DOWN else {Path.CLOUD}
         else:
             allowed = _PATHS.get((a, b), _DEGRADED if a is LinkState.DEGRADED else _BEYOND[a])
         if decider.path not in allowed:

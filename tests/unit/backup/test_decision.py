@@ -11,7 +11,6 @@ from rui.backup.links import LinkState
 
 UP, DOWN, DEGRADED, UNKNOWN = LinkState.UP, LinkState.DOWN, LinkState.DEGRADED, LinkState.UNKNOWN
 ANY = frozenset(LinkState)
-BAD = frozenset({DOWN, DEGRADED})
 NOT_UP = frozenset({DOWN, DEGRADED, UNKNOWN})
 
 # c, a, b -> path with policy confirm, with immediate (or once max-wait has passed)
@@ -23,8 +22,8 @@ ROWS = [
     ({UP}, {DOWN}, {DEGRADED, UNKNOWN}, Path.LOCAL, Path.LOCAL),
     ({UP}, {DEGRADED}, ANY, Path.LOCAL, Path.LOCAL),
     ({UP}, {UP}, {DEGRADED, UNKNOWN}, Path.BOTH, Path.BOTH),
-    (NOT_UP, {UP, UNKNOWN}, ANY, Path.CLOUD, Path.CLOUD),
-    (NOT_UP, BAD, ANY, Path.HOLD, Path.HOLD),
+    (NOT_UP, {UP, DEGRADED, UNKNOWN}, ANY, Path.CLOUD, Path.CLOUD),
+    (NOT_UP, {DOWN}, ANY, Path.HOLD, Path.HOLD),
     ({UP}, {UNKNOWN}, {UP}, Path.CLOUD, Path.CLOUD),
     ({UP}, {UNKNOWN}, NOT_UP, Path.BOTH, Path.BOTH),
 ]
