@@ -282,7 +282,9 @@ class Decider:
             return
         self._stop_asking()
         self.theirs = state
-        self._decide("answered-bad" if state.bad else "answered-good", now)
+        # Who does not know its own link yet tells of it once it does; asking at once would be a storm of queries.
+        self._ask_again_at = now + self.options.max_wait
+        self._decide("answered-good" if state is LinkState.UP else "answered-bad", now)
 
     def query_failed(self, now: float) -> None:
         """The query was not answered; after the last try the other end's link is unknown."""

@@ -183,6 +183,24 @@ def test_an_unanswered_query_is_repeated_and_then_local_backup_starts() -> None:
     assert end.theirs is UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("role", "ask", "start"),
+    [(Role.PRIMARY, "S601a", ("local", "S603a")), (Role.SECONDARY, "S701a", ("cloud-and-local", "S703a"))],
+)
+def test_who_answers_that_it_does_not_know_is_not_asked_in_a_storm(
+    role: Role, ask: str, start: tuple[str, str]
+) -> None:
+    end = decider(role)
+    end.own_link(DOWN, 1.0)
+    assert said(end.outputs()) == [("ask", ask)]
+    end.answer(UNKNOWN, 1.1)
+    assert start in said(end.outputs())
+    end.handle_timer(1.2)
+    assert ("ask", ask) not in said(end.outputs())
+    end.handle_timer(1.2 + end.options.max_wait)
+    assert ("ask", ask) in said(end.outputs())
+
+
 @pytest.mark.parametrize("role", Role)
 def test_an_unknown_link_is_asked_for_again(role: Role) -> None:
     """Else local backup would go on for ever: the other end tells only of changes."""
