@@ -51,10 +51,16 @@ NO_ONE_HISTORY: Lineage = (Fork(Epoch(1, "part-of-a-snapshot"), ZERO),)
 def extend(lineage: Lineage, epoch: Epoch, after: Version) -> Lineage:
     """Return the lineage of a history that ``epoch`` continues behind ``after``.
 
-    Epochs that wrote nothing of what is held up to there are left out.
+    Left out are epochs whose part in it is not held up to there. Of those that wrote nothing the newest of
+    every other device stays: it says that its primary was followed, and so may be replaced.
     """
-    kept = [fork for fork in lineage if fork.epoch <= after.epoch]
-    return (*kept, Fork(epoch, after))[-MAX_FORKS:]
+    kept = [Fork(epoch, after)]
+    for fork in reversed(lineage):
+        held = fork.epoch <= after.epoch or fork.after == after
+        wrote = kept[-1].after.epoch == fork.epoch
+        if held and (wrote or all(one.epoch.device != fork.epoch.device for one in kept)):
+            kept.append(fork)
+    return tuple(reversed(kept))[-MAX_FORKS:]
 
 
 def shared(source: Lineage, replica: Lineage, cursor: Version) -> Version:

@@ -54,9 +54,24 @@ def test_an_empty_copy_or_one_of_unknown_history_shares_all_that_it_has() -> Non
     assert shared(TAKEN, FIRST, ZERO) == ZERO
 
 
-def test_epochs_that_wrote_nothing_leave_no_fork() -> None:
+def test_of_epochs_that_wrote_nothing_the_newest_of_every_other_device_stays() -> None:
     idle = extend(TAKEN, A3, at(A1, 50))
-    assert idle == (Fork(A1, ZERO), Fork(A3, at(A1, 50)))
+    assert idle == (*TAKEN, Fork(A3, at(A1, 50))), "who was followed may be replaced"
+    again = extend(idle, Epoch(5, "b"), at(A1, 50))
+    assert again == (*FIRST, Fork(A3, at(A1, 50)), Fork(Epoch(5, "b"), at(A1, 50)))
+    assert shared(again, TAKEN, at(B2, 7)) == at(A1, 50)
+    assert shared(idle, TAKEN, at(B2, 7)) == at(A1, 50), "what it wrote after that is not held"
+
+
+def test_an_epoch_that_began_on_more_than_is_held_leaves_no_fork() -> None:
+    assert extend(TAKEN, A3, at(A1, 40)) == (*FIRST, Fork(A3, at(A1, 40)))
+
+
+def test_moves_without_a_change_do_not_lengthen_a_lineage() -> None:
+    lineage: Lineage = FIRST
+    for counter in range(2, 100):
+        lineage = extend(lineage, Epoch(counter, "ab"[counter % 2]), at(A1, 50))
+    assert lineage == (*FIRST, Fork(Epoch(98, "a"), at(A1, 50)), Fork(Epoch(99, "b"), at(A1, 50)))
 
 
 def test_a_lineage_is_bounded() -> None:

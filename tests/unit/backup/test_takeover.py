@@ -147,6 +147,18 @@ def test_who_comes_back_does_not_take_the_role_from_a_primary_that_serves() -> N
     assert site.members["bras-b"].role is Role.PRIMARY
 
 
+def test_a_role_that_was_moved_and_wrote_nothing_is_taken_over_at_once() -> None:
+    """The cloud takes the dead primary for alive until its link timeout: who has followed need not wait."""
+    site = started("bras-a", "bras-b")
+    put(site, "bras-a", 1)
+    site.settle()
+    for name, other in (("bras-b", "bras-a"), ("bras-a", "bras-b")) * 3:
+        site.take_over(name)
+        site.settle()
+        assert site.members[name].role is Role.PRIMARY
+        assert site.members[other].role is Role.SECONDARY
+
+
 def test_a_second_takeover_keeps_what_the_third_router_had_before_the_first() -> None:
     """bras-c holds a change of bras-a's that bras-b, first to take over, never had."""
     site = started("bras-a", "bras-b", "bras-c")
