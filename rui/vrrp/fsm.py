@@ -56,6 +56,7 @@ class VirtualRouter:
         self.priority_reason = "configured"
         self.preemption_allowed = True
         self.granted_until = self._granted_at = -_NEVER
+        self._relieved: Source | None = None
         self.master: Heard | None = None
         self.opposing: Source | None = None
         self.counters = Counters()
@@ -153,6 +154,8 @@ class VirtualRouter:
         if self.options.owner or self.priority == YIELDING:
             return
         self.granted_until, self._granted_at = until, now
+        master = self.master
+        self._relieved = master.source if master is not None and master.priority == GRANTED else None
         if self._usable_grant(now) or (self.state is State.MASTER and now < until):
             self._handle(states.Granted(), now)
 
@@ -209,10 +212,12 @@ class VirtualRouter:
         """Judge a live Master: RFC 9568 sections 6.4.2 and 6.4.3, and the gates."""
         own = self.advertised_priority(now)
         if self.state is State.MASTER:
-            granted_for = now - max(self.since, self._granted_at)
-            if advertisement.priority == GRANTED and granted_for >= self.master_down_interval:
-                # Whom this router replaced has given way by now, so the other's grant is the newer one
-                own = self.priority
+            if advertisement.priority == GRANTED and now < self.granted_until:
+                if now - max(self.since, self._granted_at) >= self.master_down_interval:
+                    # Whom this router replaced has given way by now, so the other's grant is the newer one
+                    own = self.priority
+                elif source == self._relieved:
+                    return False  # Said before it has heard of this grant, which is newer than its own
             return (advertisement.priority, source) > (own, self.source)
         if advertisement.priority >= own or not self._may_preempt(advertisement):
             self._eligible_since = None

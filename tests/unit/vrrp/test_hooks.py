@@ -107,6 +107,18 @@ class TestGrant:
         router.receive(heard(GRANTED), PEER, 10.5)
         assert role(router) is State.BACKUP, "the role was moved back while the first grant lasted"
 
+    def test_a_newer_one_counts_more_than_the_one_that_it_replaces(self) -> None:
+        router = VirtualRouter(OPTIONS, OWN, 0.0)
+        router.start(0.0)
+        router.receive(heard(GRANTED), THIRD, 10.0)
+        router.grant(15.0, 10.05)
+        router.receive(heard(GRANTED), THIRD, 10.06)
+        assert role(router) is State.MASTER, "said before it had heard of the newer grant"
+        for now in (10.15, 10.25, 10.35, 10.45):
+            router.handle_timer(now)
+        router.receive(heard(GRANTED), THIRD, 10.5)
+        assert role(router) is State.BACKUP, "it has given way by then, and was granted it anew"
+
     def test_of_two_at_once_the_higher_address_counts(self) -> None:
         router = following(200)
         router.grant(20.0, 10.05)
