@@ -108,8 +108,7 @@ class TestGrant:
         assert role(router) is State.BACKUP, "the role was moved back while the first grant lasted"
 
     def test_a_newer_one_counts_more_than_the_one_that_it_replaces(self) -> None:
-        router = VirtualRouter(OPTIONS, OWN, 0.0)
-        router.start(0.0)
+        router = following(200)
         router.receive(heard(GRANTED), THIRD, 10.0)
         router.grant(15.0, 10.05)
         router.receive(heard(GRANTED), THIRD, 10.06)
