@@ -135,6 +135,7 @@ class Standing:
         self._yields = False
         self._leader = ""
         self._leader_heard = now
+        self._leader_sure = False
         self._tell_at = now
         self._told = NO_EPOCH
         self._sharer, self._sharer_heard = "", now
@@ -173,7 +174,7 @@ class Standing:
 
     def superseded(self, by: str, now: float) -> None:
         """Another router is primary under a newer epoch."""
-        self._leader, self._leader_heard = by, now
+        self._leader, self._leader_heard, self._leader_sure = by, now, False
         self._tell_at = now + self._link_timeout
         self.core.superseded(by, now)
         self._follow(now)
@@ -181,12 +182,13 @@ class Standing:
     def taken(self, other: Taken, now: float) -> None:
         """Another router says that it is primary: one of two goes on, and who is Master serves beside it."""
         if self.core.state is MasterState.SHARING:
-            self._leader, self._leader_heard = other.device, now
+            self._leader, self._leader_heard, self._leader_sure = other.device, now, True
         if not self.core.primary or not self._member.serving:
             return  # Else this router's own epoch is claimed in a moment, and told
         self._two_primaries(other.device)
         if other.prevails(self._claim(now)):
             self.superseded(other.device, now)
+            self._leader_sure = True
             return
         if other.epoch > self._member.epoch:
             self._outputs.append(Outclaim(other.epoch))
@@ -232,11 +234,12 @@ class Standing:
         self._two_primaries(self._leading if stuck else self._sharer)
         if self.core.state is MasterState.SHARING:
             self._share(seen.peers.get(self._leader, LinkState.DOWN), now)
-        if now >= self._judged_from:
-            cloud = seen.cloud is not LinkState.DOWN
-            self.core.evidence(
-                cloud=cloud, peer=self._reached(seen.peers), synced=self._member.in_sync, now=now
-            )
+        cloud = seen.cloud is not LinkState.DOWN
+        # Who has taken the role may have lost the election since, and then nobody is primary: the cloud knows
+        unsure = cloud and self.core.state is MasterState.SHARING and not self._leader_sure
+        if unsure or now >= self._judged_from:
+            peer = self._reached(seen.peers) and not unsure
+            self.core.evidence(cloud=cloud, peer=peer, synced=self._member.in_sync, now=now)
         if self.core.primary and self._member.serving and self._member.epoch != self._told:
             # A batch that was being written was finished first [0139]
             self._outputs.append(TellTaken(""))

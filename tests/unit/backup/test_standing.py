@@ -184,6 +184,35 @@ def test_the_cloud_is_asked_where_the_primary_is_not_reached() -> None:
     assert core.core.primary
 
 
+def test_the_cloud_is_asked_at_once_until_the_primary_says_itself_that_it_is_one() -> None:
+    core = master()
+    core.look(Seen(UP, {"bras-b": UP}), 4.2)
+    assert len(doings(core, Ask)) == 1, "it has lost the election again, and there is no channel yet"
+    core.grant_result(GrantResult("g1", True, 5.0, "the primary is not heard of"), 4.3)
+    assert core.core.primary
+    core = master()
+    core.taken(Taken("g1", "bras-b", B2, (), 0.1), 4.1)
+    for now in (4.2, 10.5):
+        core.look(Seen(UP, {"bras-b": UP}), now)
+    assert doings(core, Ask) == []
+
+
+def test_the_cloud_is_not_asked_where_the_primary_itself_has_said_that_it_is_one() -> None:
+    core = standing(Role.PRIMARY, ELECTED)
+    core.elected(True, "no Master is heard", 1.0)
+    core.taken(Taken("g1", "bras-b", B2, (*core._member.lineage, Fork(B2, Version(A1, 9))), 0.1), 4.0)
+    assert core.core.state is MasterState.SHARING
+    core.look(Seen(UP, {"bras-b": UP}), 4.2)
+    assert doings(core, Ask) == []
+
+
+def test_without_the_cloud_a_primary_has_time_to_say_that_it_is_one() -> None:
+    core = master()
+    for now in (4.2, 11.0):
+        core.look(Seen(DOWN, {"bras-b": UP}), now)
+    assert core.core.state is MasterState.SHARING
+
+
 def test_a_primary_that_steps_down_tells_who_serves_beside_it_first() -> None:
     core = standing(Role.PRIMARY, ELECTED)
     core.elected(True, "no Master is heard", 1.0)
