@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Protocol, TypeAlias
@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeAlias
 from lxml import etree
 
 from netconf_server.difference import Difference, differences
+from netconf_server.editdifference import edit_differences
 from netconf_server.editops import Operation
 from rui.schema import Node
 
@@ -25,13 +26,17 @@ MOST_TOLD: Final = 100
 class Change:
     """A change of a datastore, running unless named: the trees before and after (neither may be modified),
     and the session, None for the program.
+
+    `edit` is the small edit that alone led from one to the other, where there is one: nothing differs but
+    where it speaks.
     """
 
     old: etree._Element
     new: etree._Element
     session: int | None
     datastore: str = RUNNING
-    _found: list[Difference] = field(default_factory=list, init=False, repr=False, compare=False)
+    edit: etree._Element | None = None
+    _found: list[Sequence[Difference]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def differences(self, top: Mapping[str, Node]) -> Sequence[Difference]:
         """The first differences, one more than MOST_TOLD at most; `top` are the schema's nodes by tag.
@@ -39,8 +44,14 @@ class Change:
         They are looked for once, for all who tell of them.
         """
         if not self._found:
-            self._found.extend(islice(differences(self.old, self.new, top), MOST_TOLD + 1))
-        return self._found
+            self._found.append(tuple(islice(self.all_differences(top), MOST_TOLD + 1)))
+        return self._found[0]
+
+    def all_differences(self, top: Mapping[str, Node]) -> Iterator[Difference]:
+        """Every difference, looked for anew."""
+        if self.edit is None:
+            return differences(self.old, self.new, top)
+        return edit_differences(self.old, self.new, self.edit, top)
 
 
 Verify: TypeAlias = Callable[[Change], "Awaitable[None] | None"]

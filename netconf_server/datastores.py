@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from inspect import isawaitable
-from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -42,6 +41,7 @@ T = TypeVar("T")
 
 # Elements of an edit, or of what it changes, above which it is worked out beside the event loop.
 _LARGE: Final = 5_000
+_IS_LARGE: Final = etree.XPath(f"boolean(descendant::*[{_LARGE}])")
 # How often the end of one condition may end another.
 _MOST_ROUNDS: Final = 16
 
@@ -158,17 +158,20 @@ class Datastores:
             base = self.tree(target)
             if expects is not None:
                 expects(base)
-            work = partial(self._edited_tree, target, config, default, continue_on_error, session)
-            large = _is_large(config) or _is_large(base)
-            tree, errors = await asyncio.to_thread(work) if large else work()
+            large_edit = _is_large(config)
+            told = None if large_edit or default is Operation.REPLACE else config
+            work = partial(self._edited_tree, target, config, default, continue_on_error, session, told=told)
+            tree, errors = await asyncio.to_thread(work) if large_edit or _is_large(base) else work()
             if self.tree(target) is not base:
                 raise RpcError.in_use(f"{target} was given up by another session meanwhile; send it again")
             if target != CANDIDATE or validate or test_only:
-                tree = self._holding(tree, target, config)
+                held = self._holding(tree, target, config)
+                # What goes because its `when` ends to hold is nothing that the edit speaks of.
+                tree, told = held, told if held is tree else None
             else:
                 self._check_values(tree if errors else payload_of(config, default))
             if not test_only:
-                await self._finish(self._put(target, tree, session))
+                await self._finish(self._put(target, tree, session, told))
             failed = first_error(errors)
             if failed is not None:
                 raise failed
@@ -327,19 +330,26 @@ class Datastores:
         default: Operation,
         continue_on_error: bool,
         session: int | None,
+        *,
+        told: etree._Element | None,
     ) -> tuple[etree._Element, list[RpcError]]:
-        """What a datastore becomes by an edit, and what was left out. Changes nothing that is shared."""
+        """What a datastore becomes by an edit, and what was left out. Changes nothing that is shared.
+
+        `told` is the edit where it says by itself what can have changed.
+        """
         if self.guard is not None:
             self.guard.check_edit(session, config, default)
         tree = copy.deepcopy(self.tree(target))
         errors = apply_edit(self.schema.tree.data, tree, config, default, continue_on_error=continue_on_error)
-        self._allow(target, tree, session)
+        self._allow(target, tree, session, told)
         return tree, errors
 
-    def _allow(self, target: str, tree: etree._Element, session: int | None) -> None:
+    def _allow(
+        self, target: str, tree: etree._Element, session: int | None, edit: etree._Element | None = None
+    ) -> None:
         """Raise RpcError where the session has no right to make this the content of a datastore."""
         if self.guard is not None:
-            self.guard.check_change(Change(self.tree(target), tree, session, target))
+            self.guard.check_change(Change(self.tree(target), tree, session, target, edit))
 
     async def _commit(self, confirm: Confirmation | None, session: int | None) -> None:
         before = self._running
@@ -385,19 +395,21 @@ class Datastores:
         except DataError as error:
             raise to_rpc_error(error, self.schema, data=data) from error
 
-    async def _put(self, target: str, tree: etree._Element, session: int | None) -> None:
+    async def _put(
+        self, target: str, tree: etree._Element, session: int | None, edit: etree._Element | None = None
+    ) -> None:
         if target == CANDIDATE:
-            change = Change(self._candidate, tree, session, CANDIDATE)
+            change = Change(self._candidate, tree, session, CANDIDATE, edit)
             self._candidate, self._candidate_writer = tree, session
             await self._tell(self._edited, change)
             return
         if target == STARTUP:
             await self._file.save(tree)
-            change = Change(self.tree(STARTUP), tree, session, STARTUP)
+            change = Change(self.tree(STARTUP), tree, session, STARTUP, edit)
             self._startup = tree
             await self._tell(self._edited, change)
             return
-        change = Change(self._running, tree, session)
+        change = Change(self._running, tree, session, RUNNING, edit)
         self.partial_locks.check_change(change.old, change.new, session)
         for verify in self._verify:
             await _settle(verify(change))
@@ -414,7 +426,7 @@ class Datastores:
         await self._tell(self._apply, change)
 
     async def _tell(self, listeners: list[Apply], change: Change) -> None:
-        if listeners and _is_large(change.new):
+        if listeners and change.edit is None and _is_large(change.new):
             await asyncio.to_thread(change.differences, self.schema.tree.data)
         for listener in listeners:
             try:
@@ -434,7 +446,7 @@ class Datastores:
 
 def _is_large(config: etree._Element) -> bool:
     """Whether work on this takes so long that others should go on meanwhile."""
-    return next(islice(config.iter(), _LARGE, None), None) is not None
+    return bool(_IS_LARGE(config))
 
 
 async def _settle(result: Awaitable[None] | None) -> None:

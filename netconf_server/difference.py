@@ -52,19 +52,20 @@ class Difference:
 
 def differences(old: etree._Element, new: etree._Element, top: Mapping[str, Node]) -> Iterator[Difference]:
     """Compare two trees whose children are top-level nodes; `top` are the schema's by tag."""
-    return _children(old, new, top, Place.root())
+    return between(old, new, top, Place.root())
 
 
 def differences_inside(
     old: etree._Element, new: etree._Element, node: Node, place: Place
 ) -> Iterator[Difference]:
     """Compare two instances of a container or list entry that stands at a place."""
-    return _children(old, new, node.children, place)
+    return between(old, new, node.children, place)
 
 
-def _children(
+def between(
     old: etree._Element, new: etree._Element, siblings: Mapping[str, Node], place: Place
 ) -> Iterator[Difference]:
+    """Compare the children of two elements at a place; `siblings` are the schema's nodes that they may be."""
     before, after = _by_tag(old), _by_tag(new)
     came = [siblings[tag] for tag in after if tag not in before and tag in siblings]
     for tag in dict.fromkeys((*before, *after)):
@@ -72,7 +73,7 @@ def _children(
         if node is None:
             continue
         implied = tag not in after and any(node.excludes(other) for other in came)
-        for found in _node(before.get(tag, []), after.get(tag, []), node, place):
+        for found in of_node(before.get(tag, []), after.get(tag, []), node, place):
             yield replace(found, implied=True) if implied else found
 
 
@@ -87,7 +88,8 @@ def _by_tag(parent: etree._Element) -> dict[str, list[etree._Element]]:
     return found
 
 
-def _node(old: Elements, new: Elements, node: Node, place: Place) -> Iterator[Difference]:
+def of_node(old: Elements, new: Elements, node: Node, place: Place) -> Iterator[Difference]:
+    """Compare the elements of one node below the same parent, which stands at a place."""
     if node.kind in (Kind.LIST, Kind.LEAF_LIST):
         yield from _items(*_without_common_ends(old, new), node, place)
         return
@@ -104,7 +106,7 @@ def _node(old: Elements, new: Elements, node: Node, place: Place) -> Iterator[Di
             yield Difference(Happened.CHANGED, node, place.child(node), one, other)
     # The parts of a wide container are compared by their bytes in any case.
     elif max(len(one), len(other)) >= _MANY or to_bytes(one) != to_bytes(other):
-        yield from _children(one, other, node.children, place.child(node))
+        yield from between(one, other, node.children, place.child(node))
 
 
 def _without_common_ends(old: Elements, new: Elements) -> tuple[Elements, Elements]:
@@ -148,9 +150,7 @@ def _alone(
         return
     if node.kind is Kind.CONTAINER and not node.presence:
         empty = etree.Element(node.tag)
-        yield from _children(
-            empty if old is None else old, empty if new is None else new, node.children, place
-        )
+        yield from between(empty if old is None else old, empty if new is None else new, node.children, place)
         return
     yield Difference(Happened.CREATED if old is None else Happened.DELETED, node, place, old, new)
 
@@ -177,7 +177,7 @@ def _items(old: Elements, new: Elements, node: Node, place: Place) -> Iterator[D
         if key != earlier:
             yield Difference(Happened.MOVED, node, place_of(place, node, other), one, other)
         if node.kind is Kind.LIST and to_bytes(one) != to_bytes(other):
-            yield from _children(one, other, node.children, place_of(place, node, other))
+            yield from between(one, other, node.children, place_of(place, node, other))
 
 
 def place_of(above: Place, node: Node, item: etree._Element) -> Place:

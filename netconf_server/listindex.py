@@ -36,9 +36,9 @@ class ListIndex:
         if last is not None and last[0] is parent and last[1:3] == (node.tag, key):
             return last[3]
         place = (parent, node.tag)
-        if place not in self._maps and self._searches[place] < _SINGLE and _has_plain_keys(node):
+        if place not in self._maps and self._searches[place] < _SINGLE and has_plain_keys(node):
             self._searches[place] += 1
-            found = _search(parent, node, key)
+            found = find_entry(parent, node, key)
             self._last = None if found is None else (parent, node.tag, key, found)
             return found
         return self._map(parent, node).get(key)
@@ -84,13 +84,14 @@ def key_of(leafs: Iterable[etree._Element], node: Node) -> KeyValues:
     return tuple(value_of(leaf, node.children[str(leaf.tag)]) for leaf in leafs)
 
 
-def _has_plain_keys(node: Node) -> bool:
+def has_plain_keys(node: Node) -> bool:
     """Whether keys are equal exactly when their texts are."""
     leafs = [node.children[tag] for tag in key_tags(node)]
     return bool(leafs) and all(leaf.type is not None and leaf.type.base == "string" for leaf in leafs)
 
 
-def _search(parent: etree._Element, node: Node, key: KeyValues) -> etree._Element | None:
+def find_entry(parent: etree._Element, node: Node, key: KeyValues) -> etree._Element | None:
+    """The entry with this key, of a list with plain keys."""
     values = {f"key{number}": str(value) for number, value in enumerate(key)}
     found = _expression(node.namespace, node.name, node.keys)(parent, **values)
     first = found[0] if isinstance(found, list) and found else None

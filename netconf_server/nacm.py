@@ -126,9 +126,7 @@ class AccessControl:
         The program's own changes are not checked.
         """
         if change.session is not None:
-            self._checked(
-                change.session, lambda access: check_change(access, change.old, change.new, self._top)
-            )
+            self._checked(change.session, lambda access: check_change(access, change, self._top))
 
     def _checked(self, session: int, check: Callable[[Access], None]) -> None:
         user = self._user_of(session)

@@ -8,7 +8,8 @@ from typing import Final, TypeAlias
 
 from lxml import etree
 
-from netconf_server.difference import Difference, Happened, differences, place_of
+from netconf_server.change import Change
+from netconf_server.difference import Difference, Happened, place_of
 from netconf_server.edit import Operation, read_operation
 from netconf_server.nacmaccess import Access, Scope
 from netconf_server.nacmpath import Instance, instance_of
@@ -41,16 +42,17 @@ def check_request(access: Access, config: etree._Element, default: Operation, to
         _Check(access, top, config).requested(config, default, top, [])
 
 
-def check_change(access: Access, old: etree._Element, new: etree._Element, top: Nodes) -> None:
-    """Raise `access-denied` for the first difference between two trees that the user has no right to make.
+def check_change(access: Access, change: Change, top: Nodes) -> None:
+    """Raise `access-denied` for the first difference that a change makes and the user has no right to.
 
     Every node that comes, goes or changes needs the right; what goes because another case of its choice came
     needs none (RFC 8341 3.2.5). Names nothing that the user may not read.
     """
+    old, new = change.old, change.new
     if access.unlimited or old is new or all(_is_open(access, top.get(tag)) for tag in _tags(old, new)):
         return
     before, after = _Check(access, top, old), _Check(access, top, new)
-    for found in differences(old, new, top):
+    for found in change.all_differences(top):
         if not found.implied:
             (before if found.new is None else after).difference(found)
 

@@ -27,7 +27,7 @@ _SLICE = 64 * 1024
 # Pipelined rpcs are answered for so many seconds at a time; then other sessions have their turn.
 _TURN = 0.005
 # What would be a packet of its own waits so many seconds for company, where some is to be expected.
-_MOMENT = 0.001
+_MOMENT = 0.005
 # An orderly end waits this long for the peer to take what was sent.
 _LINGER = 5.0
 

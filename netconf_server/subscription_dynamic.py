@@ -233,12 +233,15 @@ def _refuse_configured(change: Change) -> None:
 
 def _changed_entries(change: Change, tag: str, key: str) -> set[str]:
     """The keys of the filters that came, went or are others now."""
+    tag_above = subscribed_tag("filters")
+    holders = [tree.find(tag_above) for tree in (change.old, change.new)]
+    if not any(holder is not None for holder in holders):
+        return set()
     before, after = (
-        {
-            (entry.findtext(key) or "").strip(): to_bytes(entry)
-            for entry in tree.iterfind(f"{subscribed_tag('filters')}/{tag}")
-        }
-        for tree in (change.old, change.new)
+        {(entry.findtext(key) or "").strip(): to_bytes(entry) for entry in holder.iterchildren(tag)}
+        if holder is not None
+        else {}
+        for holder in holders
     )
     return {name for name in {*before, *after} if before.get(name) != after.get(name)}
 

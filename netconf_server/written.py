@@ -13,6 +13,9 @@ from netconf_server.xmltree import attributes, scope, to_bytes
 
 # Elements with more children than this are written child by child.
 _WIDE = 32
+_WIDE_INSIDE = etree.XPath(f"boolean(*/*[*[{_WIDE + 1}]])")
+# Narrow children go on together until they have so many bytes.
+_TOGETHER = 8 * 1024
 _DECLARATION = re.compile(rb' (xmlns(?::[^\s="]+)?="[^"]*")')
 _FRONT = re.compile(rb'(<[^\s/>]+)(?: xmlns(?::[^\s="]+)?="[^"]*")+')
 _NOTHING = (b"", b"")
@@ -23,24 +26,33 @@ _ENTRIES_PER_LOOK = 32
 
 
 def written(element: etree._Element) -> Iterator[bytes]:
-    """The element in pieces that are never much larger than its parts."""
+    """The element in pieces of some parts each, which are never much larger than these."""
     if _is_narrow(element):
         yield to_bytes(element)
         return
     start, end = tags_of(element)
     declared = frozenset(_DECLARATION.findall(start))
-    yield start
+    # Asked once of all, in C: most lists hold entries of leafs only.
+    wide_inside = bool(_WIDE_INSIDE(element))
+    held, size = [start], 0
     front, name = _NOTHING
     for child in element.iterchildren(etree.Element):
-        if not _is_narrow(child):
+        if len(child) > _WIDE or (wide_inside and not _is_narrow(child)):
+            yield b"".join(held)
+            held, size = [], 0
             yield from written(child)
             continue
         piece = to_bytes(child)
         if not front or not piece.startswith(front):
             front, name = _repeated(piece, declared)
         # Alone, each says again what the start tag around all of them has said.
-        yield name + piece[len(front) :]
-    yield end
+        held += (name, piece[len(front) :])
+        size += len(piece)
+        if size >= _TOGETHER:
+            yield b"".join(held)
+            held, size = [], 0
+    held.append(end)
+    yield b"".join(held)
 
 
 def _is_narrow(element: etree._Element) -> bool:

@@ -185,6 +185,11 @@ def reply_envelope(rpc: etree._Element | None) -> Envelope:
     `None` is for a message that could not be read at all. There is no XML declaration, for ncclient's junos
     handler refuses one.
     """
+    if rpc is not None and len(rpc.attrib) == 1:
+        number = rpc.get("message-id", "")
+        # What nearly every request has needs no tree to be written.
+        if number.isascii() and number.isalnum():
+            return Envelope(_REPLY_START % number.encode(), _REPLY_END)
     root = etree.Element(names.RPC_REPLY, nsmap=_reply_namespaces(rpc))
     if rpc is not None:
         for name, value in rpc.attrib.items():
@@ -223,5 +228,7 @@ def _around_event_time() -> tuple[bytes, bytes]:
     return before, after.removesuffix(_NOTIFICATION_END)
 
 
+_REPLY_START: Final = b'<rpc-reply xmlns="' + names.BASE.encode() + b'" message-id="%s">'
+_REPLY_END: Final = b"</rpc-reply>"
 _NOTIFICATION_END: Final = b"</notification>"
 _NOTIFICATION_START: Final = _around_event_time()

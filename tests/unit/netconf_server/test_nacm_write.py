@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from netconf_server.change import Change
 from netconf_server.edit import Operation, apply_edit
 from netconf_server.nacmwrite import check_change, check_request
 from rui.netconf.errors import RpcError
@@ -37,7 +38,7 @@ def outcome(policy: str, edit: str, *, default: str = "merge", before: str = BEF
     try:
         check_request(who, request, Operation(default), top)
         apply_edit(top, new, request, Operation(default))
-        check_change(who, old, new, top)
+        check_change(who, Change(old, new, None), top)
     except RpcError as error:
         path = (error.path or "/").replace("guarded:", "")
         return path if error.tag == "access-denied" else error.tag
