@@ -16,7 +16,6 @@ import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
 from typing import NamedTuple
 
 import asyncssh
@@ -62,11 +61,14 @@ def read_accounts(server: etree._Element) -> tuple[Account, ...]:
     )
 
 
-def hash_password(password: str, *, salt: bytes | None = None) -> str:
-    """Return the scrypt hash of a password in this module's text form; the salt is random unless given."""
+def hash_password(password: str, *, salt: bytes | None = None, log_cost: int = _LOG_COST) -> str:
+    """Return the scrypt hash of a password in this module's text form; the salt is random unless given.
+
+    A `log_cost` below the default is for a secret of so many random bits that nobody tries them all.
+    """
     salt = secrets.token_bytes(_SALT_BYTES) if salt is None else salt
-    digest = _scrypt(password, salt, _Cost(_LOG_COST, _BLOCK, _PARALLEL), _HASH_BYTES)
-    return f"$scrypt$ln={_LOG_COST},r={_BLOCK},p={_PARALLEL}${_b64(salt)}${_b64(digest)}"
+    cost = _Cost(log_cost, _BLOCK, _PARALLEL)
+    return _hash_text(cost, salt, _scrypt(password, salt, cost, _HASH_BYTES))
 
 
 def verify_password(password: str, password_hash: str) -> bool:
@@ -108,6 +110,10 @@ def _scrypt(password: str, salt: bytes, cost: _Cost, length: int) -> bytes:
     )
 
 
+def _hash_text(cost: _Cost, salt: bytes, digest: bytes) -> str:
+    return f"$scrypt$ln={cost.log_cost},r={cost.block},p={cost.parallel}${_b64(salt)}${_b64(digest)}"
+
+
 def _b64(data: bytes) -> str:
     return base64.b64encode(data).decode().rstrip("=")
 
@@ -116,14 +122,12 @@ def _unb64(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
-@cache
 def _decoy() -> str:
-    """Return the hash of a password that nobody has.
-
-    An unknown user costs the same time as a known one, so names cannot be told by timing. To make it costs as
-    much as a login, and every look at a configuration makes Accounts, so it is made once.
+    """Return a hash that no known password has: an unknown user costs the same time as a known one, so names
+    cannot be told by timing.
     """
-    return hash_password(secrets.token_hex(8))
+    cost = _Cost(_LOG_COST, _BLOCK, _PARALLEL)
+    return _hash_text(cost, secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_HASH_BYTES))
 
 
 class Accounts:

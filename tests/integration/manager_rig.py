@@ -41,7 +41,7 @@ from rui_cli.policy import NAMESPACE, manager_policy
 from rui_cli.site import configuration
 
 PASSWORD = "a password for tests"
-HASH = hash_password(PASSWORD, salt=b"0123456789abcdef")
+HASH = hash_password(PASSWORD, salt=b"0123456789abcdef", log_cost=4)
 WITHIN = 40.0
 """Seconds that anything may take before a test gives up."""
 

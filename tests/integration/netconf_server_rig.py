@@ -30,7 +30,7 @@ from rui.schema import Schema
 TOY = "urn:example:toy"
 YANG = Path(__file__).parents[1] / "data" / "yang"
 USER, PASSWORD = "admin", "correct horse"
-HASH = hash_password(PASSWORD, salt=b"0123456789abcdef")
+HASH = hash_password(PASSWORD, salt=b"0123456789abcdef", log_cost=4)
 BASE_11_HELLO = (
     '<hello xmlns="urn:ietf:params:xml:ns:netconf:base:1.0"><capabilities>'
     "<capability>urn:ietf:params:netconf:base:1.1</capability></capabilities></hello>]]>]]>"
