@@ -29,7 +29,6 @@ from rui.backup.cloud_outputs import (
     GiveUp,
     Identify,
     Instruct,
-    Join,
     Keep,
     Output,
     Read,
@@ -205,8 +204,6 @@ class Group:
                 self._read(output)
             case Relay():
                 self._spawn(self._relay(output))
-            case Join():
-                self._spawn(self._join(output))
             case Delivered():
                 self._note_progress(output.device, output.cursor)
                 if self._trace is not None:
@@ -227,7 +224,7 @@ class Group:
     # The store
 
     async def _apply(self, output: Apply) -> None:
-        receipt = await self._store.apply(output.batch, output.quarantined)
+        receipt = await self._store.apply(output.batch, output.quarantined, output.joins)
         await self._audit.uploaded(output.batch, receipt)
         if self._trace is not None:
             self._trace(self.name, Milestone.DURABLE, receipt.position.live)
@@ -253,14 +250,6 @@ class Group:
         else:
             self.cloud.kept(output.entry)
         self._drain()
-
-    async def _join(self, output: Join) -> None:
-        try:
-            await self._store.join(self.name, output)
-        except StoreError as error:
-            # The primary's next batch shows the difference again, and the offer is repeated.
-            log.warning("store-failed", group=self.name, reason=str(error))
-        await self.refresh()
 
     def _read(self, output: Read) -> None:
         want = output.want

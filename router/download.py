@@ -93,16 +93,16 @@ class Downloader:
     async def _fetch_all(self, group: Group) -> None:
         """Fetch until a page brings nothing new: asking from a cursor is what acknowledges all before it."""
         while True:
-            before = group.member.position
+            before = group.member.wanted
             more = await self._fetch(group)
-            if not more and group.member.position == before and self._answers.get(group.config.id) is None:
+            if not more and group.member.wanted == before and self._answers.get(group.config.id) is None:
                 return
 
     async def _fetch(self, group: Group) -> bool:
         session = await self._connected()
         limit = group.config.max_records
         answer = self._answers.pop(group.config.id, None)
-        question = Fetch(group.config.id, self._device, group.member.position, limit, answer)
+        question = Fetch(group.config.id, self._device, group.member.wanted, limit, answer)
         reply = await session.rpc(encode_fetch(question), timeout=_REPLY_WITHIN)
         fetched = decode_fetched(reply.element, reply.raw)
         batch = fetched.batch

@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 from rui.backup.audit import Listing
-from rui.backup.cloud_outputs import Join
 from rui.backup.digest import Digest
 from rui.backup.identity import StorageEntry
 from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt
+from rui.backup.replica import Join
 from rui.backup.table import Page, Slice
 from rui.backup.version import ZERO, Epoch, Version
 
@@ -76,17 +76,14 @@ class Store(Protocol):
     async def claim(self, group: str, epoch: Epoch) -> Receipt:
         """Make ``epoch`` the group's writer: STORED, or REFUSED if a newer one is known, or FAILED."""
 
-    async def apply(self, batch: Batch, quarantined: Sequence[Quarantined] = ()) -> Receipt:
+    async def apply(
+        self, batch: Batch, quarantined: Sequence[Quarantined] = (), joins: Join | None = None
+    ) -> Receipt:
         """Judge a batch and store it with the new position, in one transaction (S503).
 
+        With ``joins`` the store follows that history from this batch on, unless a newer writer is known.
         The quarantined records are kept like any other and marked. Never raises for a disk that is full or
         failing: the receipt says FAILED and why, nothing of the batch is held, and the store goes on.
-        """
-
-    async def join(self, group: str, join: Join) -> bool:
-        """Follow the writer's history, once it has taken over all that it lacked of what is held.
-
-        The cursor goes back to where both are the same. False where another writer is known by now.
         """
 
     async def since(self, group: str, after: Version, limit: int) -> Slice | NeedsSnapshot:

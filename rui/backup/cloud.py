@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from rui.backup.cloud_outputs import Acknowledge, Apply, Join, Output, Relay, Report
+from rui.backup.cloud_outputs import Acknowledge, Apply, Output, Relay, Report
 from rui.backup.delivery import (
     Delivery,
     DeliveryMode,
@@ -29,6 +29,7 @@ from rui.backup.lineage import Lineage
 from rui.backup.member_outputs import CLOUD
 from rui.backup.messages import Batch, Offer, Position, Quarantined, Receipt, Result
 from rui.backup.registrar import Registrar
+from rui.backup.replica import Join, judge
 from rui.backup.source import SourceOptions
 from rui.backup.table import Page, Slice
 from rui.backup.version import ZERO, Version
@@ -89,6 +90,7 @@ class Cloud:
         self.deliveries: dict[str, Delivery] = {}
         self.offer: DirectDelivery | None = None
         """What goes to the primary because only the cloud holds it."""
+        # The history to follow once its writer has taken over what it lacked, which the offer is about
         self._joins: Join | None = None
         self._offers = 0
         self._outputs: deque[Output] = deque()
@@ -143,7 +145,7 @@ class Cloud:
         if delivery is not None:
             delivery.disconnect(reason)
         if self.offer is not None and self.offer.device == device:
-            self.offer = None
+            self.offer = self._joins = None
 
     def identify(self, device: str, notification: IdentityNotification, wall: float) -> None:
         """Take an identity notification (S402) that came over the session with ``device``."""
@@ -154,7 +156,7 @@ class Cloud:
         if receipt.result is Result.FAILED:
             self._failing.add("")
         if receipt.result is Result.STORED:
-            self.offer = None
+            self.offer = self._joins = None
             for delivery in self.deliveries.values():
                 delivery.writer_changed(self.outlook)
         self._registrar.claimed(receipt, self.position, now)
@@ -188,7 +190,14 @@ class Cloud:
         if quarantined:
             self.counters.quarantined_records += len(quarantined)
             self._outputs.append(_quarantine_report(device, quarantined, "the cloud's model"))
-        self._outputs.append(Apply(device, self._ticket, batch, quarantined))
+        joins = self._joins if self.offer is None and self._joins is not None else None
+        if joins is not None:
+            judgement = judge(joins.position(self.position, batch), batch)
+            if judgement.result is Result.GAP:
+                # Told from where to go on, and nothing is joined before that comes
+                self._answer(device, self._ticket, judgement.receipt(self.group))
+                return
+        self._outputs.append(Apply(device, self._ticket, batch, quarantined, joins))
 
     def applied(self, device: str, ticket: int, receipt: Receipt) -> None:
         """Take what became of an Apply; the caller has said :meth:`moved` before."""
@@ -218,6 +227,8 @@ class Cloud:
         if position != self.position or floor != self.floor:
             same_history = position.lineage == self.position.lineage
             self.position, self.floor = position, floor
+            if self._joins is not None and position.lineage == self._joins.lineage:
+                self._joins = None
             for delivery in self.deliveries.values():
                 if same_history:
                     delivery.news()
@@ -263,9 +274,8 @@ class Cloud:
         elif receipt.result is Result.STORED:
             self._recovered(device)
         delivery.delivered(ticket, receipt, self.outlook, now)
-        if delivery is self.offer and delivery.done and self._joins is not None:
+        if delivery is self.offer and delivery.done:
             self.offer = None
-            self._outputs.append(self._joins)
 
     def undelivered(self, device: str, ticket: int, reason: str, now: float) -> None:
         """A Deliver was answered by an error."""
@@ -339,7 +349,6 @@ class Cloud:
             return
         self._joins = Join(position.writer, lineage, common)
         if common == position.live:
-            self._outputs.append(self._joins)
             return
         offer = Offer(CLOUD, common, position.cursor)
         self._offers += 1

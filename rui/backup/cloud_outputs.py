@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rui.backup.identity import IdentityResult, StorageEntry
-from rui.backup.lineage import Lineage
 from rui.backup.messages import Batch, Quarantined, Receipt
+from rui.backup.replica import Join
 from rui.backup.source import WantPage, WantStream
 from rui.backup.version import Epoch, Version
 
@@ -27,12 +27,16 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Please judge and store the batch (S503), in the order of these outputs; then ``Cloud.applied``."""
+    """Please judge and store the batch (S503), in the order of these outputs; then ``Cloud.applied``.
+
+    With ``joins`` the store follows that history from this batch on.
+    """
 
     device: str
     ticket: int
     batch: Batch
     quarantined: tuple[Quarantined, ...]
+    joins: Join | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +94,6 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
-class Join:
-    """Please follow the history of ``writer`` from ``shared`` on, unless there is a newer writer.
-
-    Then ``Cloud.moved``.
-    """
-
-    writer: Epoch
-    lineage: Lineage
-    shared: Version
-
-
-@dataclass(frozen=True, slots=True)
 class Instruct:
     """Please send ``download-user-info``: there is news up to ``last``."""
 
@@ -135,7 +127,6 @@ Output = (
     | Read
     | Deliver
     | Relay
-    | Join
     | Instruct
     | Delivered
     | GiveUp

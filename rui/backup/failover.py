@@ -282,7 +282,7 @@ class Decider:
             return
         self._stop_asking()
         self.theirs = state
-        # Who does not know its own link yet tells of it once it does; asking at once would be a storm of queries.
+        # Who does not know its own link yet tells of it once it does; asking at once would be a storm.
         self._ask_again_at = now + self.options.max_wait
         self._decide("answered-good" if state is LinkState.UP else "answered-bad", now)
 

@@ -34,7 +34,7 @@ from rui.backup.member_outputs import (
 from rui.backup.messages import Batch, Change, Offer, Position, Quarantined, Receipt, Result, Shared
 from rui.backup.offering import refusal
 from rui.backup.origins import Origins
-from rui.backup.replica import Judgement, judge
+from rui.backup.replica import Join, Judgement, judge
 from rui.backup.sender import Sender
 from rui.backup.source import Source, SourceOptions
 from rui.backup.table import Table
@@ -86,6 +86,8 @@ class Member(Sender):
         self._writing: tuple[Frame, ...] = ()
         self._retry_at: float | None = None
         self._claims = 0
+        # The primary's history, once it has taken over what it lacked: followed with its next batch
+        self._joins: Join | None = None
 
     def start(self) -> None:
         """Begin in the configured role; a primary takes a new epoch at every start."""
@@ -98,6 +100,7 @@ class Member(Sender):
             return
         self.role = Role.PRIMARY
         self._offers.drop()
+        self._joins = None
         self.uploads = self.obtains = True
         self._promoting = bool(self._intake.judged)
         if not self._promoting:
@@ -147,8 +150,14 @@ class Member(Sender):
         """Whether this secondary holds what the cloud held when it was asked, or is backed up directly."""
         if self.role is Role.PRIMARY or not self.obtains:
             return True
-        whole = self.position.snapshot is None and self.offering is None
+        whole = self.position.snapshot is None and self.offering is None and self._joins is None
         return whole and self.target is not None and self.position.live >= self.target
+
+    @property
+    def wanted(self) -> Position:
+        """Behind which this secondary downloads: what it holds, or where it joins the primary's history."""
+        joins = self._joins
+        return self.position if joins is None else Position(joins.shared, None, joins.writer, joins.lineage)
 
     def remember(self, fact: str, value: str) -> None:
         """Keep a small text with the journal."""
@@ -234,7 +243,7 @@ class Member(Sender):
 
     def acknowledge(self, receipt: Receipt, now: float) -> None:
         """Take the cloud's receipt for an upload (S503), or for what a secondary offers."""
-        self._join(self._answered(CLOUD, receipt, now))
+        self._joins = self._answered(CLOUD, receipt, now) or self._joins
 
     # Local backup over the RBS channel
 
@@ -248,14 +257,7 @@ class Member(Sender):
 
     def local_receipt(self, peer: str, receipt: Receipt, now: float) -> None:
         """Take a secondary's receipt for a batch that went to it directly, or the primary's for an offer."""
-        self._join(self._answered(peer, receipt, now))
-
-    def _join(self, position: Position | None) -> None:
-        """Follow the primary's history, from where both are the same; None: not yet."""
-        if position is not None:
-            self.position, self.durable = position, position.live
-            self._facts_changed = True
-            self._write()
+        self._joins = self._answered(peer, receipt, now) or self._joins
 
     def obtain(self, yes: bool) -> None:
         """Whether this secondary obtains from the cloud; beginning again tells it the cursor (S402)."""
@@ -431,7 +433,7 @@ class Member(Sender):
             if batch.writer > self.epoch and batch.writer.device != self.device:
                 self._outputs.append(Superseded(batch.writer.device, batch.writer))
             return Judgement(Result.REFUSED, position, reason=f"{self.device} is primary under {self.epoch}")
-        return judge(position, batch)
+        return judge(position if self._joins is None else self._joins.position(position, batch), batch)
 
     def _finish_all(self) -> None:
         for incoming, judgement in self._intake.drain():
@@ -441,6 +443,7 @@ class Member(Sender):
                 apply(incoming, judgement, self.table, self.quarantined)
                 if judgement.position.lineage != self.position.lineage:
                     self._offers.drop()  # It was for another history
+                    self._joins = None
                 self.position = judgement.position
                 self.durable = self.position.live
                 self.table.trim_tombstones(self.options.tombstones, self.durable)
@@ -460,7 +463,7 @@ class Member(Sender):
         given_up = self.position.lineage == NO_ONE_HISTORY
         until = self.table.head if given_up else max(self.position.live, self.table.head)
         if common in {self.position.live, until}:
-            self._join(Position(common, None, batch.writer, batch.lineage))
+            self._joins = Join(batch.writer, batch.lineage, common)
         elif common is not None:
             offer = Offer(self.device, common, until)
             self._offers.begin(offer, batch, incoming.via, self.position, self.table.floor)

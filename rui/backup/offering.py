@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from rui.backup.copies import next_batch
 from rui.backup.messages import Batch, Offer, Position, Receipt, Result
+from rui.backup.replica import Join
 from rui.backup.source import Source, SourceOptions, SourceState
 from rui.backup.table import Table
 from rui.backup.version import Version
@@ -56,9 +57,10 @@ class Offering:
         position = self.source.position
         return position.snapshot is None and position.cursor >= self.offer.until
 
-    def joined(self, position: Position) -> Position:
-        """Return the position of a replica that goes over to the primary's history."""
-        return Position(self.offer.shared, None, position.writer, self.lineage)
+    @property
+    def joins(self) -> Join:
+        """The primary's history, which the replica follows then."""
+        return Join(self.writer, self.lineage, self.offer.shared)
 
     @property
     def refused(self) -> bool:
@@ -88,10 +90,8 @@ class Offers:
         offering = self.current
         return offering.next(table, now) if offering is not None and offering.via == via else None
 
-    def receive(
-        self, via: str, receipt: Receipt, position: Position, table: Table, now: float
-    ) -> Position | None:
-        """Take the primary's receipt; once it has all, return where the replica follows its history."""
+    def receive(self, via: str, receipt: Receipt, table: Table, now: float) -> Join | None:
+        """Take the primary's receipt; once it has all, return what the replica follows then."""
         offering = self.current
         if offering is None or offering.via != via:
             return None
@@ -99,7 +99,7 @@ class Offers:
         if not (offering.refused or offering.done):
             return None
         self.current = None
-        return offering.joined(position) if offering.done and offering.writer == position.writer else None
+        return offering.joins if offering.done else None
 
     def end(self, via: str) -> None:
         """The way is gone; the next batch that shows another history begins the offer again."""

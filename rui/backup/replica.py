@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from rui.backup.lineage import NO_ONE_HISTORY, shared
+from rui.backup.lineage import NO_ONE_HISTORY, Lineage, shared
 from rui.backup.messages import (
     LAST_BUCKET,
     Batch,
@@ -21,7 +21,7 @@ from rui.backup.messages import (
     SnapshotProgress,
     Stream,
 )
-from rui.backup.version import ZERO, Version
+from rui.backup.version import ZERO, Epoch, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,25 @@ class Judgement:
     def receipt(self, group: str, quarantined: tuple[Quarantined, ...] = ()) -> Receipt:
         """Return the receipt that it calls for."""
         return Receipt(group, self.result, self.position, self.reason, quarantined, shared=self.shared)
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A history that a replica follows from ``shared`` on: its writer has taken over all that it lacked.
+
+    It does so with the first batch that it stores of that history: until then what it holds beyond ``shared``
+    would belong to no history at all, and a third primary would never be offered it.
+    """
+
+    writer: Epoch
+    lineage: Lineage
+    shared: Version
+
+    def position(self, before: Position, batch: Batch) -> Position:
+        """Return by which position a batch is judged at a replica that stands at ``before``."""
+        if {before.writer, batch.writer} != {self.writer} or before.lineage == self.lineage:
+            return before
+        return Position(self.shared, None, self.writer, self.lineage)
 
 
 def judge(position: Position, batch: Batch) -> Judgement:

@@ -17,6 +17,7 @@ from rui.backup.member_outputs import CLOUD
 from rui.backup.messages import Batch, Position, Receipt, Shared
 from rui.backup.offering import Offering, Offers
 from rui.backup.origins import Origins
+from rui.backup.replica import Join
 from rui.backup.sharing import Sharing, Users
 from rui.backup.source import Source, SourceOptions, SourceState
 from rui.backup.table import Table
@@ -140,14 +141,14 @@ class Sender(Holdings):
             self._ways.sent(via, source)
         return batch
 
-    def _answered(self, via: str, receipt: Receipt, now: float) -> Position | None:
-        """Take the receipt for the oldest batch under way; return from where to follow the primary now."""
+    def _answered(self, via: str, receipt: Receipt, now: float) -> Join | None:
+        """Take the receipt for the oldest batch under way; return what to follow once all is taken over."""
         sent_by = self._ways.answered(via)
         if sent_by is None:
             return None
         if self.role is Role.SECONDARY:
             if sent_by is self._offers.source:
-                return self._offers.receive(via, receipt, self.position, self.table, now)
+                return self._offers.receive(via, receipt, self.table, now)
             if sent_by is self.sharing.source:
                 self.sharing.receive(receipt, now)
         elif sent_by is (self.source if via == CLOUD else self.locals.get(via)):

@@ -282,6 +282,9 @@ class Source:
                 if ends is not None and ends == self._snapshot:
                     self._snapshot = None
                     self._change(_E.SNAPSHOT_DONE, "snapshot complete")
+                elif not (self._in_flight or self._owed or self._snapshot) and receipt.position.snapshot:
+                    # One that another way or a former turn has begun: it has to end
+                    self._begin(receipt.position, head, floor, _E.CONNECTED, _E.CONNECTED_BEHIND)
             case Result.GAP:
                 self._turn_back()
                 self._begin(receipt.position, head, floor, _E.CONNECTED, _E.CONNECTED_BEHIND)

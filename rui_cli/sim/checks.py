@@ -13,7 +13,7 @@ from rui.backup.decision import Path
 from rui.backup.failover import Decider
 from rui.backup.identity import Role
 from rui.backup.journal import Frame
-from rui.backup.lineage import NO_ONE_HISTORY, Lineage
+from rui.backup.lineage import NO_ONE_HISTORY, Lineage, shared
 from rui.backup.links import LinkState
 from rui.backup.member import Member
 from rui.backup.messages import Batch, Position, Receipt, Result
@@ -60,6 +60,8 @@ class Copy:
     def moved(self, position: Position) -> None:
         """The node's position is durable; it only grows, and passes nothing that is not held."""
         was = self.position
+        if position.lineage == was.lineage:
+            self.ledger.settled()
         if position is was or position == was:
             return
         self.position = position
@@ -68,12 +70,15 @@ class Copy:
         if position.live < was.live and position.lineage == was.lineage:
             # Who joins another history goes on behind what both share
             raise Violation(6, f"{self.node}'s cursor goes back from {was.live} to {position.live}")
+        common = shared(position.lineage, was.lineage, was.live)
+        if common < was.live:
+            self.ledger.joined(self.table, common)
         if position.live < was.live:
             self.excused = max(self.excused, was.live)
         if position.snapshot is None:
             self.ledger.paged(whole=position.lineage != NO_ONE_HISTORY)
-        if position.snapshot is None and position.cursor > was.cursor:
-            self._passed(was.cursor, position.cursor, position.lineage)
+        if position.snapshot is None and position.cursor > min(was.cursor, common):
+            self._passed(min(was.cursor, common), position.cursor, position.lineage)
 
     def _passed(self, after: Version, upto: Version, lineage: Lineage) -> None:
         """A cursor may pass a change only where it, or a newer one of its key, is held or was written."""

@@ -17,7 +17,6 @@ from rui.backup.cloud_outputs import (
     GiveUp,
     Identify,
     Instruct,
-    Join,
     Keep,
     Output,
     Read,
@@ -27,6 +26,7 @@ from rui.backup.delivery import Forgotten
 from rui.backup.identity import IdentityNotification, Role
 from rui.backup.lease import GrantRequest, Leases
 from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
+from rui.backup.replica import Join
 from rui.backup.requests import Fetch, Fetched
 from rui.backup.source import SourceOptions, WantPage
 from rui.backup.table import Page, Slice
@@ -209,15 +209,13 @@ class CloudDevice:
                         else self.core.keep_failed(receipt.reason, self.now)
                     ),
                 )
-            case Apply(device, ticket, batch, quarantined):
+            case Apply(device, ticket, batch, quarantined, joins):
                 self._write(
-                    partial(self._apply, device, batch, quarantined),
+                    partial(self._apply, device, batch, quarantined, joins),
                     lambda receipt: self.core.applied(device, ticket, receipt),
                 )
             case Read():
                 self._read(output)
-            case Join() as join:
-                self._write(lambda: self.store.join(GROUP, join), lambda _: None)
             case Relay():
                 self._relay(output)
             case Identify(device, result):
@@ -293,10 +291,12 @@ class CloudDevice:
         done(receipt)
         self.run()
 
-    def _apply(self, device: str, batch: Batch, quarantined: tuple[Quarantined, ...]) -> Receipt:
+    def _apply(
+        self, device: str, batch: Batch, quarantined: tuple[Quarantined, ...], joins: Join | None
+    ) -> Receipt:
         checks, before = self.world.checks, self.store.position.writer
         checks.applied(self.store, device, batch)
-        receipt = self.store.apply(batch, quarantined)
+        receipt = self.store.apply(batch, quarantined, joins)
         checks.judged(before, batch, receipt)
         return receipt
 

@@ -41,7 +41,7 @@ class Downloader:
 
     def _fetch(self) -> None:
         router, world = self._router, self._router.world
-        asked = router.member.position
+        asked = router.member.wanted
         question = Fetch(router.member.group, router.name, asked, world.odds.batch_records)
         line = world.cloud_lines[router.name]
         line.request(
@@ -61,7 +61,7 @@ class Downloader:
         # In a turn of its own: what was fetched is in place then
         if receipt.result is not Result.STORED:
             self._failed()
-        elif more or self._router.member.position != asked:
+        elif more or self._router.member.wanted != asked:
             self._router.host.after(0.0, self._fetch)
         else:
             self._router.host.after(0.0, self._next)

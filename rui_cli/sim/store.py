@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 from manager.store import NeedsSnapshot
 from manager.store.interface import Head
 from manager.store.recent import RecentBatches
-from rui.backup.cloud_outputs import Join
 from rui.backup.identity import StorageEntry
 from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt, Result, Stream
-from rui.backup.replica import judge
+from rui.backup.replica import Join, judge
 from rui.backup.table import Page, Slice
 from rui.backup.version import Epoch, Version
 from rui_cli.sim.table import WatchedTable
@@ -59,20 +58,16 @@ class CloudStore:
         self.entries[entry.device] = entry
         return Receipt(entry.group, Result.STORED, self.position)
 
-    def join(self, group: str, join: Join) -> Receipt:
-        """Follow a writer's history from where both are the same, unless a newer writer is known."""
-        if join.writer == self.position.writer:
-            self.position = Position(join.shared, None, join.writer, join.lineage)
-            self.recent.forget("")
-            self.recent.forget("")
-        return Receipt(group, Result.STORED, self.position)
-
-    def apply(self, batch: Batch, quarantined: tuple[Quarantined, ...]) -> Receipt:
+    def apply(self, batch: Batch, quarantined: tuple[Quarantined, ...], joins: Join | None = None) -> Receipt:
         """Judge and store a batch."""
-        judgement, before = judge(self.position, batch), self.position.live
+        position = self.position if joins is None else joins.position(self.position, batch)
+        judgement, before = judge(position, batch), position.live
         if judgement.apply:
+            joined = position is not self.position
             self.position = judgement.position
         if judgement.apply and judgement.result is Result.STORED:
+            if joined:
+                self.recent.forget("")
             bad = {entry.key: entry for entry in quarantined}
             for change in batch.changes:
                 if self.table.apply(change):

@@ -23,6 +23,9 @@ class Ledger:
         self.writing = False
         self.newest: dict[bytes, Version] = {}
         self._cleared: set[bytes] = set()
+        # Keys of a history that was left, of which nothing is remembered: the one joined may have them yet
+        self._left: set[bytes] = set()
+        self._doubt: Violation | None = None
 
     def taken(self, change: Change) -> None:
         """The table has taken a change."""
@@ -30,11 +33,16 @@ class Ledger:
         last = self.newest.get(key)
         if last is not None and version <= last:
             invariant = 5 if record is not None and self.truth.gone(key) else 6
-            raise Violation(
+            found = Violation(
                 invariant, f"{self.node} takes {key.decode()} of {version} where it has held {last}"
             )
+            if not self.truth.may_return(change):
+                raise found
+            if key not in self._left:
+                self._doubt = self._doubt or found
         self.newest[key] = version
         self._cleared.discard(key)
+        self._left.discard(key)
         if not self.writing:
             written = self.truth.written.get(version)
             if written != change:
@@ -57,6 +65,17 @@ class Ledger:
             for key in self._cleared:
                 self.newest.pop(key, None)
         self._cleared.clear()
+
+    def settled(self) -> None:
+        """No other history is followed than before: what has come twice had no reason to."""
+        if self._doubt is not None:
+            raise self._doubt
+
+    def joined(self, table: Table, shared: Version) -> None:
+        """Another history is followed behind ``shared``: what is forgotten of this one may come again."""
+        self._doubt = None
+        gone = (key for key, version in self.newest.items() if version > shared and table.get(key) is None)
+        self._left.update(gone)
 
     def restart(self, table: Table) -> None:
         """Go on with what a new process, or another copy of the store, holds."""

@@ -110,6 +110,11 @@ class Truth:
         newest = self.newest.get(key)
         return newest is None or newest.record is None
 
+    def may_return(self, change: Change) -> bool:
+        """Whether a copy that has forgotten a key may take this: a delete, or a login after every logoff."""
+        key, version, content = change
+        return content is None or self._number(key, version, content) > self._logoffs.get(key, 0)
+
     def online(self) -> dict[bytes, bytes]:
         """Return the record of each user that is online in the end."""
         return {key: content for key, (_, content) in self._last.items() if content is not None}

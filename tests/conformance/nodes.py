@@ -180,10 +180,11 @@ class CloudNode:
             case cloud_outputs.Keep(entry):
                 what = {"device": entry.device, "address": entry.address, "role": entry.role.value}
                 return make_element("keep", {**what, "epoch": str(entry.epoch), "reason": entry.reason})
-            case cloud_outputs.Apply(device, ticket, batch, _):
-                return make_element(
-                    "apply", {"device": device, "ticket": str(ticket)}, [batch_element(batch, wire.UPLOAD)]
-                )
+            case cloud_outputs.Apply(device, ticket, batch, _, joins):
+                what = {"device": device, "ticket": str(ticket)}
+                if joins is not None:
+                    what |= {"joins": ", ".join(map(str, joins.lineage)), "shared": str(joins.shared)}
+                return make_element("apply", what, [batch_element(batch, wire.UPLOAD)])
             case cloud_outputs.Identify(device, result):
                 element = wire.encode_identity_result(result)
                 self._schema.check_rpc(element)
@@ -195,9 +196,6 @@ class CloudNode:
             case cloud_outputs.Relay(device, ticket, primary, batch):
                 what = {"device": device, "ticket": str(ticket), "primary": primary}
                 return make_element("relay", what, [batch_element(batch, wire.DELIVER)])
-            case cloud_outputs.Join(writer, lineage, shared):
-                forks = ", ".join(map(str, lineage))
-                return make_element("join", {"writer": str(writer), "lineage": forks, "shared": str(shared)})
             case cloud_outputs.Read(device, ticket, want):
                 where = (
                     {"first-bucket": str(want.first)}

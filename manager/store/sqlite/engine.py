@@ -13,14 +13,14 @@ from manager.store.interface import Head, NeedsSnapshot, TableDigest, Watcher
 from manager.store.recent import RecentBatches
 from manager.store.sqlite.checkpoint import LIMIT, START_AT, Checkpointer
 from manager.store.sqlite.file import StoreFile, explain
-from manager.store.sqlite.jobs import Applied, ApplyJob, CollectJob, EntryJob, JoinJob
+from manager.store.sqlite.jobs import Applied, ApplyJob, CollectJob, EntryJob
 from manager.store.sqlite.reader import Readers
 from manager.store.sqlite.transaction import HEAD_COLUMNS, GroupState, read_head
 from manager.store.sqlite.writer import Job, Writer
 from rui.backup.audit import Listing
-from rui.backup.cloud_outputs import Join
 from rui.backup.identity import Role, StorageEntry
 from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt, Result, Stream
+from rui.backup.replica import Join
 from rui.backup.table import Page, Slice
 from rui.backup.version import Epoch, Version
 
@@ -98,22 +98,18 @@ class SqliteStore:
         live = (await self.head(group)).position.live
         return await self.apply(Batch(group, epoch, Stream(live, live), ()))
 
-    async def apply(self, batch: Batch, quarantined: Sequence[Quarantined] = ()) -> Receipt:
+    async def apply(
+        self, batch: Batch, quarantined: Sequence[Quarantined] = (), joins: Join | None = None
+    ) -> Receipt:
         """Judge a batch and store it with the new position in one transaction (S503)."""
         async with self._slots:
             try:
-                job = ApplyJob.prepare(batch, tuple(quarantined), watched=bool(self._watchers))
+                job = ApplyJob.prepare(batch, tuple(quarantined), joins=joins, watched=bool(self._watchers))
                 applied = await self._writer.submit(job)
             except (StoreError, OverflowError) as error:
                 position = await self.position(batch.group)
                 return Receipt(batch.group, Result.FAILED, position, str(error))
         return applied.receipt
-
-    async def join(self, group: str, join: Join) -> bool:
-        """Follow the writer's history; see the interface. Raises StoreError."""
-        joined = await self._writer.submit(JoinJob(group, join))
-        self._recent.forget(group)
-        return joined
 
     async def since(self, group: str, after: Version, limit: int) -> Slice | NeedsSnapshot:
         """Return changes behind ``after`` in version order; see the interface. Raises StoreError."""
@@ -200,6 +196,8 @@ class SqliteStore:
             if isinstance(job, EntryJob):
                 self._contents.entries[job.entry.group, job.entry.device] = job.entry
             elif isinstance(result, Applied) and result.before is not None:
+                if result.joined:
+                    self._recent.forget(result.batch.group)
                 if result.receipt.position.snapshot is None and isinstance(result.batch.part, Stream):
                     self._recent.add(result.batch, result.before)
                 else:

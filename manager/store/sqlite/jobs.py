@@ -8,23 +8,24 @@ from typing import NamedTuple
 
 from manager.store.sqlite.codec import Value, row_values
 from manager.store.sqlite.transaction import Transaction
-from rui.backup.cloud_outputs import Join
 from rui.backup.identity import StorageEntry
-from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
-from rui.backup.replica import judge
+from rui.backup.messages import Batch, Quarantined, Receipt, Result
+from rui.backup.replica import Join, judge
 from rui.backup.version import Version
 
 
 class Applied(NamedTuple):
     """What became of a batch; ``before`` is where the live stream stood, None if nothing was stored.
 
-    ``replaced`` are the records until then, by key, where somebody wants to know.
+    ``joined`` says that another history is followed with it; ``replaced`` are the records until then, by
+    key, where somebody wants to know.
     """
 
     receipt: Receipt
     batch: Batch
     before: Version | None
     replaced: Mapping[bytes, bytes | None]
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,19 @@ class ApplyJob:
     rows: list[Value]
     deletes: int
     quarantined: tuple[Quarantined, ...]
+    joins: Join | None
     watched: bool
 
     @classmethod
-    def prepare(cls, batch: Batch, quarantined: tuple[Quarantined, ...], *, watched: bool) -> ApplyJob:
+    def prepare(
+        cls, batch: Batch, quarantined: tuple[Quarantined, ...], *, joins: Join | None, watched: bool
+    ) -> ApplyJob:
         """Do what needs no disk. Raises OverflowError where a version does not fit into 64 bits.
 
         ``watched`` says that somebody wants to know what was held until then.
         """
         deletes = sum(change.record is None for change in batch.changes)
-        return cls(batch, row_values(0, batch.changes), deletes, quarantined, watched)
+        return cls(batch, row_values(0, batch.changes), deletes, quarantined, joins, watched)
 
     @property
     def records(self) -> int:
@@ -54,7 +58,8 @@ class ApplyJob:
     def run(self, transaction: Transaction) -> Applied:
         """Judge it against what this transaction leaves, and store it if that is the answer."""
         batch = self.batch
-        before = transaction.group(batch.group).position
+        held = transaction.group(batch.group).position
+        before = held if self.joins is None else self.joins.position(held, batch)
         judgement = judge(before, batch)
         stored = judgement.apply and judgement.result is Result.STORED
         replaced: Mapping[bytes, bytes | None] = {}
@@ -66,7 +71,7 @@ class ApplyJob:
         elif judgement.apply:
             transaction.move(batch.group, judgement.position)
         receipt = judgement.receipt(batch.group, self.quarantined)
-        return Applied(receipt, batch, before.live if stored else None, replaced)
+        return Applied(receipt, batch, before.live if stored else None, replaced, before is not held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,27 +88,6 @@ class EntryJob:
     def run(self, transaction: Transaction) -> None:
         """Write it."""
         transaction.put_entry(self.entry)
-
-
-@dataclass(frozen=True, slots=True)
-class JoinJob:
-    """Follow the history of a writer that has taken over all that it lacked of what is held."""
-
-    group: str
-    join: Join
-
-    @property
-    def records(self) -> int:
-        """How many records it writes."""
-        return 1
-
-    def run(self, transaction: Transaction) -> bool:
-        """Write it, unless a newer writer is known; say whether it was written."""
-        writer = self.join.writer
-        if writer != transaction.group(self.group).position.writer:
-            return False
-        transaction.move(self.group, Position(self.join.shared, None, writer, self.join.lineage))
-        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from rui.backup.cloud_outputs import (
     Claim,
     Deliver,
     Identify,
-    Join,
     Keep,
     Read,
     Relay,
@@ -210,13 +209,10 @@ class Site:
                 cloud.claimed(receipt, self.now)
             case Keep(entry):
                 cloud.kept(entry)
-            case Apply(device, ticket, batch, _):
-                receipt = store.apply(batch, ())
+            case Apply(device, ticket, batch, _, joins):
+                receipt = store.apply(batch, (), joins)
                 self._moved()
                 cloud.applied(device, ticket, receipt)
-            case Join():
-                store.join("g1", output)
-                self._moved()
             case Read(device, ticket, want):
                 if isinstance(want, WantPage):
                     cloud.read(device, ticket, store.buckets(want.first, want.limit), self.now)

@@ -12,6 +12,7 @@ from rui.backup.cloud import Cloud
 from rui.backup.cloud_outputs import Report
 from rui.backup.identity import StorageEntry
 from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result, Stream
+from rui.backup.replica import Join
 from rui.backup.version import ZERO
 from rui.netconf.errors import RpcError
 from tests.unit.backup.histories import GROUP, A, gone, put, stream, version
@@ -98,10 +99,12 @@ class FailingStore(SqliteStore):
 
     full = False
 
-    async def apply(self, batch: Batch, quarantined: Sequence[Quarantined] = ()) -> Receipt:
+    async def apply(
+        self, batch: Batch, quarantined: Sequence[Quarantined] = (), joins: Join | None = None
+    ) -> Receipt:
         if self.full:
             return Receipt(batch.group, Result.FAILED, await self.position(batch.group), "disk full")
-        return await super().apply(batch, quarantined)
+        return await super().apply(batch, quarantined, joins)
 
     async def put_entry(self, entry: StorageEntry) -> None:
         if self.full:
