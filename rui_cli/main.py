@@ -6,6 +6,7 @@ A sub-command without words of its own (``rui router --startup FILE``) is the ca
 ``@app.callback(invoke_without_command=True)``; one with arguments is a function ``command``.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -81,8 +82,13 @@ def asked_words() -> list[str]:
 
 def main() -> None:
     """Run the ``rui`` command line; exit codes are in `rui_cli.errors`."""
+    # What is imported stays: the collector would look through all of it many times and find nothing
+    gc.disable()
     try:
-        build(asked_words())(prog_name="rui")
+        app = build(asked_words())
+        gc.freeze()
+        gc.enable()
+        app(prog_name="rui")
     except CliError as error:
         sys.stderr.write(f"rui: {error}\n")
         sys.exit(error.exit_code)

@@ -12,7 +12,6 @@ from router.dataplane import ruleset
 from router.dataplane.filling import Filling
 from router.dataplane.gate import Gate
 from router.dataplane.holding import Holding
-from router.dataplane.kernel import Kernel
 from router.dataplane.nft import Nft
 from router.dataplane.routes import Route, families, wanted
 from router.dataplane.values import DataPlaneConfig, DataPlaneError, GroupPlane, Names, Subscriber
@@ -33,6 +32,9 @@ class DataPlane:
     """
 
     def __init__(self, config: DataPlaneConfig) -> None:
+        # Most routers forward nothing themselves, and need not wait for pyroute2 at their start
+        from router.dataplane.kernel import Kernel  # noqa: PLC0415
+
         self._config = config
         self._names = Names(config)
         self._groups = {group.id: group for group in config.groups}

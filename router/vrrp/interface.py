@@ -17,7 +17,6 @@ from router.vrrp.accept import AcceptFilter
 from router.vrrp.claim import Claimer
 from router.vrrp.frames import advertisement_frame, announcement_frame, virtual_mac
 from router.vrrp.transport import Handlers, TransportError
-from router.vrrp.virtual import VirtualInterface
 from rui.vrrp.packet import (
     GROUP_V4,
     GROUP_V6,
@@ -73,6 +72,9 @@ class InterfaceTransport:
     """The sockets of one virtual router on one interface."""
 
     def __init__(self, config: InterfaceConfig) -> None:
+        # Only who has interfaces of his own waits for pyroute2 at his start
+        from router.vrrp.virtual import VirtualInterface  # noqa: PLC0415
+
         self._config = config
         everything = (*config.addresses, *config.carried)
         mac = virtual_mac(config.vrid, config.family) if config.virtual_mac else None
