@@ -22,6 +22,7 @@ OWN_MODULES: Final = (
     "ietf-netconf-with-defaults",
     "ietf-netconf-nmda",
     "ietf-netconf-partial-lock",
+    "ietf-netconf-txid",
     "notifications",
     "nc-notifications",
     "ietf-netconf-notifications",

@@ -15,11 +15,14 @@ from lxml import etree
 
 from netconf_server.listindex import item_key
 from netconf_server.xmltree import to_bytes
+from rui.netconf import names
 from rui.schema import Kind, Node
 
 NAMESPACE: Final = "urn:ietf:params:xml:ns:netconf:txid:1.0"
 CAPABILITY: Final = "urn:ietf:params:netconf:capability:txid:etag:1.0"
 ETAG: Final = f"{{{NAMESPACE}}}etag"
+MODULE: Final = "urn:ietf:params:xml:ns:yang:ietf-netconf-txid"
+_WITH_ETAG: Final = f"{{{MODULE}}}with-etag"
 _DIGEST_BYTES: Final = 12
 _ANY: Final = etree.XPath("boolean(descendant-or-self::*/@t:etag)", namespaces={"t": NAMESPACE})
 
@@ -30,6 +33,18 @@ def etag_of(parts: Sequence[etree._Element]) -> str:
     for part in parts:
         digest.update(to_bytes(part))
     return digest.hexdigest()
+
+
+def wants_new_tag(operation: etree._Element) -> bool:
+    """Say whether the reply to a change is to have the datastore's new tag (`with-etag`)."""
+    return (operation.findtext(_WITH_ETAG) or "").strip() == "true"
+
+
+def ok_with_tag(tree: etree._Element) -> list[etree._Element]:
+    """The `<ok/>` of a change that has led to this datastore, of which the user sees all that is given."""
+    ok = etree.Element(names.OK, nsmap=names.nsmap(names.BASE, {"txid": NAMESPACE}))
+    ok.set(ETAG, etag_of(list(tree)))
+    return [ok]
 
 
 def has_etags(element: etree._Element | None) -> bool:

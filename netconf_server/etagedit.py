@@ -7,9 +7,20 @@ from typing import Final
 
 from lxml import etree
 
+from netconf_server.call import Reply
 from netconf_server.datastores import CANDIDATE, Change, Datastores
 from netconf_server.difference import place_of
-from netconf_server.etag import ETAG, by_name, etag_of, has_etags, is_tagged, name_of
+from netconf_server.etag import (
+    ETAG,
+    MODULE,
+    by_name,
+    etag_of,
+    has_etags,
+    is_tagged,
+    name_of,
+    ok_with_tag,
+    wants_new_tag,
+)
 from netconf_server.place import Place
 from netconf_server.query import View
 from rui.netconf import names
@@ -18,7 +29,6 @@ from rui.schema import Node
 
 _ABSENT: Final = "!"
 """The tag of what is not there."""
-_ERROR_INFO: Final = "urn:ietf:params:xml:ns:yang:ietf-netconf-txid"
 
 
 class Conditions:
@@ -39,6 +49,10 @@ class Conditions:
         if not has_etags(config):
             return None
         return lambda tree: _check(_expectations(config, _seen(tree, views), self._top))
+
+    def reply(self, operation: etree._Element, target: str, views: Sequence[View]) -> Reply:
+        """The reply to a change of a datastore that was just made: plain, or with the tag that it has now."""
+        return ok_with_tag(_seen(self._datastores.tree(target), views)) if wants_new_tag(operation) else None
 
     def _note(self, config: etree._Element, views: Sequence[View]) -> None:
         if not self._datastores.candidate_changed:
@@ -69,12 +83,10 @@ class _Expectation:
         return self._expected == self._found
 
     def refusal(self) -> RpcError:
-        info = etree.Element(
-            f"{{{_ERROR_INFO}}}txid-value-mismatch-error-info", nsmap=names.nsmap(_ERROR_INFO)
-        )
-        path = etree.SubElement(info, f"{{{_ERROR_INFO}}}mismatch-path", nsmap=self.place.namespaces)
+        info = etree.Element(f"{{{MODULE}}}txid-value-mismatch-error-info", nsmap=names.nsmap(MODULE))
+        path = etree.SubElement(info, f"{{{MODULE}}}mismatch-path", nsmap=self.place.namespaces)
         path.text = self.place.text
-        etree.SubElement(info, f"{{{_ERROR_INFO}}}mismatch-etag-value").text = self._found
+        etree.SubElement(info, f"{{{MODULE}}}mismatch-etag-value").text = self._found
         message = (
             f"{self.place.text} has changed since it had the etag {self._expected[:40]!r}; read it again, and"
             " send the edit with the etag that it has now"

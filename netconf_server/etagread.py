@@ -53,8 +53,8 @@ class TaggedReading:
         root = _root(data, None if self._whole is None else whole)
         start, end = to_bytes(root)[:-2] + b">", b"</" + names.split(data)[1].encode() + b">"
         reply = parsed(b"".join((start, *readout.config(marked, replace(query, views=())), end)))
-        if self._filter is not None and not _is_xpath(self._filter):
-            _answer([self._filter], reply, self._top, tagged=self._whole is not None)
+        wanted = [] if self._filter is None or _is_xpath(self._filter) else [self._filter]
+        _answer(wanted, reply, self._top, self._whole, whole)
         return [to_bytes(reply)]
 
 
@@ -90,26 +90,36 @@ def _mark(shown: etree._Element, plain: etree._Element, siblings: Mapping[str, N
 
 
 def _answer(
-    wanted: Sequence[etree._Element], found: etree._Element, siblings: Mapping[str, Node], *, tagged: bool
+    wanted: Sequence[etree._Element],
+    found: etree._Element,
+    siblings: Mapping[str, Node],
+    known: str | None,
+    above: str,
 ) -> None:
     """Leave the tags where these parts of a filter ask for them, and of what the client knows nothing else.
 
-    `tagged` says that a tag was asked for or stated further up.
+    `known` is the tag that was asked for or stated last further up, which holds for what states none; `above`
+    is the tag of the closest container or entry, which holds for what has none.
     """
     items = [item for part in wanted for item in part.iterchildren(etree.Element)]
     for child in found.iterchildren(etree.Element):
         node = siblings.get(str(child.tag))
-        if node is None or not is_tagged(node):
+        if node is None:
             continue
         fitting = [item for item in items if _selects(item, child, node)]
-        stated = {item.get(ETAG) for item in fitting} - {None}
-        if child.get(ETAG) in stated:
+        stated = {str(item.get(ETAG)) for item in fitting if ETAG in item.attrib}
+        if not is_tagged(node):
+            if above in stated:
+                _prune(child, node)
+            continue
+        own = str(child.get(ETAG))
+        if own in stated or (not stated and own == known):
             _prune(child, node)
             continue
-        inside = tagged or bool(stated)
-        if not inside:
+        asked = next(iter(stated), known)
+        if asked is None:
             del child.attrib[ETAG]
-        _answer(fitting, child, node.children, tagged=inside)
+        _answer(fitting, child, node.children, asked, own)
 
 
 def _selects(item: etree._Element, element: etree._Element, node: Node) -> bool:
@@ -125,4 +135,6 @@ def _prune(element: etree._Element, node: Node) -> None:
     for child in list(element):
         if child.tag not in key_tags(node):
             element.remove(child)
+    if not is_tagged(node):
+        element.text = None
     element.set(ETAG, _UP_TO_DATE)

@@ -89,14 +89,15 @@ class NmdaOperations:
         config = holders.content(operation)
         if isinstance(config, holders.Url):
             config = await self._urls.read(config.text)
+        views = self._seen_by(call.session.user)
         await self._datastores.edit(
             name,
             config,
             default=read_default_operation(operation.findtext(_tag("default-operation"))),
             session=call.session.id,
-            expects=self._conditions.of_edit(name, config, self._seen_by(call.session.user)),
+            expects=self._conditions.of_edit(name, config, views),
         )
-        return None
+        return self._conditions.reply(operation, name, views)
 
     def _name(self, operation: etree._Element, known: tuple[str, ...]) -> str:
         leaf = operation.find(_tag("datastore"))

@@ -87,11 +87,11 @@ class DataOperations:
             config = await self._urls.read(config.text)
         test = params.text(operation, "test-option")
         error = params.text(operation, "error-option") or "stop-on-error"
-        target = self._datastore(call, "target")
+        target, views = self._datastore(call, "target"), self._seen_by(call.session.user)
         await self._datastores.edit(
             target,
             config,
-            expects=self._conditions.of_edit(target, config, self._seen_by(call.session.user)),
+            expects=self._conditions.of_edit(target, config, views),
             default=read_default_operation(params.text(operation, "default-operation")),
             # A candidate may be incomplete (RFC 7950 8.3.3) unless the client asks for the test by name.
             validate=test == "test-then-set",
@@ -99,7 +99,7 @@ class DataOperations:
             continue_on_error=error == "continue-on-error",
             session=call.session.id,
         )
-        return None
+        return self._conditions.reply(operation, target, views)
 
     async def _copy_config(self, call: RpcCall) -> Reply:
         source = holders.holder(call.operation, "source", self._datastores.names)
@@ -148,7 +148,7 @@ class DataOperations:
             persist_id=params.text(call.operation, "persist-id"),
             session=call.session.id,
         )
-        return None
+        return self._conditions.reply(call.operation, RUNNING, self._seen_by(call.session.user))
 
     async def _cancel_commit(self, call: RpcCall) -> Reply:
         persist_id = params.text(call.operation, "persist-id")

@@ -32,6 +32,7 @@ _COMMON = (
     "ietf-netconf-with-defaults",
     "ietf-netconf-nmda",
     "ietf-netconf-partial-lock",
+    "ietf-netconf-txid",
     "ietf-netconf-acm",
     "ietf-netconf-notifications",
     "ietf-subscribed-notifications",

@@ -11,6 +11,8 @@ from typing import Any
 
 _TRACES = re.compile("lock|subscription|session>|close-session")
 
+_CITED = ("RFC ", "draft-ietf-")
+
 FOLDER = Path(__file__).with_name("cases")
 
 
@@ -90,8 +92,8 @@ def load(folder: Path = FOLDER) -> Iterator[Case]:
 def _case(file: str, entry: dict[str, Any]) -> Case:
     steps = tuple(_checked(Step, step) for step in entry.pop("steps", []))
     case: Case = _checked(Case, {**entry, "file": file, "steps": steps})
-    if (case.given is None and case.edit is None and not case.steps) or not case.rfc.startswith("RFC "):
-        raise ValueError(f"{case.id}: a case does something and cites its RFC")
+    if (case.given is None and case.edit is None and not case.steps) or not case.rfc.startswith(_CITED):
+        raise ValueError(f"{case.id}: a case does something and cites its RFC or draft")
     return case
 
 

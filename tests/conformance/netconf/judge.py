@@ -24,6 +24,8 @@ PREFIXES = {
     "yp": "urn:ietf:params:xml:ns:yang:ietf-yang-push",
     "nmda": "urn:ietf:params:xml:ns:yang:ietf-netconf-nmda",
     "pl": "urn:ietf:params:xml:ns:netconf:partial-lock:1.0",
+    "tx": "urn:ietf:params:xml:ns:yang:ietf-netconf-txid",
+    "txid": "urn:ietf:params:xml:ns:netconf:txid:1.0",
     "wd": "urn:ietf:params:xml:ns:netconf:default:1.0",
 }
 _CAPABILITY = "urn:ietf:params:netconf:capability:"

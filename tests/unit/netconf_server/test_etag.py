@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from netconf_server.etag import CAPABILITY, ETAG, NAMESPACE
+from netconf_server.etag import CAPABILITY, ETAG, MODULE, NAMESPACE
 from rui.netconf import names
 from rui.netconf.errors import RpcError
 from tests.integration.netconf_server_rig import TOY, toy_schema
@@ -100,6 +100,48 @@ async def test_what_the_client_knows_is_left_out(rig: LocalRig) -> None:
     assert (one.get(ETAG), [etree.QName(leaf).localname for leaf in one]) == ("=", ["name"])
     assert other.findtext(f"{{{TOY}}}uid") == "9"
     assert other.get(ETAG) not in (None, "=", known["user=b"])
+
+
+async def test_what_states_no_tag_has_that_of_the_node_around_it(rig: LocalRig) -> None:
+    known = tags(await read(rig, mark='x:etag="?"'))
+    entry = f'<user><name>a</name><uid x:etag="{known["user=a"]}"/></user>'
+    (same,) = (await read(rig, system(entry))).iter(f"{{{TOY}}}uid")
+    assert (same.get(ETAG), same.text) == ("=", None)
+    entry = f'<user><name>a</name><uid x:etag="{known["user=b"]}"/></user>'
+    (other,) = (await read(rig, system(entry))).iter(f"{{{TOY}}}uid")
+    assert (other.get(ETAG), other.text) == (None, "1")
+    # Of a list whose container has another tag by now, the entry is left out that has the tag still.
+    data = await read(rig, system("<user/>", f'x:etag="{known["user=b"]}"'))
+    one, unchanged = data.iter(f"{{{TOY}}}user")
+    assert (one.get(ETAG), one.findtext(f"{{{TOY}}}uid")) == (known["user=a"], "1")
+    assert unchanged.get(ETAG) == "="
+    data = await read(rig, mark=f'x:etag="{known["user=b"]}"')
+    assert [user.get(ETAG) for user in data.iter(f"{{{TOY}}}user")] == [known["user=a"], "="]
+
+
+async def test_a_change_is_answered_with_the_new_tag_where_that_is_asked_for(rig: LocalRig) -> None:
+    wish = f'<with-etag xmlns="{MODULE}">true</with-etag>'
+    config = f"<config>{system('<user><name>c</name></user>')}</config>"
+
+    async def after(operation: str, source: str) -> None:
+        (ok,) = await rig.rpc(operation)
+        data = await read(rig, mark='x:etag="?"', source=source)
+        assert (ok.tag, ok.get(ETAG)) == (names.OK, data.get(ETAG))
+
+    before = (await read(rig, mark='x:etag="?"')).get(ETAG)
+    await after(
+        f"<edit-config><target><candidate/></target>{wish}{config}</edit-config>",
+        "candidate",
+    )
+    assert (await read(rig, mark='x:etag="?"')).get(ETAG) == before
+    await after(f"<commit>{wish}</commit>", "running")
+    assert (await read(rig, mark='x:etag="?"')).get(ETAG) != before
+    config = f"<config>{system('<user><name>d</name></user>')}</config>"
+    await after(f"<edit-config><target><running/></target>{wish}{config}</edit-config>", "running")
+    nmda = f'<edit-data xmlns="{NMDA}" {DS}><datastore>ds:running</datastore>{config}{wish}</edit-data>'
+    await after(nmda, "running")
+    # A plain <ok/> is no body to a session within the process.
+    assert len(await rig.rpc(f"<commit>{wish.replace('true', 'false')}</commit>")) == 0
 
 
 async def test_get_data_and_defaults_have_the_same_tags(rig: LocalRig) -> None:
