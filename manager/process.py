@@ -132,7 +132,7 @@ async def _start(
 
 def _load_schema(yang: Sequence[Path]) -> Schema:
     try:
-        return load_schema((*MODULES, *find_modules(yang)), yang)
+        return load_schema((*MODULES, *find_modules(yang)), yang, kept="" if yang else "manager")
     except SchemaError as error:
         raise StartError(f"the YANG modules do not compile:\n{error}", "install the package anew") from error
 

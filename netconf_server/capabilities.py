@@ -48,6 +48,7 @@ def load_schema(
     search: Sequence[Path] = (),
     *,
     features: Mapping[str, Collection[str]] | None = None,
+    kept: str = "",
 ) -> Schema:
     """Load modules together with those that the server's own operations need.
 
@@ -56,7 +57,7 @@ def load_schema(
     enabled: dict[str, tuple[str, ...]] = {name: tuple(found) for name, found in (features or {}).items()}
     for name, own in FEATURES.items():
         enabled[name] = (*own, *enabled.get(name, ()))
-    return Schema.load([*modules, *OWN_MODULES], search, features=enabled)
+    return Schema.load([*modules, *OWN_MODULES], search, features=enabled, kept=kept)
 
 
 def server_capabilities(schema: Schema) -> tuple[str, ...]:

@@ -1,12 +1,16 @@
 """What the loaded modules are: for get-schema, the YANG library and monitoring."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from pyang import statements
+if TYPE_CHECKING:
+    from pyang import statements
 
-from rui.schema.modelset import ModelSet
+    from rui.schema.modelset import ModelSet
 
 
 class Conformance(StrEnum):

@@ -2,7 +2,6 @@
 
 import copy
 import re
-import tempfile
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,16 +9,13 @@ from pathlib import Path
 
 from lxml import etree
 
-from rui.schema.build import build_tree
+from rui.schema.compiled import Kept, make_context
 from rui.schema.entryruns import EntryRun, compile_entry_run
 from rui.schema.errors import DataError, Issue, Tag, UnknownNodeError
 from rui.schema.files import find_modules, installed_directories, yang_directory
-from rui.schema.library import ModuleInfo, SubmoduleInfo, describe_modules
+from rui.schema.library import ModuleInfo, SubmoduleInfo
 from rui.schema.libyang import Defaults, LibyangContext, Purpose
 from rui.schema.locate import line_of
-from rui.schema.modelset import ModelSet
-from rui.schema.operations import Direction, write_operations
-from rui.schema.reach import served
 from rui.schema.records import RecordChecker
 from rui.schema.tree import Kind, Node, Tree, find_nested
 
@@ -74,24 +70,32 @@ class Schema:
         search: Sequence[Path] = (),
         *,
         features: Mapping[str, Collection[str]] | None = None,
+        kept: str = "",
     ) -> "Schema":
         """Read and compile modules.
 
         `modules`: names of the modules to implement. `search`: folders to look in before our own and pyang's
         installed ones. `features`: the enabled features by module; none of a module that is not named.
+        `kept`: a name of the set's own, under which what it comes to is kept for the next time.
         Raises SchemaError, which names file, line and reason of every error.
         """
         names = tuple(dict.fromkeys(modules))
         enabled = features or {}
         files = find_modules((*search, yang_directory(), *installed_directories()))
-        model = ModelSet(names, files, enabled)
-        with tempfile.TemporaryDirectory(prefix="rui-schema-") as scratch:
-            data = _compile(model, Path(scratch, "data"), names, enabled, None)
-            requests = _compile(model, Path(scratch, "input"), names, enabled, Direction.REQUEST)
-            replies = _compile(model, Path(scratch, "output"), names, enabled, Direction.REPLY)
-        implemented = served(names, data.implemented(), model.modules)
-        tree = build_tree(model.modules, implemented)
-        return cls(tree, describe_modules(model, implemented, enabled), data, requests, replies)
+        place = Kept(kept, names, files, enabled) if kept else None
+        found = place.read() if place is not None else None
+        if found is None:
+            # pyang alone takes a tenth of a second to import
+            from rui.schema.compiling import compile_modules  # noqa: PLC0415
+
+            found, data = compile_modules(names, files, enabled)
+            if place is not None:
+                place.write(found)
+        else:
+            data = make_context(found.texts.data, names, enabled)
+        requests = make_context(found.texts.requests, names, enabled)
+        replies = make_context(found.texts.replies, names, enabled)
+        return cls(found.tree, found.modules, data, requests, replies)
 
     # --- what exists
 
@@ -304,24 +308,6 @@ class Schema:
                 names = ", ".join(node.name for node in parent.children.values()) or "nothing"
                 return f"{path}: {parent.path} has no {steps[length]!r}, only {names}"
         return f"{path}: no module has a top-level {steps[0]!r}; write /MODULE:NODE/…"
-
-
-def _compile(
-    model: ModelSet,
-    directory: Path,
-    names: Sequence[str],
-    features: Mapping[str, Collection[str]],
-    direction: Direction | None,
-) -> LibyangContext:
-    """Write the set to a folder, as it is or as operations, and compile it: libyang sees what pyang took."""
-    directory.mkdir()
-    for name, module in model.modules.items():
-        if direction is None:
-            text = model.file(name).read_text(encoding="utf-8")
-        else:
-            text = write_operations(module, model.as_written(name), model.modules, direction)
-        directory.joinpath(f"{name}.yang").write_text(text, encoding="utf-8")
-    return LibyangContext(directory, names, features)
 
 
 def _bytes(document: Document) -> bytes:

@@ -50,7 +50,8 @@ _SUBMODULE = re.compile(r"\bsubmodule\s+\"?[\w.-]+\"?\s*\{")
 
 def router_schema(extra: Sequence[Path] = ()) -> Schema:
     """Load what a router implements; `extra` are folders with further modules. Raises SchemaError."""
-    return Schema.load((*_COMMON, *own_modules(_MANAGER_ONLY, extra)), extra, features=FEATURES)
+    modules = (*_COMMON, *own_modules(_MANAGER_ONLY, extra))
+    return Schema.load(modules, extra, features=FEATURES, kept="" if extra else "router")
 
 
 def manager_schema(extra: Sequence[Path] = ()) -> Schema:
