@@ -206,11 +206,13 @@ class NetconfServer:
         log.info("netconf-listening", host=host, port=bound, transport="tls")
         return bound
 
-    async def call_home_tls(self, host: str, port: int, options: TlsOptions) -> None:
-        """As `call_home`, over TLS. Raises TlsError, or OSError when there is no session."""
+    async def call_home_tls(
+        self, host: str, port: int, options: TlsOptions, *, within: float | None = None
+    ) -> None:
+        """As `call_home`, over TLS. Raises TlsError, or OSError (TimeoutError) when there is no session."""
         gate = self._tls_gate(options)
         try:
-            await gate.call_home(host, port)
+            await gate.call_home(host, port, within or self.limits.login_timeout)
         finally:
             self._tls.remove(gate)
 

@@ -59,13 +59,13 @@ class TlsGate:
         self._accepting.append(loop.create_task(self._accept(sock), name="netconf-tls-accept"))
         return int(sock.getsockname()[1])
 
-    async def call_home(self, host: str, port: int) -> None:
+    async def call_home(self, host: str, port: int, within: float) -> None:
         """Connect out and be the TLS server on that connection; return when it is over.
 
-        Raises OSError (ssl.SSLError is one) when no session comes about.
+        Raises OSError (ssl.SSLError is one) when no session comes about, in so many seconds at most.
         """
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(self._limits.login_timeout):
+        async with asyncio.timeout(within):
             infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             sock = socket.socket(*infos[0][:3])
             sock.setblocking(False)

@@ -26,7 +26,12 @@ async def call_home(server: NetconfServer, entry: CallHome, rng: random.Random) 
         where = f"{endpoint.address}:{endpoint.port}"
         try:
             log.info("calling-home", name=entry.name, where=where)
-            await server.call_home(endpoint.address, endpoint.port, within=entry.max_wait)
+            if entry.tls is None:
+                await server.call_home(endpoint.address, endpoint.port, within=entry.max_wait)
+            else:
+                # The files are read anew: certificates are renewed while the router runs.
+                options = entry.tls
+                await server.call_home_tls(endpoint.address, endpoint.port, options, within=entry.max_wait)
             backoff.opened(began)
             rotation.lost()
         except TimeoutError:

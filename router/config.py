@@ -35,7 +35,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class CallHome:
-    """A manager that this router dials (RFC 8071), at one of its endpoints; ``max_wait`` in seconds."""
+    """A manager that this router dials (RFC 8071), at one of its endpoints; ``max_wait`` in seconds.
+
+    With ``tls`` over TLS (RFC 7589), else over SSH.
+    """
 
     name: str
     endpoints: tuple[Endpoint, ...]
@@ -43,6 +46,7 @@ class CallHome:
     start_with: StartWith
     max_wait: float
     max_attempts: int
+    tls: TlsOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)

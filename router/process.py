@@ -23,6 +23,7 @@ from netconf_server import (
     Subscription,
     TlsError,
 )
+from netconf_server.tlscontext import server_context
 from router.alarms import Alarms
 from router.alarmwatch import AlarmWatch
 from router.auditing import AuditOperations
@@ -300,6 +301,9 @@ class Router:
                 ) from error
             facts = [where.address, port]
         for endpoint in config.server.call_home:
+            if endpoint.tls is not None:
+                # Wrong files are told of at the start, not only once the manager is called.
+                server_context(endpoint.tls)
             # Spreads retries; guards no secret
             rng = random.Random()  # noqa: S311
             self._callers.append(
@@ -408,7 +412,9 @@ def _refusal(error: BaseException, startup: Path) -> RouterStartError | None:
         case HostKeyError():
             return RouterStartError(str(error), "correct netconf-server/host-key-file")
         case TlsError():
-            return RouterStartError(str(error), f"correct netconf-server/tls in {startup}")
+            return RouterStartError(
+                str(error), f"correct tls or call-home-tls of netconf-server in {startup}"
+            )
         case AccountError():
             return RouterStartError(str(error), f"correct the account in {startup}")
         case TransportError():

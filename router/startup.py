@@ -19,7 +19,7 @@ from netconf_client.errors import ConnectFailed
 from netconf_client.sshclient import load_credentials
 from netconf_server.accounts import read_accounts
 from netconf_server.limits import read_limits
-from netconf_server.tlscontext import read_tls
+from netconf_server.tlscontext import TlsOptions, read_tls
 from router.bfd import read_bfd
 from router.config import (
     Acknowledgement,
@@ -112,14 +112,18 @@ def _server(server: etree._Element, link_timeout: float, folder: Path) -> Server
     """Read the server; a session whose other end is gone is found in about ``link_timeout`` seconds."""
     limits = child(server, "limits")
     listen, tls = server.find(_tag("listen")), server.find(_tag("tls"))
-    if listen is None and tls is None and not children(server, "call-home"):
+    calls = (
+        *(_call_home(entry) for entry in children(server, "call-home")),
+        *(_call_home(entry, read_tls(entry, folder)) for entry in children(server, "call-home-tls")),
+    )
+    if listen is None and tls is None and not calls:
         raise ConfigError(
             "/rui-device:device/netconf-server: the router neither listens nor calls home, so the cloud "
             "cannot reach it: add <listen/>, <tls> or a <call-home>"
         )
     return ServerConfig(
         listen=None if listen is None else _endpoint(listen),
-        call_home=tuple(_call_home(entry) for entry in children(server, "call-home")),
+        call_home=calls,
         host_key_file=text(server, "host-key-file"),
         accounts=read_accounts(server),
         limits=replace(
@@ -131,7 +135,7 @@ def _server(server: etree._Element, link_timeout: float, folder: Path) -> Server
     )
 
 
-def _call_home(entry: etree._Element) -> CallHome:
+def _call_home(entry: etree._Element, tls: TlsOptions | None = None) -> CallHome:
     strategy = child(entry, "reconnect-strategy")
     own = [entry] if optional(entry, "address") is not None else []
     return CallHome(
@@ -141,6 +145,7 @@ def _call_home(entry: etree._Element) -> CallHome:
         StartWith(text(strategy, "start-with")),
         float(text(strategy, "max-wait")),
         int(text(strategy, "max-attempts")),
+        tls,
     )
 
 
