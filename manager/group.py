@@ -42,7 +42,7 @@ from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
 from rui.backup.source import WantPage
 from rui.backup.table import Page, Slice
 from rui.backup.trace import Milestone, Trace
-from rui.backup.version import Epoch, Version
+from rui.backup.version import Version
 from rui.netconf.errors import RpcError
 
 log = structlog.get_logger()
@@ -134,9 +134,12 @@ class Group:
             self._report(self.name, Report("grant-given", device, result.reason))
         self._spawn(self._tell(device, switchover.encode_grant_result(result), "grant-result"))
 
-    def lease_released(self, device: str, epoch: Epoch) -> None:
-        """The primary gives up its lease: its own link is poor."""
-        self._leases.release(device, epoch, self._now())
+    def lease_released(self, device: str, release: switchover.LeaseRelease) -> None:
+        """The primary gives up its lease, since its own link is poor; or takes it back."""
+        if release.taken_back:
+            self._leases.take_back(device, release.epoch)
+        else:
+            self._leases.release(device, release.epoch, self._now())
 
     async def switch(self, device: str, *, force: bool) -> None:
         """Have a device become primary, as an operator wishes. Raises RpcError or NetconfClientError."""

@@ -13,7 +13,7 @@ from rui.backup.identity import IdentityNotification
 from rui.backup.inspection import Inspector
 from rui.backup.lease import GrantRequest
 from rui.backup.messages import Batch, Quarantined
-from rui.backup.version import Epoch
+from rui.backup.switchover import LeaseRelease
 from rui.netconf.events import NotificationReceived
 from rui.schema import DataError, Schema
 
@@ -48,8 +48,8 @@ class Receiver(Protocol):
     def grant_requested(self, device: str, request: GrantRequest) -> None:
         """Take a secondary's wish to be primary."""
 
-    def lease_released(self, device: str, epoch: Epoch) -> None:
-        """Take note that the primary gives up its lease."""
+    def lease_released(self, device: str, release: LeaseRelease) -> None:
+        """Take note that the primary gives up its lease, or takes it back."""
 
 
 class Inbox:
@@ -87,8 +87,9 @@ class Inbox:
                 request = switchover.decode_grant_request(content)
                 self._group(device, request.group).grant_requested(device, replace(request, device=device))
             elif content.tag == switchover.RELEASE:
-                group, epoch = switchover.decode_release(content)
-                self._group(device, group).lease_released(device, epoch)
+                self._schema.check_notification(content)
+                release = switchover.decode_release(content)
+                self._group(device, release.group).lease_released(device, release)
             else:
                 log.debug("notification-passed-over", device=device, name=str(content.tag))
         except (wire.WireError, DataError) as error:

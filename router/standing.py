@@ -23,12 +23,13 @@ from rui.backup.standing import (
     Output,
     Release,
     Seen,
+    TakeBack,
     TellFree,
     TellShared,
     TellTaken,
     TwoPrimaries,
 )
-from rui.backup.switchover import Taken
+from rui.backup.switchover import LeaseRelease, Taken
 from rui.netconf.errors import RpcError
 from rui.vrrp.values import YIELDING
 
@@ -178,21 +179,26 @@ class Standing:
             case Changed(old, new, reason):
                 group.standing = new.value
                 log.info("standing", group=group.config.id, old=old.value, new=new.value, reason=reason)
-            case Ask() | Release():
+            case Ask() | Release() | TakeBack():
                 self._tell_cloud(output)
             case _:
                 self._tell_peers(output)
 
-    def _tell_cloud(self, output: Ask | Release) -> None:
+    def _tell_cloud(self, output: Ask | Release | TakeBack) -> None:
         group = self._group
         session = group.uplink.current
         if session is None:
             return
         if isinstance(output, Ask):
             session.notify(switchover.encode_grant_request(output.request))
+            return
+        back = isinstance(output, TakeBack)
+        session.notify(switchover.encode_release(LeaseRelease(group.member.group, output.epoch, back)))
+        facts = {"group": group.config.id, "epoch": str(output.epoch)}
+        if back:
+            log.info("lease-taken-back", **facts)
         else:
-            session.notify(switchover.encode_release(group.member.group, output.epoch))
-            log.info("lease-released", group=group.config.id, epoch=str(output.epoch))
+            log.info("lease-released", **facts)
 
     def _tell_peers(self, output: TellTaken | TellShared | TellFree) -> None:
         failover = self._failover

@@ -25,12 +25,17 @@ class LeaseOptions:
 
 @dataclass(frozen=True, slots=True)
 class GrantRequest:
-    """A secondary asks to take the primary's place; ``yielding`` says that the primary has yielded."""
+    """A secondary asks to take the primary's place; ``yielding`` says that the primary has yielded.
+
+    ``poor`` says that the asker's own link to the cloud is poor: no better than that of a primary that has
+    released its lease.
+    """
 
     group: str
     device: str
     cursor: Version
     yielding: bool = False
+    poor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,11 @@ class Leases:
     def release(self, device: str, epoch: Epoch, now: float) -> None:
         """The primary gives up its lease, which lasts again unless it repeats this: its link is poor."""
         self._released = (device, epoch, now + self.options.lease)
+
+    def take_back(self, device: str, epoch: Epoch) -> None:
+        """The primary holds again the lease that it gave up: its link is good."""
+        if self._released is not None and self._released[:2] == (device, epoch):
+            self._released = None
 
     def claimed(self) -> None:
         """A primary has claimed: what was granted is used up, what was released is of before."""
@@ -92,7 +102,7 @@ class Leases:
         if primary is not None and primary[0] != request.device and not request.yielding:
             device, epoch, heard = primary
             left = 0.0 if heard is None else heard + self.options.lease - now
-            if left > 0 and not self._is_released(device, epoch, now):
+            if left > 0 and (request.poor or not self._is_released(device, epoch, now)):
                 return f"{device} holds its lease for {left:.1f} s more"
         others = {name: cursor for name, cursor in cursors.items() if name != request.device}
         ahead = max(others.items(), key=lambda item: item[1], default=("", request.cursor))

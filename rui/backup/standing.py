@@ -69,6 +69,13 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Please tell the cloud that the primary holds again the lease that it gave up."""
+
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
 class TellTaken:
     """Please tell a member, by :meth:`Standing.claim`, that this router is primary; empty: every member."""
 
@@ -113,6 +120,7 @@ Output = (
     | Stand
     | Changed
     | Release
+    | TakeBack
     | TellTaken
     | TellShared
     | TellFree
@@ -141,6 +149,8 @@ class Standing:
         self._sharer, self._sharer_heard = "", now
         self._conflict = ""
         self._release_at = now
+        self._released = False
+        self._poor = False
         self._outputs: deque[Output] = deque()
 
     @property
@@ -225,6 +235,7 @@ class Standing:
     def look(self, seen: Seen, now: float) -> None:
         """Take what is seen now, every :data:`PERIOD`, and do what is due."""
         self._yields = seen.yields
+        self._poor = seen.cloud is LinkState.DEGRADED
         if seen.peers:
             self._release(seen.cloud, now)
         # An election that lets this router forward although it has stepped down
@@ -284,9 +295,14 @@ class Standing:
 
     def _release(self, cloud: LinkState, now: float) -> None:
         """Give up the lease for as long as this primary's own link to the cloud is poor."""
-        if self.core.primary and cloud is LinkState.DEGRADED and now >= self._release_at:
-            self._release_at = now + self._link_timeout
+        if not self.core.primary:
+            self._released = False
+        elif cloud is LinkState.DEGRADED and now >= self._release_at:
+            self._release_at, self._released = now + self._link_timeout, True
             self._outputs.append(Release(self._member.epoch))
+        elif cloud is LinkState.UP and self._released:
+            self._release_at, self._released = now, False
+            self._outputs.append(TakeBack(self._member.epoch))
 
     def _two_primaries(self, other: str) -> None:
         if other != self._conflict:
@@ -299,7 +315,8 @@ class Standing:
             match output:
                 case AskGrant():
                     member = self._member
-                    request = GrantRequest(member.group, member.device, member.position.live, self._yields)
+                    cursor = member.position.live
+                    request = GrantRequest(member.group, member.device, cursor, self._yields, self._poor)
                     self._outputs.append(Ask(request))
                 case Promote():
                     self._moving(now)

@@ -59,6 +59,15 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseRelease:
+    """A primary gives up its lease, or holds it again: then it is ``taken_back``."""
+
+    group: str
+    epoch: Epoch
+    taken_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SwitchIdentity:
     """An operator wants ``device`` to be primary; empty for the router that is asked."""
 
@@ -77,6 +86,8 @@ def encode_grant_request(request: GrantRequest) -> etree._Element:
     )
     if request.yielding:
         etree.SubElement(element, _tag("yielding"))
+    if request.poor:
+        etree.SubElement(element, _tag("poor"))
     return element
 
 
@@ -86,8 +97,8 @@ def decode_grant_request(element: etree._Element) -> GrantRequest:
         cursor = Version.parse(_text(element, "cursor"))
     except ValueError as error:
         raise WireError(f"grant-request: {error}") from error
-    yielding = element.find(_tag("yielding")) is not None
-    return GrantRequest(_text(element, "group-id"), _text(element, "device-id"), cursor, yielding)
+    yielding, poor = (element.find(_tag(name)) is not None for name in ("yielding", "poor"))
+    return GrantRequest(_text(element, "group-id"), _text(element, "device-id"), cursor, yielding, poor)
 
 
 def encode_grant_result(result: GrantResult) -> etree._Element:
@@ -109,15 +120,19 @@ def decode_grant_result(element: etree._Element) -> GrantResult:
     return GrantResult(_text(element, "group-id"), granted, int(lapses) / 1000, reason)
 
 
-def encode_release(group: str, epoch: Epoch) -> etree._Element:
+def encode_release(release: LeaseRelease) -> etree._Element:
     """Return the notification ``lease-release``."""
-    return _element(RELEASE, ("group-id", group), ("epoch", str(epoch)))
+    element = _element(RELEASE, ("group-id", release.group), ("epoch", str(release.epoch)))
+    if release.taken_back:
+        etree.SubElement(element, _tag("taken-back"))
+    return element
 
 
-def decode_release(element: etree._Element) -> tuple[str, Epoch]:
+def decode_release(element: etree._Element) -> LeaseRelease:
     """Read the notification ``lease-release``; raises WireError."""
+    taken_back = element.find(_tag("taken-back")) is not None
     try:
-        return _text(element, "group-id"), Epoch.parse(_text(element, "epoch"))
+        return LeaseRelease(_text(element, "group-id"), Epoch.parse(_text(element, "epoch")), taken_back)
     except ValueError as error:
         raise WireError(f"lease-release: {error}") from error
 

@@ -143,6 +143,12 @@ class CloudDevice:
         self._leases.release(device, epoch, self.now)
         self.world.witness.released(device, epoch, self.now)
 
+    def lease_taken_back(self, device: str, epoch: Epoch) -> None:
+        """The primary's own link is good again."""
+        self.hears(device)
+        self._leases.take_back(device, epoch)
+        self.world.witness.taken_back(device, epoch)
+
     def identify(self, device: str, notification: IdentityNotification) -> None:
         """Take an identity (S402)."""
         self.hears(device)

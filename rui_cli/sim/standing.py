@@ -17,6 +17,7 @@ from rui.backup.standing import (
     Output,
     Release,
     Seen,
+    TakeBack,
     TellFree,
     TellShared,
     TellTaken,
@@ -148,6 +149,8 @@ class Standing:
                 line.send(OTHER, lambda: world.cloud.grant_requested(router.name, request))
             case Release(epoch):
                 line.send(OTHER, lambda: world.cloud.lease_released(router.name, epoch))
+            case TakeBack(epoch):
+                line.send(OTHER, lambda: world.cloud.lease_taken_back(router.name, epoch))
             case TellTaken(peer) if router.member.serving:
                 said = self.core.claim(router.now)
                 for name in (peer,) if peer else router.peers:

@@ -53,6 +53,11 @@ class Witness:
         """The cloud is told that a primary gives up its lease."""
         self._released[device] = (epoch, now)
 
+    def taken_back(self, device: str, epoch: Epoch) -> None:
+        """The cloud is told that the primary holds its lease again."""
+        if self._released.get(device, (None,))[0] == epoch:
+            del self._released[device]
+
     def claimed(self) -> None:
         """The cloud has accepted a claim: what was granted before it is used up."""
         self._open.clear()
@@ -82,7 +87,7 @@ class Witness:
         if silent >= self._odds.lease.lease - _SLACK:
             return
         epoch, released = self._released.get(primary.device, (primary.epoch, _NEVER))
-        if epoch == primary.epoch and now - released < self._odds.lease.lease:
+        if epoch == primary.epoch and not request.poor and now - released < self._odds.lease.lease:
             return
         if request.yielding and now - self._yielded.get(primary.device, _NEVER) < _YIELDED:
             return

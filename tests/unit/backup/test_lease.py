@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rui.backup.lease import GrantRequest, LeaseOptions, Leases
 from rui.backup.version import Epoch, Version
 
@@ -65,6 +67,25 @@ def test_a_release_that_is_not_repeated_lapses() -> None:
     leases = Leases(OPTIONS, 0.0)
     leases.release("bras-a", PRIMARY, 99.0)
     assert not leases.ask(request(), held(108.0), {}, 108.0).granted
+
+
+def test_a_lease_that_is_taken_back_is_held_as_before() -> None:
+    leases = Leases(OPTIONS, 0.0)
+    leases.release("bras-a", PRIMARY, 99.0)
+    leases.take_back("bras-a", Epoch(2, "bras-a"))
+    assert leases.ask(request(), held(100.0), {}, 100.0).granted, "that was another epoch's"
+    leases = Leases(OPTIONS, 0.0)
+    leases.release("bras-a", PRIMARY, 99.0)
+    leases.take_back("bras-a", PRIMARY)
+    assert not leases.ask(request(), held(100.0), {}, 100.0).granted
+
+
+def test_a_released_lease_is_not_granted_to_whose_own_link_is_poor() -> None:
+    leases = Leases(OPTIONS, 0.0)
+    leases.release("bras-a", PRIMARY, 99.0)
+    poor = replace(request(), poor=True)
+    assert not leases.ask(poor, held(100.0), {}, 100.0).granted
+    assert leases.ask(poor, held(91.0), {}, 100.0).granted, "it is not heard of, either"
 
 
 def test_a_release_is_of_one_epoch() -> None:

@@ -19,6 +19,7 @@ from rui.backup.standing import (
     Release,
     Seen,
     Standing,
+    TakeBack,
     TellFree,
     TellShared,
     TellTaken,
@@ -95,8 +96,18 @@ def test_a_lease_is_released_again_and_again_while_the_link_is_poor() -> None:
     for now in (4.0, 5.0, 7.0, 8.0):
         core.look(Seen(DEGRADED, {"bras-b": UP}), now)
     assert [type(output) for output in doings(core, Release)] == [Release, Release]
+    core.look(Seen(DOWN, {"bras-b": UP}), 10.0)
+    assert doings(core, Release, TakeBack) == []
     core.look(Seen(UP, {"bras-b": UP}), 20.0)
-    assert doings(core, Release) == []
+    assert doings(core, Release, TakeBack) == [TakeBack(core._member.epoch)]
+    core.look(Seen(UP, {"bras-b": UP}), 24.0)
+    assert doings(core, Release, TakeBack) == []
+
+
+def test_who_asks_says_that_its_own_link_is_poor() -> None:
+    core = standing()
+    core.look(Seen(DEGRADED, {"bras-a": DOWN}), 4.0)
+    assert doings(core, Ask) == [Ask(GrantRequest("g1", "bras-b", HELD.live, poor=True))]
 
 
 def test_a_new_primary_tells_everybody_and_whoever_comes_up() -> None:

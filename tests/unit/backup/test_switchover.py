@@ -10,7 +10,7 @@ from lxml import etree
 from rui.backup import switchover
 from rui.backup.lease import GrantRequest, GrantResult
 from rui.backup.lineage import Fork
-from rui.backup.switchover import SwitchIdentity, Taken
+from rui.backup.switchover import LeaseRelease, SwitchIdentity, Taken
 from rui.backup.version import ZERO, Epoch, Version
 from rui.backup.wire import WireError
 from rui.schema import Schema
@@ -73,9 +73,10 @@ def test_messages_are_read_back_and_hold_by_the_model(schema: Schema) -> None:
     schema.check_notification(notified)
     assert switchover.decode_taken(notified) == NEW
 
-    release = again(switchover.encode_release("g1", A1))
-    schema.check_notification(release)
-    assert switchover.decode_release(release) == ("g1", A1)
+    for told_lease in (LeaseRelease("g1", A1), LeaseRelease("g1", A1, taken_back=True)):
+        release = again(switchover.encode_release(told_lease))
+        schema.check_notification(release)
+        assert switchover.decode_release(release) == told_lease
 
 
 def test_a_message_that_lacks_a_part_is_named() -> None:

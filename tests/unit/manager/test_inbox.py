@@ -11,7 +11,7 @@ from rui.backup.identity import IdentityNotification, Role
 from rui.backup.lease import GrantRequest
 from rui.backup.messages import Batch, Change, Position, Quarantined, Stream
 from rui.backup.record import UserInfo
-from rui.backup.switchover import encode_grant_request, encode_release
+from rui.backup.switchover import LeaseRelease, encode_grant_request, encode_release
 from rui.backup.version import ZERO, Epoch, Version
 from rui.netconf.events import NotificationReceived
 from rui.schema import Schema
@@ -29,7 +29,7 @@ class Taken:
         self.identities.append((device, notification))
 
     requests: list[GrantRequest] = field(default_factory=list)
-    released: list[tuple[str, Epoch]] = field(default_factory=list)
+    released: list[tuple[str, LeaseRelease]] = field(default_factory=list)
 
     def upload(self, device: str, batch: Batch, quarantined: tuple[Quarantined, ...]) -> None:
         self.uploads.append((device, batch, quarantined))
@@ -38,8 +38,8 @@ class Taken:
         assert request.device == device
         self.requests.append(request)
 
-    def lease_released(self, device: str, epoch: Epoch) -> None:
-        self.released.append((device, epoch))
+    def lease_released(self, device: str, release: LeaseRelease) -> None:
+        self.released.append((device, release))
 
 
 def inbox(taken: Taken) -> Inbox:
@@ -153,11 +153,12 @@ def test_a_device_speaks_for_its_own_groups_only() -> None:
 
 def test_a_wish_to_be_primary_and_a_released_lease_are_handed_on() -> None:
     taken = Taken()
-    wish = GrantRequest("g1", "bras-b", Version(A, 9), yielding=True)
+    wish = GrantRequest("g1", "bras-b", Version(A, 9), yielding=True, poor=True)
+    release = LeaseRelease("g1", A)
     inbox(taken).take("bras-b", arrived(etree.tostring(encode_grant_request(wish))))
-    inbox(taken).take("bras-a", arrived(etree.tostring(encode_release("g1", A))))
+    inbox(taken).take("bras-a", arrived(etree.tostring(encode_release(release))))
     assert taken.requests == [wish]
-    assert taken.released == [("bras-a", A)]
+    assert taken.released == [("bras-a", release)]
 
 
 def test_a_device_asks_for_itself_whatever_it_says() -> None:
