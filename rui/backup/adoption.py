@@ -8,8 +8,8 @@ counts.
 
 A delete whose tombstone is forgotten can be compared with nothing. So nobody is brought back of whom the
 primary's own history has been through the record, or who may have logged off here under a newer version that
-is forgotten; and who is absent at the offering replica has logged off where that replica's history has been
-through the record. Who is neither is reported (:class:`TakenOver`).
+is forgotten; and who is absent at an offering replica has logged off where that replica's history has been
+through the record, whichever replica's offer comes first. Who is neither is reported (:class:`TakenOver`).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from rui.backup.messages import (
     Result,
     SnapshotPage,
     Stream,
+    bucket_of,
 )
 from rui.backup.origins import Origins
 from rui.backup.replica import Judgement, judge, supersedes
@@ -76,6 +77,7 @@ class Adoption:
         self._waiting: deque[tuple[Version, Answer]] = deque()
         self._newest = ZERO
         self._positions: dict[tuple[str, bool], tuple[Version, Position]] = {}
+        self._seen: dict[str, _Seen] = {}
 
     def position(self, offer: Offer) -> Position:
         """Return how far an offer has been taken over."""
@@ -134,6 +136,7 @@ class Adoption:
         that waits.
         """
         self._positions.clear()
+        self._seen.clear()
         return self.give_up("a newer epoch was claimed meanwhile: offer it again")
 
     def _take_over(self, batch: Batch, offer: Offer, judgement: Judgement, own: Own) -> TakenOver:
@@ -151,20 +154,29 @@ class Adoption:
                     written[key] = own.again(held)
                 passed_over[key] = written.get(key, held.version)
                 continue
-            # What is offered live carries the version that it is based on, none of its own
-            unknown = held is None and not offer.live
-            ended = unknown and (version <= offer.shared or holds(own.lineage, version, version))
+            # Of an end that was only taken over itself no more is known than that it came before this. What is
+            # offered live carries the version that it is based on, none of its own.
+            taken_over = held is not None and held.record is None and known != held.version
+            unknown = (held is None or taken_over) and not offer.live
+            ended = unknown and (
+                version <= offer.shared
+                or holds(own.lineage, version, version)
+                or any(seen.ends(key, version) for by, seen in self._seen.items() if by != offer.by)
+            )
             forgotten = unknown and not ended and version <= own.table.floor
             if forgotten and record is not None:
                 unsure.append(key)
             # The end of a user that is not known here too: another replica may hold what came before it
             if ended or forgotten:
                 written[key] = own.write(key, None)
-                continue
-            written[key] = own.write(key, record)
+                if record is not None:
+                    continue  # That end came later, nobody knows when
+            else:
+                written[key] = own.write(key, record)
             self._origins.note(key, written[key], version)
         if judgement.clear is not None:
             unsure += self._clear(judgement.clear, batch, offer, own, written)
+            self._seen[offer.by] = _Seen(batch.lineage, offer.until, judgement.clear.last)
         self._positions[offer.by, offer.live] = (offer.shared, judgement.position)
         return TakenOver(written, passed_over, tuple(unsure))
 
@@ -190,6 +202,19 @@ class Adoption:
                 if held.version <= offer.until:
                     written[held.key] = own.again(held)
         return kept
+
+
+class _Seen(NamedTuple):
+    """What has come of a replica that offers whole buckets: who is not held by now is absent there."""
+
+    lineage: Lineage
+    until: Version
+    bucket: int
+    """The last that has come."""
+
+    def ends(self, key: bytes, version: Version) -> bool:
+        """Say whether a change of a key that is not held was known there, so that its end has followed."""
+        return bucket_of(key) <= self.bucket and holds(self.lineage, self.until, version)
 
 
 def _written_later(part: Stream | SnapshotPage, version: Version) -> bool:

@@ -231,6 +231,8 @@ class Member(Sender):
                 self._claims += 1
                 self._claim(result.highest)
             return
+        if result.highest < self.epoch:
+            return  # It answers what this device said before it claimed anew
         position = replace(result.position, writer=result.highest)
         if position.live > self.durable and position.live.epoch >= self.epoch:
             # This journal was lost, or an old one was put back: the epoch was used before, and versions
@@ -305,12 +307,12 @@ class Member(Sender):
             self._writing = tuple(
                 replace(frame, position=self.position) for frame in self._writing if frame.settled is not None
             )
-            if self._promoting:
-                self._take_office()
-            if not self._writing:
-                self._write()
         if self._writing:
             self._retry_at = now + self.options.retry_pause
+        # What waits starts an append of its own, which must not be repeated
+        if self._promoting:
+            self._take_office()
+        self._write()
 
     def handle_timer(self, now: float) -> None:
         """Do what is due: retry the journal, the source's own timer."""

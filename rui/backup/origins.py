@@ -58,6 +58,8 @@ class Origins:
             known = self._known.get(key)
             if known is not None and known[0] == version:
                 found[key.decode()] = str(known[1])
+            else:
+                found.pop(key.decode(), None)  # Changed again in the same frame
         return found
 
     def recall(self, changes: Iterable[Change], origins: Mapping[str, str]) -> None:

@@ -262,7 +262,9 @@ class Table:
         """Take up a key that nothing is held of."""
         self._macs.add(key)
         if self._index is not None:
-            self._index.setdefault(bucket_of(key), []).append(key)
+            indexed = self._index.setdefault(bucket_of(key), [])
+            if key not in indexed:  # Who was dropped is still there
+                indexed.append(key)
 
     def _drop(self, key: bytes) -> None:
         value = self._values[key]

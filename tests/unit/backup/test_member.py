@@ -194,6 +194,19 @@ def test_a_replica_answers_after_the_commit_and_in_order() -> None:
     assert len(member.table) == 2
 
 
+def test_what_waited_behind_a_failed_write_is_written_once() -> None:
+    """Written again behind what follows, it would take the position back."""
+    member = secondary()
+    member.receive(stream(0, 1, put(1, 1)), (), "first")
+    member.outputs()
+    member.receive(stream(1, 2, put(2, 2)), (), "second")
+    member.receive(stream(0, 1, put(1, 1)), (), "again")
+    member.failed("no space left on device", now=0.0)
+    assert kinds(member.outputs()) == [Answer, Append]
+    member.handle_timer(60.0)
+    assert Append not in kinds(member.outputs())
+
+
 def test_a_replica_that_cannot_write_says_so_and_holds_nothing_of_it() -> None:
     member = secondary()
     member.receive(stream(0, 1, put(1, 1)), (), "first")
