@@ -56,7 +56,8 @@ def router_schema(extra: Sequence[Path] = ()) -> Schema:
 
 def manager_schema(extra: Sequence[Path] = ()) -> Schema:
     """Load what the manager implements; `extra` are folders with further modules. Raises SchemaError."""
-    return Schema.load((*_COMMON, *own_modules(_ROUTER_ONLY, extra)), extra, features=FEATURES)
+    modules = (*_COMMON, *own_modules(_ROUTER_ONLY, extra))
+    return Schema.load(modules, extra, features=FEATURES, kept="" if extra else "cloud")
 
 
 def own_modules(without: frozenset[str], extra: Sequence[Path] = ()) -> Iterator[str]:
