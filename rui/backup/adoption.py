@@ -30,7 +30,6 @@ from rui.backup.messages import (
     Receipt,
     Result,
     SnapshotPage,
-    Stream,
     bucket_of,
 )
 from rui.backup.origins import Origins
@@ -150,11 +149,12 @@ class Adoption:
             if offer.live and known == version:
                 known = None
             if held is not None and not supersedes(version, known):
-                if not offer.live and held.version <= offer.until and _written_later(batch.part, version):
+                if not offer.live and held.version <= offer.until:
+                    # What it has adopted itself the other replica holds under a newer version than it offers
                     written[key] = own.again(held)
                 passed_over[key] = written.get(key, held.version)
                 continue
-            # Of an end that was only taken over itself no more is known than that it came before this. What is
+            # Of an end that was taken over itself no more is known than that it came before this. What is
             # offered live carries the version that it is based on, none of its own.
             taken_over = held is not None and held.record is None and known != held.version
             unknown = (held is None or taken_over) and not offer.live
@@ -215,8 +215,3 @@ class _Seen(NamedTuple):
     def ends(self, key: bytes, version: Version) -> bool:
         """Say whether a change of a key that is not held was known there, so that its end has followed."""
         return bucket_of(key) <= self.bucket and holds(self.lineage, self.until, version)
-
-
-def _written_later(part: Stream | SnapshotPage, version: Version) -> bool:
-    """Whether the offering replica may hold a change under a newer version: it has adopted it itself."""
-    return isinstance(part, SnapshotPage) or version <= part.prev
