@@ -119,6 +119,22 @@ def test_who_was_taken_over_from_another_is_absent_where_that_record_was_known()
     assert primary.found.unsure == ()
 
 
+def test_who_was_absent_at_one_replica_is_not_brought_back_by_another_that_offers_later() -> None:
+    primary = Primary()
+    primary.offered_all("bras-a", ZERO, OF_A, put(2, 6), until=version(9))
+    primary.offered("cloud", put(1, 5), put(2, 6), put(3, 12))
+    assert live(primary) == {put(2, 6).key, put(3, 12).key}, "bras-a's history ends before the third"
+
+
+def test_who_logged_in_behind_an_end_that_was_taken_over_is_online() -> None:
+    primary = Primary()
+    primary.offered("cloud", gone(1, 5))
+    primary.offered("bras-a", put(1, 4))
+    assert live(primary) == set()
+    primary.offered("bras-b", put(1, 31, B))
+    assert live(primary) == {put(1, 31).key}
+
+
 def test_what_was_adopted_is_offered_under_the_version_that_it_came_with() -> None:
     """Else it would win against what bras-a, its first writer, has done since and nobody else has."""
     mine, theirs, now_primary = version(11, B), version(3), Epoch(5, "bras-a")

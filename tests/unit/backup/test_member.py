@@ -263,6 +263,21 @@ def test_a_refused_claim_is_raised_above_the_highest_and_only_so_often() -> None
     assert member.epoch == Epoch(13, "bras-a")
 
 
+def test_an_answer_to_an_older_claim_lets_nothing_out() -> None:
+    member = primary()
+    write(member)
+    member.put(key(1), b"<user/>")
+    write(member)
+    old = IdentityResult(GROUP, "bras-a", True, "primary", member.epoch, "store-1", Position())
+    member.outclaim(Epoch(7, "bras-b"))
+    write(member)
+    member.identity_result(old)
+    write(member)
+    assert member.next_upload(0.0) is None
+    member.identity_result(replace(old, highest=member.epoch))
+    assert member.next_upload(0.0) is not None
+
+
 def test_the_cloud_s_store_id_is_kept_with_the_next_write() -> None:
     member = primary()
     write(member)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from rui.backup.origins import Origins
-from tests.unit.backup.histories import put, version
+from tests.unit.backup.histories import gone, put, version
 
 
 def test_what_was_adopted_counts_as_it_was_offered_until_the_user_changes() -> None:
@@ -40,3 +40,11 @@ def test_a_frame_brings_back_what_belongs_to_its_changes() -> None:
     again.recall(changes, origins.among(changes))
     assert again.of(put(1, 9)) == version(3)
     assert again.of(put(2, 10)) == version(10)
+
+
+def test_what_the_user_has_changed_in_the_same_frame_is_the_user_s_own() -> None:
+    origins, again = Origins(), Origins()
+    origins.note(gone(1, 9).key, version(9), version(3))
+    changes = (gone(1, 9), put(1, 10))
+    again.recall(changes, origins.among(changes))
+    assert again.of(put(1, 10)) == version(10)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from rui.backup.lineage import Fork
 from rui.backup.messages import Batch, Position, Result, SnapshotPage, SnapshotProgress
-from rui.backup.replica import judge, supersedes
+from rui.backup.replica import Join, judge, supersedes
 from rui.backup.version import ZERO, Epoch, Version
 from tests.unit.backup.histories import GROUP, A, put, stream, version
 
@@ -100,3 +101,19 @@ def test_a_newer_snapshot_replaces_one_that_was_left() -> None:
 )
 def test_only_a_newer_version_supersedes(new: Version, held: Version | None, expected: bool) -> None:
     assert supersedes(new, held) is expected
+
+
+def test_another_history_is_followed_with_its_first_batch_and_by_its_writer_alone() -> None:
+    """Until then what is held beyond the common point is still the old history's, and offered to a third."""
+    ours, theirs = (Fork(A, ZERO),), (Fork(A, ZERO), Fork(B, version(3)))
+    held = Position(version(5), None, B, ours)
+    join = Join(B, theirs, version(3))
+    batch = replace(stream(3, 5, writer=B), lineage=theirs)
+    judged = judge(join.position(held, batch), batch)
+    assert (judged.result, judged.position) == (Result.STORED, Position(version(5), None, B, theirs))
+    assert join.position(judged.position, batch) == judged.position, "it is joined once"
+    beyond = replace(stream(5, 6, writer=B), lineage=theirs)
+    assert judge(join.position(held, beyond), beyond).result is Result.GAP
+    third = replace(stream(3, 5, writer=Epoch(3, "bras-c")), lineage=(Fork(Epoch(3, "bras-c"), ZERO),))
+    judged = judge(join.position(held, third), third)
+    assert (judged.result, judged.shared) == (Result.DIVERGED, ZERO)

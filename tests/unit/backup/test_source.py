@@ -286,3 +286,17 @@ def test_deletes_forgotten_beside_a_snapshot_begin_it_again() -> None:
     assert batch is not None
     assert isinstance(batch.part, SnapshotPage)
     assert (batch.part.version, batch.part.first) == (version(5), 0)
+
+
+def test_a_snapshot_that_somebody_else_has_begun_at_the_replica_is_ended() -> None:
+    """An offer that was broken off on another way: who only streams would never be told that it is whole."""
+    table = applied([put(1, 1), put(2, 2), put(3, 3)])
+    sender = Sender(table)
+    sender.connect(Position())
+    sent = parts(sender)
+    progress = SnapshotProgress(version(3), 100, version(3))
+    for _ in sent:
+        sender.receive(Result.STORED, Position(ZERO, progress, A))
+    sent = parts(sender)
+    assert isinstance(sent[0], SnapshotPage)
+    assert (sent[0].version, sent[0].first) == (version(3), 100)

@@ -158,3 +158,15 @@ def test_the_keys_of_a_mac_address_are_found_whatever_their_vlans() -> None:
     assert table.with_mac(mac) == [mac + b"/0/0", mac + b"/100/0"], "a delete is held too"
     table.trim_tombstones(0, version(9))
     assert table.with_mac(mac) == [mac + b"/0/0"], "a delete that is forgotten is not"
+
+
+def test_who_comes_again_while_pages_are_read_is_on_a_page_once() -> None:
+    table = Table()
+    table.apply(put(1, 1))
+    assert table.page(0, 10, version(1)) is not None
+    table.apply(gone(1, 2))
+    table.trim_tombstones(0, version(2))
+    table.apply(put(1, 3))
+    page = table.page(0, 10, version(3))
+    assert page is not None
+    assert page.changes == (put(1, 3),)
