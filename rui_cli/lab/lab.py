@@ -17,7 +17,7 @@ from rui_cli.lab.namespaces import Namespaces
 from rui_cli.lab.observer import Observer
 from rui_cli.lab.pair import PAIR, SERVER, Pair, Timing
 from rui_cli.lab.probing import Probing, pause_for
-from rui_cli.lab.streamserver import PORT
+from rui_cli.lab.streamserver import LISTENING, PORT
 from rui_cli.lab.subscribers import Households, Subscribers
 from rui_cli.lab.wires import Wires
 from rui_cli.site import MANAGER
@@ -107,9 +107,10 @@ class Lab:
 
     async def _connect(self) -> None:
         server = [sys.executable, "-m", "rui_cli.lab.streamserver", str(SERVER)]
-        self.namespaces.start("server", server, self.folder / "streamserver.out")
+        self.namespaces.start("server", server, self._streamserver)
         self._stack.push_async_callback(self.probing.stop)
         await self.probing.start()
+        await self.observer.until("the server takes connections", self._server_listens)
         self.subscribers.login()
         await self.observer.until("each subscriber has an address", self._all_bound)
         await self.observer.until("all hold the same", self.same)
@@ -174,6 +175,13 @@ class Lab:
     async def _thaw(self) -> None:
         for name in PROCESSES.values():
             self.faults.thaw(name)
+
+    @property
+    def _streamserver(self) -> Path:
+        return self.folder / "streamserver.out"
+
+    async def _server_listens(self) -> bool:
+        return LISTENING in self._streamserver.read_text()
 
     async def _all_bound(self) -> bool:
         return self.subscribers.bound() == self.subscribers.count

@@ -65,7 +65,8 @@ class Seat:
             sock.bind((address, 0))
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.ping.connect((server, 0))
-        self.connection.connect_ex((server, port))
+        self._far_end = (server, port)
+        self._streaming = False
         self.pings = Pings(size)
         self.stream = Stream(time.time())
 
@@ -77,7 +78,7 @@ class Seat:
         except OSError as error:
             if error.errno not in _UNREACHED:
                 raise
-        if number % _STREAM_EVERY == 0 and (chunk := self.stream.more()):
+        if self._streaming and number % _STREAM_EVERY == 0 and (chunk := self.stream.more()):
             try:
                 self.stream.sent(self.connection.send(chunk))
             except BlockingIOError:
@@ -85,14 +86,22 @@ class Seat:
             except OSError as error:
                 self.stream.failure = error.strerror or str(error)
 
-    def pinged(self) -> None:
-        """Read an answer."""
+    def pinged(self) -> bool:
+        """Read an answer; return whether it was the first one, and the stream has begun with it.
+
+        Before that there may be no way to the server yet, and who is refused once does not try again.
+        """
         try:
             data = self.ping.recv(_WIDEST)
         except OSError:
-            return  # an error that ICMP has reported: that ping is not answered
-        if len(data) == _ECHO.size:
-            self.pings.answer(_ECHO.unpack(data)[-1], time.time())
+            return False  # an error that ICMP has reported: that ping is not answered
+        if len(data) != _ECHO.size:
+            return False
+        self.pings.answer(_ECHO.unpack(data)[-1], time.time())
+        begins, self._streaming = not self._streaming, True
+        if begins:
+            self.connection.connect_ex(self._far_end)
+        return begins
 
     def streamed(self) -> bool:
         """Read what came back; return whether there is more to come."""
@@ -186,8 +195,14 @@ class Probe:
                 enter_namespace(before)
             seat = Seat(place, server, port, size)
             self._seats.append(seat)
-            self._selector.register(seat.ping, selectors.EVENT_READ, seat.pinged)
-            self._selector.register(seat.connection, selectors.EVENT_READ, self._reader(seat))
+            self._selector.register(seat.ping, selectors.EVENT_READ, self._pinger(seat))
+
+    def _pinger(self, seat: Seat) -> Callable[[], None]:
+        def read() -> None:
+            if seat.pinged():
+                self._selector.register(seat.connection, selectors.EVENT_READ, self._reader(seat))
+
+        return read
 
     def _reader(self, seat: Seat) -> Callable[[], None]:
         def read() -> None:

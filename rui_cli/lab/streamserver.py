@@ -1,4 +1,7 @@
-"""The server's end of the streams: `python -m rui_cli.lab.streamserver ADDRESS` sends back what comes."""
+"""The server's end of the streams: `python -m rui_cli.lab.streamserver ADDRESS` sends back what comes.
+
+It writes `LISTENING` to standard output when connections are taken.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import sys
 
 PORT = 7
+LISTENING = "listening"
 _BACKLOG = 1024
 
 
@@ -37,6 +41,8 @@ async def serve(address: str) -> None:
     """Serve until the process is ended."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Echo, address, PORT, backlog=_BACKLOG)
+    sys.stdout.write(f"{LISTENING}\n")
+    sys.stdout.flush()
     await server.serve_forever()
 
 
