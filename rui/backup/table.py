@@ -13,9 +13,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
+from rui.backup.bucketindex import BucketIndex
 from rui.backup.digest import MODULUS, empty_buckets, record_digest
 from rui.backup.macs import Macs
-from rui.backup.messages import BUCKETS, LAST_BUCKET, Change, SnapshotPage, bucket_of
+from rui.backup.messages import LAST_BUCKET, Change, SnapshotPage, bucket_of
 from rui.backup.replica import supersedes
 from rui.backup.version import NO_EPOCH, ZERO, Epoch, Version
 
@@ -60,7 +61,7 @@ class Table:
         self._ordinals = array("Q")
         self._keys: list[bytes] = []
         self._in_order = True
-        self._index: dict[int, list[bytes]] | None = None
+        self._index: BucketIndex | None = None
         self._macs = Macs()
         self._tombstones = 0
         self._deletes: deque[tuple[Version, bytes]] = deque()
@@ -194,11 +195,8 @@ class Table:
         index = self._bucket_index()
         changes: list[Change] = []
         last = first - 1
-        for bucket in range(first, BUCKETS):
-            keys = index.get(bucket)
-            if not keys:
-                last = bucket
-                continue
+        for bucket, keys in index.between(first, LAST_BUCKET):
+            last = bucket - 1  # What lies between is empty
             held = [change for key in keys if (change := self.get(key)) is not None]
             if any(change.version > upto for change in held):
                 break
@@ -206,21 +204,20 @@ class Table:
             if changes and len(changes) + len(live) > limit:
                 break
             changes += live
-            last = bucket
+        else:
+            last = LAST_BUCKET
         return Page(tuple(changes), first, last) if last >= first else None
 
     def held_in(self, first: int, last: int) -> list[Change]:
         """Return what is held of the keys in the buckets ``first`` to ``last``, tombstones too."""
-        index = self._bucket_index()
-        keys = (key for bucket in range(first, last + 1) for key in index.get(bucket, ()))
+        keys = (key for _, keys in self._bucket_index().between(first, last) for key in keys)
         return [change for key in keys if (change := self.get(key)) is not None]
 
     def clear(self, page: SnapshotPage, present: Collection[bytes]) -> int:
         """Delete what the page's buckets hold, is absent from it and no newer than it; return how many."""
-        index = self._bucket_index()
         cleared = 0
-        for bucket in range(page.first, page.last + 1):
-            for key in index.get(bucket, ()):
+        for _, keys in self._bucket_index().between(page.first, page.last):
+            for key in keys:
                 if key in present:
                     continue
                 held = self.get(key)
@@ -262,9 +259,7 @@ class Table:
         """Take up a key that nothing is held of."""
         self._macs.add(key)
         if self._index is not None:
-            indexed = self._index.setdefault(bucket_of(key), [])
-            if key not in indexed:  # Who was dropped is still there
-                indexed.append(key)
+            self._index.add(key)
 
     def _drop(self, key: bytes) -> None:
         value = self._values[key]
@@ -296,11 +291,9 @@ class Table:
             self._epochs.append(epoch)
         return number
 
-    def _bucket_index(self) -> dict[int, list[bytes]]:
+    def _bucket_index(self) -> BucketIndex:
         if self._index is None:
-            self._index = {}
-            for key in self._values:
-                self._index.setdefault(bucket_of(key), []).append(key)
+            self._index = BucketIndex(self._values)
         return self._index
 
     def _sort(self) -> None:
