@@ -38,7 +38,7 @@ def edit_leaf(
     elif node.kind is Kind.LEAF:
         set_leaf(target, found, source, node)
     else:
-        _set_whole(target, found, source)
+        _set_whole(target, found, source, place)
 
 
 def remove(found: etree._Element | None, operation: Operation, place: Place) -> None:
@@ -75,8 +75,28 @@ def set_leaf(
     return leaf
 
 
-def _set_whole(target: etree._Element, found: etree._Element | None, source: etree._Element) -> None:
-    """Set anydata or anyxml, which are replaced as a whole (RFC 7950 7.10.4, 7.11.4)."""
+def _set_whole(
+    target: etree._Element, found: etree._Element | None, source: etree._Element, place: Place
+) -> None:
+    """Set anydata or anyxml, which are replaced as a whole (RFC 7950 7.10.4, 7.11.4).
+
+    Text beside elements is refused: libyang reads nothing of what stands behind it.
+    """
+    if _is_mixed(source):
+        message = f"{place.text} holds text beside elements, which cannot be kept; put it into an element"
+        raise place.at(RpcError.bad_element(str(source.tag), message))
     if found is not None:
         target.remove(found)
     append_copy(target, source).attrib.pop(OPERATION, "")
+
+
+def _is_mixed(element: etree._Element) -> bool:
+    return any(
+        _says(child.tail) or (child is holder[0] and _says(holder.text))
+        for holder in element.iter(etree.Element)
+        for child in holder
+    )
+
+
+def _says(text: str | None) -> bool:
+    return text is not None and bool(text.strip())

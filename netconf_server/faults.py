@@ -23,6 +23,8 @@ _LONGEST_VALUE: Final = 200
 _PREDICATES: Final = r"(?:\[(?:[^\]'\"]|'[^']*'|\"[^\"]*\")*\])*"
 _STEP = re.compile(rf"/(?:([\w.-]+):)?([\w.-]+)({_PREDICATES})")
 _KEY = re.compile(r"\[(?:([\w.-]+):)?([A-Za-z_][\w.-]*)=('[^']*'|\"[^\"]*\")\]")
+# The value of a key that is an identity, or looks like one: with the module's name before the colon.
+_NAMED = re.compile(r"\[([\w.-]+:[\w.-]+)=(?P<mark>['\"])([\w.-]+):([\w.-]+)(?P=mark)\]")
 _CHOICE = re.compile(r'Mandatory choice "([^"]+)"')
 _NOT_UNIQUE = re.compile(r'leaf\(s\) "([^"]+)" not satisfied in "(.+)" and "(.+)"', re.DOTALL)
 
@@ -73,8 +75,16 @@ def _add_value(error: RpcError, issue: Issue, data: etree._Element) -> None:
     """Add the value that is wrong to the error-info of an invalid one."""
     if issue.tag is not Tag.INVALID_VALUE or error.path is None or not error.path_namespaces:
         return
+    # In the data an identity has the prefix that its writer chose, or none.
+    path = _NAMED.sub(
+        lambda key: (
+            f"[{key[1]}={key[2]}{key[3]}:{key[4]}{key[2]} or {key[1]}={key[2]}{key[4]}{key[2]}"
+            f" or substring-after({key[1]},':')={key[2]}{key[4]}{key[2]}]"
+        ),
+        error.path,
+    )
     try:
-        found = data.xpath(f".{error.path}", namespaces=error.path_namespaces)
+        found = data.xpath(f".{path}", namespaces=error.path_namespaces)
     except etree.XPathError:
         return
     if isinstance(found, list) and len(found) == 1 and isinstance(found[0], etree._Element):
@@ -124,8 +134,8 @@ def to_xpath(path: str, namespaces: Mapping[str, str]) -> tuple[str, dict[str, s
         module = match[1] or module
         end = match.end()
         steps.append(f"/{module}:{match[2]}{_qualify(match[3], module)}")
-        if module in namespaces:
-            used[module] = namespaces[module]
+        named = (key[3] for key in _NAMED.finditer(steps[-1]))
+        used.update((name, namespaces[name]) for name in (module, *named) if name in namespaces)
     if end != len(path) or any(step.startswith("/:") for step in steps):
         return path, {}
     return "".join(steps), used

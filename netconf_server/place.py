@@ -4,12 +4,14 @@ needs it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from lxml import etree
 
 from netconf_server.values import key_tags
+from netconf_server.xmltree import value_prefixes
 from rui.netconf import names
 from rui.netconf.errors import RpcError
 from rui.schema import Node
@@ -22,6 +24,8 @@ class Place:
     parent: Place | None
     node: Node | None
     predicates: Sequence[tuple[str, str]] = ()
+    prefixes: Mapping[str, str] | None = None
+    """Those that the values of the predicates use."""
 
     @classmethod
     def root(cls) -> Place:
@@ -34,14 +38,18 @@ class Place:
 
     def entry(self, node: Node, keys: Sequence[etree._Element]) -> Place:
         """The place of the list entry with these key leafs."""
-        prefix = node.module
-        return Place(
-            self, node, [(f"{prefix}:{names.split(str(k.tag))[1]}", (k.text or "").strip()) for k in keys]
-        )
+        predicates: list[tuple[str, str]] = []
+        prefixes: dict[str, str] = {}
+        for key in keys:
+            text, used = _value_text(key, node.children[str(key.tag)])
+            predicates.append((f"{node.module}:{names.split(str(key.tag))[1]}", text))
+            prefixes.update(used)
+        return Place(self, node, predicates, prefixes)
 
     def value(self, node: Node, item: etree._Element) -> Place:
         """The place of one value of a leaf-list."""
-        return Place(self, node, [(".", (item.text or "").strip())])
+        text, used = _value_text(item, node)
+        return Place(self, node, [(".", text)], used)
 
     @property
     def text(self) -> str:
@@ -57,7 +65,8 @@ class Place:
         """The prefixes of `text` and what they stand for."""
         if self.node is None or self.parent is None:
             return {}
-        return {**self.parent.namespaces, self.node.module: self.node.namespace}
+        own = {self.node.module: self.node.namespace}
+        return {**self.parent.namespaces, **(self.prefixes or {}), **own}
 
     def at(self, error: RpcError) -> RpcError:
         """Have the error name this place."""
@@ -95,6 +104,24 @@ def read_keys(source: etree._Element, node: Node, above: Place) -> list[etree._E
             raise above.child(node).at(RpcError.missing_element(tag, message))
         leafs.append(leaf)
     return leafs
+
+
+def _value_text(leaf: etree._Element, node: Node) -> tuple[str, Mapping[str, str]]:
+    """A key's text for a predicate, and the prefixes in it; an identity's is the name of its module."""
+    text = (leaf.text or "").strip()
+    if node.type is None or node.type.base not in _PREFIXED:
+        return text, {}
+    if node.type.base == "identityref":
+        prefix, _, name = text.rpartition(":")
+        namespace = leaf.nsmap.get(prefix or None)
+        known = [identity for identity in node.type.identities if identity.rpartition(":")[2] == name]
+        # Where two modules have one of this name, it stays as it was written.
+        if namespace is not None and len(known) == 1:
+            return known[0], {known[0].partition(":")[0]: namespace}
+    return text, value_prefixes(leaf)
+
+
+_PREFIXED: Final = frozenset({"identityref", "instance-identifier", "union"})
 
 
 def _literal(value: str) -> str:

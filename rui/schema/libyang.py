@@ -138,8 +138,11 @@ class LibyangContext:
                 issues.append(Issue("", "the data is not UTF-8", Tag.MALFORMED, line=error.line or 0))
             else:
                 issue = classify(message, path, error.app_tag, error.line or 0, missing)
-                # A key whose value was refused is called missing as well.
-                if issue.tag is not Tag.MISSING_ELEMENT or all(issue.path != other.path for other in issues):
+                # A key whose value was refused is called missing as well, at the entry's other keys.
+                place = _bare(issue.path)
+                if issue.tag is not Tag.MISSING_ELEMENT or all(
+                    place != _bare(other.path) for other in issues
+                ):
                     issues.append(issue)
         self._context.clean_all_errors()
         return tuple(dict.fromkeys(issues))
@@ -220,5 +223,9 @@ def classify(message: str, path: str, app_tag: str | None, line: int, missing: T
 
 def _last(path: str) -> str | None:
     """Return the local name of the last step of a data path, whose predicates may hold slashes."""
-    bare = re.sub(r"\[(?:[^\]'\"]|'[^']*'|\"[^\"]*\")*\]", "", path)
-    return bare.rpartition("/")[2].rpartition(":")[2] or None
+    return _bare(path).rpartition("/")[2].rpartition(":")[2] or None
+
+
+def _bare(path: str) -> str:
+    """Return a data path without its predicates."""
+    return re.sub(r"\[(?:[^\]'\"]|'[^']*'|\"[^\"]*\")*\]", "", path)
