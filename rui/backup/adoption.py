@@ -54,8 +54,8 @@ class Own(NamedTuple):
 class TakenOver(NamedTuple):
     """By key: the version of what was written anew, and of what is held instead, since it is newer.
 
-    Of ``unsure`` users it is not known whether they have logged off: who is only offered is ended here, who
-    is only held here stays.
+    Of ``unsure`` users it is not known whether they have logged off: who is only offered is ended here unless
+    the version is newer than all that is forgotten, who is only held here stays.
     """
 
     written: Mapping[bytes, Version]
@@ -158,27 +158,30 @@ class Adoption:
             # offered live carries the version that it is based on, none of its own.
             taken_over = held is not None and held.record is None and known != held.version
             unknown = (held is None or taken_over) and not offer.live
-            ended = unknown and (
-                version <= offer.shared
-                or holds(own.lineage, version, version)
-                or any(seen.ends(key, version) for by, seen in self._seen.items() if by != offer.by)
-            )
-            forgotten = unknown and not ended and version <= own.table.floor
-            if forgotten and record is not None:
-                unsure.append(key)
+            end = None
+            if unknown and record is not None:
+                end, sure = self._end_of(key, version, offer, own)
+                if not sure:
+                    unsure.append(key)
             # The end of a user that is not known here too: another replica may hold what came before it
-            if ended or forgotten:
-                written[key] = own.write(key, None)
-                if record is not None:
-                    continue  # That end came later, nobody knows when
-            else:
-                written[key] = own.write(key, record)
-            self._origins.note(key, written[key], version)
+            written[key] = own.write(key, record if end is None else None)
+            self._origins.note(key, written[key], version if end is None else end)
         if judgement.clear is not None:
             unsure += self._clear(judgement.clear, batch, offer, own, written)
             self._seen[offer.by] = _Seen(batch.lineage, offer.until, judgement.clear.last)
         self._positions[offer.by, offer.live] = (offer.shared, judgement.position)
         return TakenOver(written, passed_over, tuple(unsure))
+
+    def _end_of(self, key: bytes, version: Version, offer: Offer, own: Own) -> tuple[Version | None, bool]:
+        """Return up to where a user who is not held has logged off, None if not, and whether that is sure."""
+        floor = own.table.floor
+        ends = [seen.until for by, seen in self._seen.items() if by != offer.by and seen.ends(key, version)]
+        if version <= offer.shared or holds(own.lineage, version, version):
+            ends.append(max(version, floor))
+        if ends:
+            return max(ends), True
+        # Who came under a newer version than all that is forgotten here stays, though maybe one left before
+        return floor if version <= floor else None, floor <= offer.shared
 
     def _clear(
         self, page: SnapshotPage, batch: Batch, offer: Offer, own: Own, written: dict[bytes, Version]
@@ -197,6 +200,8 @@ class Adoption:
             known = self._origins.of(held) or held.version
             if known <= offer.shared or holds(batch.lineage, offer.until, known):
                 written[held.key] = own.write(held.key, None)
+                # When that was nobody knows; who has logged in behind the page is online
+                self._origins.note(held.key, written[held.key], offer.until)
             elif known <= offer.until:
                 kept.append(held.key)
                 if held.version <= offer.until:

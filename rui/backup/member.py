@@ -220,7 +220,7 @@ class Member(Sender):
             self.facts[STORE_ID] = result.store_id
             self._facts_changed = True
             self._write()
-        if self.role is not Role.PRIMARY:
+        if not self.serving:
             self.target = result.position.live
             return
         if not result.accepted:

@@ -251,6 +251,8 @@ class Standing:
         if unsure or now >= self._judged_from:
             peer = self._reached(seen.peers) and not unsure
             self.core.evidence(cloud=cloud, peer=peer, synced=self._member.in_sync, now=now)
+        elif not self._member.in_sync:
+            self.core.out_of_sync()
         if self.core.primary and self._member.serving and self._member.epoch != self._told:
             # A batch that was being written was finished first [0139]
             self._outputs.append(TellTaken(""))

@@ -221,7 +221,9 @@ class Router:
                     case Superseded(by):
                         self._superseded(by)
                     case Adopted(by, live=live, unsure=unsure):
-                        self.world.checks.truth.contested.update(unsure)
+                        truth = self.world.checks.truth
+                        truth.may_be_back.update(key for key in unsure if key in member.table)
+                        truth.contested.update(key for key in unsure if key not in member.table)
                         if live and self.standing is not None:
                             self.standing.shared(by)
                     case Notify(notification):

@@ -23,7 +23,8 @@ class Truth:
     """Every change by its version, and what users did last, in the order of their doing.
 
     Changes that a primary takes over from another's history are the same deeds under new versions.
-    ``contested`` are the keys that two primaries at once have changed: either may win.
+    ``contested`` are the keys that two primaries at once have changed: either may win. Who is in
+    ``may_be_back`` may be held although he has logged off: that was forgotten.
     """
 
     def __init__(self) -> None:
@@ -31,6 +32,7 @@ class Truth:
         self.newest: dict[bytes, Change] = {}
         self.ends: dict[bytes, Version] = {}
         self.contested: set[bytes] = set()
+        self.may_be_back: set[bytes] = set()
         self._order: list[Version] = []
         self._deeds: dict[Version, int] = {}
         self._last: dict[bytes, tuple[int, bytes | None]] = {}

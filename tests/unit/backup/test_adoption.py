@@ -88,7 +88,7 @@ def test_who_may_have_logged_off_here_is_passed_over_and_reported() -> None:
     primary.table.trim_tombstones(0, version(5, B))
     primary.offered("bras-a", put(1, 9), put(3, 5, B))
     assert live(primary) == {put(2, 5).key, put(3, 5).key}, "newer than all that is forgotten"
-    assert primary.found.unsure == (put(1, 9).key,)
+    assert primary.found.unsure == (put(1, 9).key, put(3, 5).key)
 
 
 def test_who_is_absent_where_the_record_was_known_has_logged_off() -> None:
