@@ -17,6 +17,24 @@ FOLDER = Path(__file__).with_name("cases")
 
 
 @dataclass(frozen=True)
+class Difference:
+    """What a server does otherwise, and whether it `always` does: then the case must fail, else it may."""
+
+    reason: str
+    always: bool
+
+
+def read_differences(text: str) -> dict[str, Difference]:
+    """The tables `differences` and, where there is one, `sometimes` of a file, by the case's id."""
+    content = tomllib.loads(text)
+    always = {case: Difference(reason, True) for case, reason in content["differences"].items()}
+    return {
+        **always,
+        **{case: Difference(reason, False) for case, reason in content.get("sometimes", {}).items()},
+    }
+
+
+@dataclass(frozen=True)
 class Step:
     """One exchange of a case; at most one of `rpc`, `message`, `raw`, `hello`, `event`, `close` is given.
 

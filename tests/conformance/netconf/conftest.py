@@ -6,12 +6,12 @@ import re
 import signal
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conformance.netconf.casefile import Difference, read_differences
 from tests.conformance.netconf.judge import Server
 from tests.conformance.netconf.wire import Connections, Login
 
@@ -76,9 +76,9 @@ def _start(folder: Path) -> tuple[subprocess.Popen[str], int]:
 
 
 @pytest.fixture(scope="session")
-def differences(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The known differences of the server: why, by the case's id."""
+def differences(request: pytest.FixtureRequest) -> dict[str, Difference]:
+    """The known differences of the server by the case's id."""
     file = _option(request, "differences")
     if file is None and _option(request, "server") is None:
         file = str(MODEL.with_name("ours.toml"))
-    return {} if file is None else tomllib.loads(Path(file).read_text(encoding="utf-8"))["differences"]
+    return {} if file is None else read_differences(Path(file).read_text(encoding="utf-8"))
