@@ -77,9 +77,7 @@ def test_a_record_is_an_instance_of_the_list(router: Schema) -> None:
     router.check_operational(
         b'<user-info xmlns="urn:rui-cloud:yang:user-info"><group><group-id>g1</group-id>'
         + USER.encode()
-        + b"<user-status><mac-address>02:00:00:00:00:01</mac-address><outer-vlan>0</outer-vlan>"
-        b"<inner-vlan>0</inner-vlan><version>7@bras-a/1</version><protected>true</protected>"
-        b"<local-interface>eth1</local-interface></user-status></group></user-info>"
+        + b"</group></user-info>"
     )
 
 
