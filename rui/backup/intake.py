@@ -53,6 +53,12 @@ class Intake:
                 frames.append(Frame(position))
         return frames
 
+    def drop(self, via: str = "") -> list[Incoming]:
+        """Return what waits, of one way or of all, and forget it."""
+        dropped = [incoming for incoming in self.waiting if via in {"", incoming.via}]
+        self.waiting = deque(incoming for incoming in self.waiting if via not in {"", incoming.via})
+        return dropped
+
     def drain(self) -> list[tuple[Incoming, Judgement]]:
         """Return what was judged, and forget it: the append has succeeded or failed."""
         judged, self.judged = self.judged, []

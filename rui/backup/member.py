@@ -40,6 +40,8 @@ from rui.backup.source import Source, SourceOptions
 from rui.backup.table import Table
 from rui.backup.version import Epoch, Version
 
+_BESIDE = "local backup is active: the cloud is told when it ends"
+
 
 class Member(Sender):
     """A device in a group. Times are monotonic seconds."""
@@ -102,6 +104,8 @@ class Member(Sender):
         self._offers.drop()
         self._joins = None
         self.uploads = self.obtains = True
+        for incoming in self._intake.drop():
+            self._answer(incoming.tag, Result.REFUSED, f"{self.device} has become primary")
         self._promoting = bool(self._intake.judged)
         if not self._promoting:
             self._take_office()
@@ -192,8 +196,11 @@ class Member(Sender):
         if batch.offer is not None:
             self._adopt(batch, batch.offer, quarantined, tag)
             return
+        if self.role is Role.PRIMARY:
+            self._refuse(batch, tag)
+            return
         if via == CLOUD and not self.obtains:
-            self._answer(tag, Result.DISCARDED, "local backup is active: the cloud is told when it ends")
+            self._answer(tag, Result.DISCARDED, _BESIDE)
             return
         if len(self._intake.waiting) >= self.options.pending_batches:
             self._answer(tag, Result.FAILED, "too many batches wait for the disk")
@@ -265,6 +272,8 @@ class Member(Sender):
         """Whether this secondary obtains from the cloud; beginning again tells it the cursor (S402)."""
         again = yes and not self.obtains
         self.obtains = yes
+        for incoming in self._intake.drop(CLOUD) if not yes else ():
+            self._answer(incoming.tag, Result.DISCARDED, _BESIDE)
         if again and self.cloud_connected:
             self._notify()
 
@@ -430,11 +439,13 @@ class Member(Sender):
         else:
             self._finish_all()
 
+    def _refuse(self, batch: Batch, tag: object) -> None:
+        """As primary take nothing but offers; who writes under a newer epoch is primary instead."""
+        if self.serving and batch.writer > self.epoch and batch.writer.device != self.device:
+            self._outputs.append(Superseded(batch.writer.device, batch.writer))
+        self._answer(tag, Result.REFUSED, f"{self.device} is primary under {self.epoch}")
+
     def _judge(self, position: Position, batch: Batch) -> Judgement:
-        if self.role is Role.PRIMARY:
-            if batch.writer > self.epoch and batch.writer.device != self.device:
-                self._outputs.append(Superseded(batch.writer.device, batch.writer))
-            return Judgement(Result.REFUSED, position, reason=f"{self.device} is primary under {self.epoch}")
         return judge(position if self._joins is None else self._joins.position(position, batch), batch)
 
     def _finish_all(self) -> None:

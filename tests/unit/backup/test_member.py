@@ -372,3 +372,29 @@ def test_a_primary_never_uses_an_epoch_again_that_the_cloud_has_changes_of(
     batch = member.next_upload(0.0)
     assert batch is not None
     assert batch.part == Stream(cursor, Version(member.epoch, 1))
+
+
+def test_who_becomes_primary_answers_what_waits_at_once() -> None:
+    """It would wait behind all that the primary writes, and be judged when the role is gone again."""
+    member = secondary()
+    member.receive(stream(0, 1, put(1, 1)), (), "being written")
+    member.outputs()
+    member.receive(stream(1, 2, put(2, 2)), (), "waiting")
+    member.promote()
+    answers = [output for output in member.outputs() if isinstance(output, Answer)]
+    assert [(answer.tag, answer.receipt.result) for answer in answers] == [("waiting", Result.REFUSED)]
+    member.receive(stream(1, 2, put(2, 2)), (), "later")
+    assert [output.tag for output in member.outputs() if isinstance(output, Answer)] == ["later"]
+    member.stored()
+    assert member.serving
+
+
+def test_local_backup_turns_away_what_waits_from_the_cloud() -> None:
+    member = secondary()
+    member.receive(stream(0, 1, put(1, 1)), (), "being written")
+    member.receive(stream(1, 2, put(2, 2)), (), "waiting")
+    member.receive(stream(1, 2, put(2, 2)), (), "direct", via="bras-a")
+    member.outputs()
+    member.obtain(False)
+    answers = [output for output in member.outputs() if isinstance(output, Answer)]
+    assert [(answer.tag, answer.receipt.result) for answer in answers] == [("waiting", Result.DISCARDED)]
