@@ -52,7 +52,8 @@ class Ledger:
         """The table has let go of what it held of a key."""
         if change.record is not None:
             self._cleared.add(change.key)
-        if change.record is not None and not self.truth.ended(change):
+        # Who was written anew since comes under that version, which no cursor passes before it is held
+        if change.record is not None and not self.truth.superseded(change):
             raise Violation(1, f"{self.node} drops {change.key.decode()} of {change.version}: it is alive")
 
     def holds(self, change: Change) -> bool:

@@ -107,6 +107,10 @@ class Truth:
         """Whether a delete of the change's key came after it."""
         return self.ends.get(change.key, ZERO) > change.version
 
+    def superseded(self, change: Change) -> bool:
+        """Whether a change of the same key under a newer version came after it."""
+        return self.newest[change.key].version > change.version
+
     def gone(self, key: bytes) -> bool:
         """Whether the newest that was written of a key is its end."""
         newest = self.newest.get(key)
