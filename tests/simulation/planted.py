@@ -313,7 +313,7 @@ BUGS = [
     _bug(skip_the_gap_check, {1, 2}, CONFIGURED, 0, 11, 22, 27),
     _bug(acknowledge_before_the_commit, {1}, CONFIGURED, 0, 1, 2, 3),
     _bug(drop_tombstones, {1, 2, 5}, CONFIGURED, 0, 1, 6, 7),
-    _bug(accept_an_old_epoch, {3}, ELECTED, 29, 33, 37),
+    _bug(accept_an_old_epoch, {3}, ELECTED, 10, 53, 77),
     _bug(snapshot_over_a_cursor_that_is_ahead, {1, 2, 5, 6}, ELECTED, 2, 6, 11, 12),
     _bug(no_adoption_after_a_takeover, {1, 2}, ELECTED, 0, 1, 2, 10),
     _bug(reuse_numbers_after_a_crash, {4}, CONFIGURED, 5, 6, 10, 11),
