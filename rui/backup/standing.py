@@ -36,6 +36,8 @@ _SILENT = 4
 """Link timeouts after which a member that has said nothing of what it says in each of them is silent."""
 _REDIAL = 2
 """Link timeouts in which a channel that is dialled anew comes up."""
+_KEPT = 1.0
+"""Seconds after which a router that has taken the role, and says so, has not lost the election again."""
 
 
 class NotInSyncError(Exception):
@@ -144,6 +146,7 @@ class Standing:
         self._leader = ""
         self._leader_heard = now
         self._leader_sure = False
+        self._doubt_from = now
         self._tell_at = now
         self._told = NO_EPOCH
         self._sharer, self._sharer_heard = "", now
@@ -184,7 +187,8 @@ class Standing:
 
     def superseded(self, by: str, now: float) -> None:
         """Another router is primary under a newer epoch."""
-        self._leader, self._leader_heard, self._leader_sure = by, now, False
+        self._leader, self._leader_heard = by, now
+        self._leader_sure, self._doubt_from = False, now
         self._tell_at = now + self._link_timeout
         self.core.superseded(by, now)
         self._follow(now)
@@ -192,13 +196,14 @@ class Standing:
     def taken(self, other: Taken, now: float) -> None:
         """Another router says that it is primary: one of two goes on, and who is Master serves beside it."""
         if self.core.state is MasterState.SHARING:
-            self._leader, self._leader_heard, self._leader_sure = other.device, now, True
+            self._leader, self._leader_heard = other.device, now
+            self._leader_sure |= now >= self._since + _KEPT
         if not self.core.primary or not self._member.serving:
             return  # Else this router's own epoch is claimed in a moment, and told
         self._two_primaries(other.device)
         if other.prevails(self._claim(now)):
             self.superseded(other.device, now)
-            self._leader_sure = True
+            self._doubt_from = now + _KEPT
             return
         if other.epoch > self._member.epoch:
             self._outputs.append(Outclaim(other.epoch))
@@ -245,11 +250,12 @@ class Standing:
         self._two_primaries(self._leading if stuck else self._sharer)
         if self.core.state is MasterState.SHARING:
             self._share(seen.peers.get(self._leader, LinkState.DOWN), now)
-        cloud = seen.cloud is not LinkState.DOWN
+        cloud, judged = seen.cloud is not LinkState.DOWN, now >= self._judged_from
+        sharing = cloud and self.core.state is MasterState.SHARING
         # Who has taken the role may have lost the election since, and then nobody is primary: the cloud knows
-        unsure = cloud and self.core.state is MasterState.SHARING and not self._leader_sure
-        if unsure or now >= self._judged_from:
-            peer = self._reached(seen.peers) and not unsure
+        doubted = sharing and not self._leader_sure and now >= self._doubt_from
+        if judged or sharing:
+            peer = not doubted and (self._reached(seen.peers) or not judged)
             self.core.evidence(cloud=cloud, peer=peer, synced=self._member.in_sync, now=now)
         elif not self._member.in_sync:
             self.core.out_of_sync()

@@ -202,19 +202,23 @@ def test_the_cloud_is_asked_at_once_until_the_primary_says_itself_that_it_is_one
     core.grant_result(GrantResult("g1", True, 5.0, "the primary is not heard of"), 4.3)
     assert core.core.primary
     core = master()
-    core.taken(Taken("g1", "bras-b", B2, (), 0.1), 4.1)
-    for now in (4.2, 10.5):
-        core.look(Seen(UP, {"bras-b": UP}), now)
+    for said, asks in ((4.1, 1), (5.1, 0)):
+        core.taken(Taken("g1", "bras-b", B2, (), said - 4.0), said)
+        core.look(Seen(UP, {"bras-b": UP}), said + 0.1)
+        assert len(doings(core, Ask)) == asks, "what it says at once may not be true any more"
+    core.look(Seen(UP, {"bras-b": UP}), 10.5)
     assert doings(core, Ask) == []
 
 
-def test_the_cloud_is_not_asked_where_the_primary_itself_has_said_that_it_is_one() -> None:
+def test_who_says_itself_that_it_is_primary_has_a_second_to_say_it_again() -> None:
     core = standing(Role.PRIMARY, ELECTED)
     core.elected(True, "no Master is heard", 1.0)
     core.taken(Taken("g1", "bras-b", B2, (*core._member.lineage, Fork(B2, Version(A1, 9))), 0.1), 4.0)
     assert core.core.state is MasterState.SHARING
     core.look(Seen(UP, {"bras-b": UP}), 4.2)
     assert doings(core, Ask) == []
+    core.look(Seen(UP, {"bras-b": UP}), 5.0)
+    assert len(doings(core, Ask)) == 1
 
 
 def test_without_the_cloud_a_primary_has_time_to_say_that_it_is_one() -> None:
