@@ -128,6 +128,8 @@ def _parser() -> argparse.ArgumentParser:
 async def _serve(options: argparse.Namespace) -> None:
     if not options.module:
         raise UsageError("no --module: name at least one module to serve")
+    if options.url_folder is not None and not options.url_folder.is_dir():
+        raise UsageError(f"--url-folder {options.url_folder}: there is no such folder; make it first")
     schema = load_schema(options.module, options.yang, features=_features(options))
     datastores = Datastores.load(schema, options.startup, file=options.running or options.startup)
     tls = _tls(options)
