@@ -41,7 +41,7 @@ class ApplyJob:
 
     @classmethod
     def prepare(
-        cls, batch: Batch, quarantined: tuple[Quarantined, ...], *, joins: Join | None, watched: bool
+        cls, batch: Batch, quarantined: tuple[Quarantined, ...], *, joins: Join | None = None, watched: bool
     ) -> ApplyJob:
         """Do what needs no disk. Raises OverflowError where a version does not fit into 64 bits.
 
