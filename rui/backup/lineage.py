@@ -4,8 +4,8 @@ A cursor alone says how far a replica has come on one writer's stream. After a t
 new primary never had: the old one wrote it and failed before handing it on. A lineage names, for each
 epoch that wrote, the version on which that epoch began; from two lineages follows the newest version that
 both histories share. It also names the primaries that were followed last and wrote nothing: who has followed
-a primary may take its place. What a replica holds beyond it is offered to the primary before the primary's stream
-goes on (DESIGN, adoption and offers).
+a primary may take its place. What a replica holds beyond what is shared is offered to the primary before the
+primary's stream goes on (DESIGN, adoption and offers).
 """
 
 from __future__ import annotations
