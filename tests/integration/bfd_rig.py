@@ -203,8 +203,8 @@ class Capture:
 
     def decoded(self) -> list[dict[str, str]]:
         """End it; return the named fields of each packet."""
-        fields = ("ip.src", "ip.ttl", "ipv6.hlim", "bfd.version", "bfd.sta", "bfd.flags.p", "bfd.flags.f")
-        flags = ("_ws.malformed", "_ws.expert.severity")
+        fields = ("ip.src", "ip.ttl", "ipv6.src", "ipv6.hlim", "bfd.version", "bfd.sta")
+        flags = ("bfd.flags.p", "bfd.flags.f", "_ws.malformed", "_ws.expert.message")
         self._namespaces.stop(self._process)
         words = [word for field in (*fields, *flags) for word in ("-e", field)]
         command = ["tshark", "-r", str(self._file), "-T", "fields", "-E", "separator=;", *words]
