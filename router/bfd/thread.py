@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from random import Random
@@ -16,6 +17,8 @@ from router.bfd.operational import BfdTree, change_notification
 from rui.bfd.fsm import StateChanged
 
 _LONGEST_WAIT = 5.0
+_SWITCH = 0.0005
+"""After so many seconds a busy thread lets this one have the interpreter, for each of a turn's system calls."""
 _T = TypeVar("_T")
 
 OnChange = Callable[[SessionConfig, StateChanged, etree._Element], None]
@@ -37,6 +40,7 @@ class BfdThread:
 
     async def start(self) -> None:
         """Listen and begin all sessions. Raises BfdSocketError, with nothing left."""
+        sys.setswitchinterval(min(_SWITCH, sys.getswitchinterval()))
         self._thread.start()
         try:
             await self._there(self._open)

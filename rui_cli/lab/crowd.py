@@ -18,6 +18,8 @@ _IN_ONE_NAMESPACE = 50
 """The kernel looks through all default routes of a namespace for the one of an interface."""
 # An interface answers for its own addresses alone, as a subscriber's does
 _OWN_ADDRESSES = {"net.ipv4.conf.all.arp_ignore": "1", "net.ipv4.conf.all.arp_announce": "2"}
+# What an interface says by multicast as it comes up is copied to all the others: a million copies for a thousand
+_IPV4_ALONE = {"net.ipv6.conf.all.disable_ipv6": "1", "net.ipv6.conf.default.disable_ipv6": "1"}
 
 
 class Crowd(Subscribers):
@@ -50,7 +52,7 @@ class Crowd(Subscribers):
         homes = sorted({self._home(number) for number in range(self.count)})
         spaces.add(*homes)
         for home in homes:
-            spaces.set(home, {**PING_RANGE, **_OWN_ADDRESSES})
+            spaces.set(home, {**PING_RANGE, **_OWN_ADDRESSES, **_IPV4_ALONE})
         lines = []
         for number, mac in enumerate(self._macs):
             home = spaces.full_name(self._home(number))
