@@ -18,7 +18,7 @@ from rui.bfd.fsm import StateChanged
 
 _LONGEST_WAIT = 5.0
 _SWITCH = 0.0005
-"""After so many seconds a busy thread lets this one have the interpreter, for each of a turn's system calls."""
+"""After so many seconds a busy thread lets this one have the interpreter, each time that it asks for it."""
 _T = TypeVar("_T")
 
 OnChange = Callable[[SessionConfig, StateChanged, etree._Element], None]

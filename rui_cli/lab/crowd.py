@@ -18,7 +18,7 @@ _IN_ONE_NAMESPACE = 50
 """The kernel looks through all default routes of a namespace for the one of an interface."""
 # An interface answers for its own addresses alone, as a subscriber's does
 _OWN_ADDRESSES = {"net.ipv4.conf.all.arp_ignore": "1", "net.ipv4.conf.all.arp_announce": "2"}
-# What an interface says by multicast as it comes up is copied to all the others: a million copies for a thousand
+# What one says by multicast as it comes up is copied to all the others: a million copies for a thousand
 _IPV4_ALONE = {"net.ipv6.conf.all.disable_ipv6": "1", "net.ipv6.conf.default.disable_ipv6": "1"}
 
 
