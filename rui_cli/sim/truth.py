@@ -117,9 +117,14 @@ class Truth:
         return newest is None or newest.record is None
 
     def may_return(self, change: Change) -> bool:
-        """Whether a copy that has forgotten a key may take this: a delete, or a login after every logoff."""
+        """Whether a copy that has forgotten a key may take this as it follows another history.
+
+        A delete, a login after every logoff, or what that history has written over since: that comes too.
+        """
         key, version, content = change
-        return content is None or self._number(key, version, content) > self._logoffs.get(key, 0)
+        if content is None or self.superseded(change):
+            return True
+        return self._number(key, version, content) > self._logoffs.get(key, 0)
 
     def online(self) -> dict[bytes, bytes]:
         """Return the record of each user that is online in the end."""
