@@ -110,8 +110,15 @@ async def test_the_views_of_routers_and_manager(site: Site) -> None:
     assert "configured" in await said(site, "show identity history")
     assert PRIMARY in await said(site, "show links", MANAGER)
     assert f"1@{PRIMARY}" in await said(site, "show groups", MANAGER)
-    assert "secondary" in await said(site, "show identity current", MANAGER)
     assert OPERATOR in await said(site, "show sessions")
+
+
+async def test_the_manager_shows_each_router_that_has_said_who_it_is(site: Site) -> None:
+    async def both() -> bool:
+        shown = await said(site, "show identity current", MANAGER)
+        return PRIMARY in shown and SECONDARY in shown
+
+    await eventually(both, lambda: "first-identity and second-identity")
 
 
 async def test_errors_go_to_the_error_stream_with_status_1(site: Site) -> None:
