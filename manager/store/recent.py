@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from rui.backup.messages import Batch, Change, Stream
 from rui.backup.table import Slice
@@ -12,6 +14,12 @@ _OVERHEAD = 250
 """Octets of Python objects that hold one change or one batch, beside keys and records."""
 
 
+class _Recent(NamedTuple):
+    part: Stream
+    changes: tuple[Change, ...]
+    origins: Mapping[bytes, Version]
+
+
 class RecentBatches:
     """A bounded memory of stream batches per group; the oldest of any group goes first."""
 
@@ -19,7 +27,7 @@ class RecentBatches:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._order: deque[tuple[str, int]] = deque()
-        self._groups: dict[str, deque[tuple[Stream, tuple[Change, ...]]]] = {}
+        self._groups: dict[str, deque[_Recent]] = {}
 
     def add(self, batch: Batch, before: Version) -> None:
         """Keep a stream batch that has moved the group's cursor on from ``before``."""
@@ -29,7 +37,7 @@ class RecentBatches:
         size = _OVERHEAD + sum(
             len(change.key) + len(change.record or b"") + _OVERHEAD for change in batch.changes
         )
-        self._groups.setdefault(batch.group, deque()).append((part, batch.changes))
+        self._groups.setdefault(batch.group, deque()).append(_Recent(part, batch.changes, batch.origins))
         self._order.append((batch.group, size))
         self._bytes += size
         while self._bytes > self._max_bytes:
@@ -46,26 +54,30 @@ class RecentBatches:
 
         More than ``limit`` records only where the first batch alone holds them.
         """
-        wanted: deque[tuple[Stream, tuple[Change, ...]]] = deque()
-        for part, changes in reversed(self._groups.get(group, ())):
-            if part.last <= cursor:
+        wanted: deque[_Recent] = deque()
+        for batch in reversed(self._groups.get(group, ())):
+            if batch.part.last <= cursor:
                 break
-            wanted.appendleft((part, changes))
-        if not wanted or wanted[0][0].prev > cursor:
+            wanted.appendleft(batch)
+        if not wanted or wanted[0].part.prev > cursor:
             return None
-        part, changes = wanted.popleft()
-        last, taken = part.last, [*changes]
-        while wanted and len(taken) + len(wanted[0][1]) <= limit:
-            part, changes = wanted.popleft()
-            last = part.last
-            taken += changes
+        first = wanted.popleft()
+        taken, count = [first], len(first.changes)
+        while wanted and count + len(wanted[0].changes) <= limit:
+            taken.append(wanted.popleft())
+            count += len(taken[-1].changes)
         # Of a key that is in several batches only the newest goes out, as the message promises
         newest: dict[bytes, Change] = {}
-        for change in taken:
-            held = newest.get(change.key)
-            if held is None or change.version > held.version:
-                newest[change.key] = change
-        return Slice(tuple(newest.values()), last, bool(wanted))
+        origins: dict[bytes, Version] = {}
+        for batch in taken:
+            for change in batch.changes:
+                held = newest.get(change.key)
+                if held is None or change.version > held.version:
+                    newest[change.key] = change
+                    origins.pop(change.key, None)
+                    if change.key in batch.origins:
+                        origins[change.key] = batch.origins[change.key]
+        return Slice(tuple(newest.values()), taken[-1].part.last, bool(wanted), origins)
 
     def _drop_oldest(self) -> None:
         group, size = self._order.popleft()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rui.backup.journal import Frame
 from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result
+from rui.backup.origins import Origins
 from rui.backup.replica import Judgement
 from rui.backup.table import Table
 
@@ -48,7 +49,10 @@ class Intake:
             if judgement.result is Result.STORED:
                 quarantined = {bad.key.decode(): bad.reason for bad in incoming.quarantined}
                 changes = incoming.batch.changes
-                frames.append(Frame(position, changes, judgement.clear, quarantined=quarantined))
+                origins = incoming.batch.origins
+                frames.append(
+                    Frame(position, changes, judgement.clear, quarantined=quarantined, origins=origins)
+                )
             else:
                 frames.append(Frame(position))
         return frames
@@ -66,12 +70,17 @@ class Intake:
 
 
 def apply(
-    incoming: Incoming, judgement: Judgement, table: Table, quarantined: dict[bytes, Quarantined]
+    incoming: Incoming,
+    judgement: Judgement,
+    table: Table,
+    quarantined: dict[bytes, Quarantined],
+    origins: Origins,
 ) -> None:
-    """Bring a stored batch into the table and into what is known of refused records."""
+    """Bring a stored batch into the table, and what is known of its records: refused ones, adopted ones."""
     changes = incoming.batch.changes
     bad = {entry.key: entry for entry in incoming.quarantined}
     taken = table.apply_all(changes)
+    origins.recall(taken, incoming.batch.origins)
     if quarantined or bad:
         for change in taken:
             quarantined.pop(change.key, None)

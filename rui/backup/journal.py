@@ -49,7 +49,7 @@ class Frame:
     floor: Version | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     quarantined: Mapping[str, str] = field(default_factory=dict)
-    origins: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[bytes, Version] = field(default_factory=dict)
     shared: Sequence[Shared] = ()
     settled: Version | None = None
 
@@ -131,7 +131,7 @@ def _head(frame: Frame, epochs: list[Epoch]) -> dict[str, object]:
     if frame.quarantined:
         head["q"] = dict(frame.quarantined)
     if frame.origins:
-        head["o"] = dict(frame.origins)
+        head["o"] = {key.decode(): str(origin) for key, origin in frame.origins.items()}
     if frame.shared:
         head["h"] = [str(shared.base) for shared in frame.shared]
     if frame.settled is not None:
@@ -177,7 +177,7 @@ def _payload(payload: bytes) -> Frame:
         Version.parse(head["f"]) if "f" in head else None,
         head.get("k", {}),
         head.get("q", {}),
-        head.get("o", {}),
+        {key.encode(): Version.parse(origin) for key, origin in head.get("o", {}).items()},
         shared,
         Version.parse(head["u"]) if "u" in head else None,
     )

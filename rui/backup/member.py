@@ -453,7 +453,7 @@ class Member(Sender):
             if judgement.result is Result.DIVERGED:
                 self._diverged(incoming, judgement)
             elif judgement.apply:
-                apply(incoming, judgement, self.table, self.quarantined)
+                apply(incoming, judgement, self.table, self.quarantined, self.origins)
                 if judgement.position.lineage != self.position.lineage:
                     self._offers.drop()  # It was for another history
                     self._joins = None

@@ -7,6 +7,7 @@ these values; :mod:`rui.backup.wire` gives them their XML form (YANG module ``ru
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -85,7 +86,8 @@ class Shared(NamedTuple):
 class Batch:
     """Changes of one group, sent under the claim of ``writer``; an ``offer`` is sent to that writer.
 
-    ``lineage`` is the sender's where the receiver may not know it.
+    ``lineage`` is the sender's where the receiver may not know it. ``origins`` names the version under which
+    a primary was offered what it has written anew (rui.backup.origins), for those of ``changes`` that it has.
     """
 
     group: str
@@ -96,6 +98,7 @@ class Batch:
     offer: Offer | None = None
     digest: str = field(default="", kw_only=True)
     """Of all that the sender holds, where the batch ends at its newest change: see rui.backup.audit."""
+    origins: Mapping[bytes, Version] = field(default_factory=dict, kw_only=True)
 
 
 class SnapshotProgress(NamedTuple):

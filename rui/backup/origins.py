@@ -1,15 +1,18 @@
 """Under which version a primary was offered what it has written anew, kept with the journal.
 
 Another replica may offer a change of the same user later: it is compared with the change that was offered,
-not with the newer version under which that was written here. What was adopted is only known for as long as
-the table holds it as it was written, so a user's own next change makes it void by itself.
+not with the newer version under which that was written here. Origins travel with the primary's stream, so
+that whoever holds its changes knows them, and offers what was adopted as what it was before. What was adopted
+is only known for as long as the table holds it as it was written, so a user's own next change makes it void
+by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from rui.backup.messages import Change
+from rui.backup.messages import Batch, Change
 from rui.backup.version import Version
 
 KEPT = 100_000
@@ -49,22 +52,36 @@ class Origins:
         """What is held is written again, unchanged, as ``written``."""
         self.note(held.key, written, self.of(held) or held.version)
 
-    def among(self, changes: Iterable[Change]) -> Mapping[str, str]:
-        """Return those of a frame of the journal, as texts; see :class:`rui.backup.journal.Frame`."""
+    def among(self, changes: Iterable[Change]) -> Mapping[bytes, Version]:
+        """Return those of changes that go into a frame of the journal or into a batch."""
         if not self._known:
             return {}
         found = {}
         for key, version, _ in changes:
             known = self._known.get(key)
             if known is not None and known[0] == version:
-                found[key.decode()] = str(known[1])
+                found[key] = known[1]
             else:
-                found.pop(key.decode(), None)  # Changed again in the same frame
+                found.pop(key, None)  # Changed again in the same frame
         return found
 
-    def recall(self, changes: Iterable[Change], origins: Mapping[str, str]) -> None:
+    def recall(self, changes: Iterable[Change], origins: Mapping[bytes, Version]) -> None:
         """Take back what :meth:`among` has given for these changes."""
+        if not origins:
+            return
         for key, version, _ in changes:
-            origin = origins.get(key.decode())
+            origin = origins.get(key)
             if origin is not None:
-                self.note(key, version, Version.parse(origin))
+                self.note(key, version, origin)
+
+
+def as_offered(batch: Batch) -> Batch:
+    """Return a batch of an offer with what was adopted under the versions that it had before.
+
+    Under the newer ones it would win against what its first writer has done since.
+    """
+    if not batch.origins:
+        return batch
+    before = batch.origins.get
+    changes = tuple(change._replace(version=before(change.key, change.version)) for change in batch.changes)
+    return replace(batch, changes=changes, origins={})

@@ -16,7 +16,7 @@ from rui.backup.lineage import Lineage
 from rui.backup.member_outputs import CLOUD
 from rui.backup.messages import Batch, Position, Receipt, Shared
 from rui.backup.offering import Offering, Offers
-from rui.backup.origins import Origins
+from rui.backup.origins import Origins, as_offered
 from rui.backup.replica import Join
 from rui.backup.sharing import Sharing, Users
 from rui.backup.source import Source, SourceOptions, SourceState
@@ -115,16 +115,12 @@ class Sender(Holdings):
         return source is not None and source.overdue(now)
 
     def _offered(self, via: str, now: float) -> Batch | None:
-        """Return the next batch of an offer, what was adopted once under the versions that it came with.
-
-        Under the newer ones it would win against what its first writer has done since.
-        """
+        """Return the next batch of an offer."""
         batch = self._offers.next(via, self.table, now)
-        if batch is None or not len(self.origins):
-            return batch
-        of = self.origins.of
-        changes = tuple(change._replace(version=of(change) or change.version) for change in batch.changes)
-        return replace(batch, changes=changes)
+        return None if batch is None else as_offered(self._with_origins(batch))
+
+    def _with_origins(self, batch: Batch) -> Batch:
+        return replace(batch, origins=self.origins.among(batch.changes)) if len(self.origins) else batch
 
     def _next(self, via: str, source: Source | None, now: float) -> Batch | None:
         if self.role is Role.SECONDARY:
@@ -137,6 +133,7 @@ class Sender(Holdings):
             return None  # Else the claim is not durable yet
         else:
             batch = next_compared(source, self.table, self.durable, now)
+            batch = None if batch is None else self._with_origins(batch)
         if batch is not None and source is not None:
             self._ways.sent(via, source)
         return batch

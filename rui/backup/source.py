@@ -235,7 +235,7 @@ class Source:
         self._marked = False
         self._tell = False
         lineage = () if self._same_history else self._lineage
-        return Batch(self.group, self._writer, part, read.changes, lineage)
+        return Batch(self.group, self._writer, part, read.changes, lineage, origins=read.origins)
 
     def mark(self, batch: Batch | None, head: Version, digest: Callable[[], str], now: float) -> Batch | None:
         """Put the sender's digest on a batch that brings the replica to ``head``, all that the sender holds.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from rui.backup.bucketindex import BucketIndex
@@ -35,6 +35,8 @@ class Slice(NamedTuple):
     changes: tuple[Change, ...]
     last: Version
     more: bool
+    origins: Mapping[bytes, Version] = {}
+    """Of :class:`rui.backup.messages.Batch`, where the changes are read with them."""
 
 
 class Page(NamedTuple):
@@ -43,6 +45,8 @@ class Page(NamedTuple):
     changes: tuple[Change, ...]
     first: int
     last: int
+    origins: Mapping[bytes, Version] = {}
+    """See :class:`Slice`."""
 
 
 class Table:

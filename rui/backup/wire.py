@@ -83,6 +83,8 @@ def encode_batch_body(batch: Batch, *, declare: bool = False) -> list[bytes]:
         by, shared, until, live = batch.offer
         head += f"<offer{ns}><by>{by}</by><shared>{shared}</shared><until>{until}</until>"
         head += "<live/></offer>" if live else "</offer>"
+    for key, origin in batch.origins.items():
+        head += f"<origin{ns}><key>{key.decode()}</key><version>{origin}</version></origin>"
     part = batch.part
     if isinstance(part, Stream):
         head += f"<stream{ns}><prev>{part.prev}</prev><last>{part.last}</last></stream>"
@@ -131,7 +133,8 @@ def decode_batch(element: etree._Element, raw: bytes, bulk: Bulk | None = None) 
             raise WireError("neither stream nor snapshot is present")
         changes = tuple(_changes(element, raw, bulk))
         digest = element.findtext(f"{{{AUDIT}}}digest") or ""
-        return Batch(group, writer, part, changes, _lineage(element, BACKUP), _offer(element), digest=digest)
+        history, offer = _lineage(element, BACKUP), _offer(element)
+        return Batch(group, writer, part, changes, history, offer, digest=digest, origins=_origins(element))
 
 
 def encode_receipt(receipt: Receipt, name: str = ACKNOWLEDGE) -> etree._Element:
@@ -301,6 +304,13 @@ def _offer(element: etree._Element) -> Offer | None:
     shared, until = (Version.parse(_text(offer, name, BACKUP)) for name in ("shared", "until"))
     live = offer.find(f"{{{BACKUP}}}live") is not None
     return Offer(_text(offer, "by", BACKUP), shared, until, live)
+
+
+def _origins(element: etree._Element) -> dict[bytes, Version]:
+    return {
+        _text(origin, "key", BACKUP).encode(): Version.parse(_text(origin, "version", BACKUP))
+        for origin in element.iterfind(f"{{{BACKUP}}}origin")
+    }
 
 
 def _append_position(element: etree._Element, position: Position) -> None:

@@ -12,6 +12,7 @@ from manager.store.interface import Head
 from manager.store.recent import RecentBatches
 from rui.backup.identity import StorageEntry
 from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt, Result, Stream
+from rui.backup.origins import Origins
 from rui.backup.replica import Join, judge
 from rui.backup.table import Page, Slice
 from rui.backup.version import Epoch, Version
@@ -33,6 +34,7 @@ class CloudStore:
         self.entries: dict[str, StorageEntry] = {}
         self.quarantined: dict[bytes, Quarantined] = {}
         self.recent = RecentBatches(RECENT)
+        self._origins = Origins()
         self._tombstones = tombstones
 
     def reopen(self) -> None:
@@ -74,6 +76,7 @@ class CloudStore:
                     self.quarantined.pop(change.key, None)
                     if change.key in bad:
                         self.quarantined[change.key] = bad[change.key]
+                    self._origins.recall((change,), batch.origins)
             if judgement.clear:
                 self.table.clear(judgement.clear, {change.key for change in batch.changes})
                 for key in [key for key in self.quarantined if key not in self.table]:
@@ -98,13 +101,15 @@ class CloudStore:
         held = [change for key in table.held_keys() if (change := table.get(key)) is not None]
         behind = sorted((change for change in held if change.version > after), key=_version)
         changes = tuple(behind[:limit])
+        origins = self._origins.among(changes)
         if len(behind) <= limit or changes[-1].version >= cursor:
-            return Slice(changes, cursor, False)
-        return Slice(changes, changes[-1].version, True)
+            return Slice(changes, cursor, False, origins)
+        return Slice(changes, changes[-1].version, True, origins)
 
     def buckets(self, first: int, limit: int) -> Page | None:
         """Return whole buckets."""
-        return None if self.position.snapshot else self.table.page(first, limit, self.table.head)
+        page = None if self.position.snapshot else self.table.page(first, limit, self.table.head)
+        return None if page is None else page._replace(origins=self._origins.among(page.changes))
 
     # What manager.fetch asks of a store; nothing here ever waits, and there is one group
 

@@ -17,7 +17,7 @@ from manager.store.errors import (
 )
 
 APPLICATION_ID = 0x52554943
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for a foreign program that holds SQLite's lock, such as a backup."""
 
@@ -32,8 +32,14 @@ _PRAGMAS = (
 # Values lie in insertion order and the indexes are narrow, so that a batch dirties few pages. Versions are
 # packed so that octets sort as versions do (codec.py). A tombstone has neither hash nor val. The index by
 # version carries what a digest needs, so that it reads no rows.
-_FROM_VERSION_1 = "ALTER TABLE grp ADD COLUMN lineage TEXT NOT NULL DEFAULT '[]'"
-_SCHEMA = """
+_ORIGINS = "CREATE INDEX session_origin ON session (grp, version) WHERE origin IS NOT NULL"
+_MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: ("ALTER TABLE grp ADD COLUMN lineage TEXT NOT NULL DEFAULT '[]'",),
+    2: ("ALTER TABLE session ADD COLUMN origin BLOB", _ORIGINS),
+}
+"""By format: what makes the next one of it."""
+
+_SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE grp (
     number INTEGER PRIMARY KEY,
@@ -54,12 +60,14 @@ CREATE TABLE session (
     version BLOB NOT NULL,
     hash INTEGER,
     quarantined TEXT,
-    val BLOB
+    val BLOB,
+    origin BLOB
 );
 CREATE UNIQUE INDEX session_key ON session (grp, bucket, key);
 CREATE INDEX session_version ON session (grp, version, bucket, hash);
 CREATE INDEX session_deleted ON session (grp, version) WHERE val IS NULL;
 CREATE INDEX session_quarantined ON session (grp, version) WHERE quarantined IS NOT NULL;
+{_ORIGINS};
 CREATE TABLE entry (
     grp TEXT NOT NULL,
     device TEXT NOT NULL,
@@ -171,9 +179,11 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> str:
         _create(connection)
     elif application != APPLICATION_ID:
         raise StoreCorruptError(f"{path}: a SQLite file, but no store of this program; name another file")
-    elif version == 1:
+    elif version in _MIGRATIONS:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute(_FROM_VERSION_1)
+        for step in range(version, SCHEMA_VERSION):
+            for statement in _MIGRATIONS[step]:
+                connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     elif version != SCHEMA_VERSION:

@@ -6,7 +6,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -142,9 +142,14 @@ class Readers:
             "SELECT key, version, val FROM session WHERE grp = ? AND version > ? ORDER BY version LIMIT ?",
             (number, pack_version(after), limit + 1),
         )
-        if len(changes) <= limit or changes[limit - 1].version >= position.cursor:
-            return Slice(changes[:limit], position.cursor, False)
-        return Slice(changes[:limit], changes[limit - 1].version, True)
+        taken = changes[:limit]
+        origins: Mapping[bytes, Version] = {}
+        if taken:
+            reach = (pack_version(after), pack_version(taken[-1].version))
+            origins = self._origins(connection, "version > ? AND version <= ?", (number, *reach))
+        if len(changes) <= limit or taken[-1].version >= position.cursor:
+            return Slice(taken, position.cursor, False, origins)
+        return Slice(taken, taken[-1].version, True, origins)
 
     def _page(self, connection: sqlite3.Connection, number: int, first: int, limit: int) -> Page | None:
         position, _ = _head(connection, number)
@@ -162,7 +167,17 @@ class Readers:
             "WHERE grp = ? AND bucket BETWEEN ? AND ? AND val IS NOT NULL",
             (number, first, last),
         )
-        return Page(changes, first, last)
+        live = "bucket BETWEEN ? AND ? AND val IS NOT NULL"
+        return Page(changes, first, last, self._origins(connection, live, (number, first, last)))
+
+    def _origins(
+        self, connection: sqlite3.Connection, where: str, values: Sequence[object]
+    ) -> Mapping[bytes, Version]:
+        rows = connection.execute(
+            f"SELECT key, origin FROM session WHERE grp = ? AND origin IS NOT NULL AND {where}",  # noqa: S608 - ours
+            values,
+        )
+        return {key: self._versions.unpack(origin) for key, origin in rows}
 
     def _held(self, connection: sqlite3.Connection, number: int, buckets: Sequence[int]) -> Listing:
         position, _ = _head(connection, number)

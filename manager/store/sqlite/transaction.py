@@ -18,7 +18,7 @@ from rui.backup.version import ZERO, Epoch, Version
 _UPSERT = (
     "INSERT INTO session (grp, bucket, key, version, hash, val) VALUES {rows} "
     "ON CONFLICT (grp, bucket, key) DO UPDATE SET version = excluded.version, hash = excluded.hash, "
-    "quarantined = NULL, val = excluded.val WHERE excluded.version > session.version"
+    "quarantined = NULL, origin = NULL, val = excluded.val WHERE excluded.version > session.version"
 )
 _ROWS_A_STATEMENT = (1000, 500, 200, 100, 50, 20, 10, 5, 2, 1)
 _UPSERTS = tuple(
@@ -93,7 +93,7 @@ class Transaction:
         rows[::COLUMNS] = [state.number] * (len(rows) // COLUMNS)
         self._rows.setdefault(state.number, []).extend(rows)
         floor = state.floor
-        if clear is not None or quarantined:
+        if clear is not None or quarantined or batch.origins:
             self._flush(state.number)
         if clear is not None:
             self._clear(state.number, clear, batch)
@@ -101,6 +101,8 @@ class Transaction:
             floor = max(floor, clear.version)
         if quarantined:
             self._mark(state.number, quarantined)
+        if batch.origins:
+            self._note(state.number, batch)
         self.changed[batch.group] = replace(
             state, position=judgement.position, floor=floor, tombstones=state.tombstones + deletes
         )
@@ -219,6 +221,17 @@ class Transaction:
             [
                 (bad.reason, number, bucket_of(bad.key), bad.key, pack_version(bad.version))
                 for bad in quarantined
+            ],
+        )
+
+    def _note(self, number: int, batch: Batch) -> None:
+        """Keep the origins of what a primary has taken over with the rows (rui.backup.origins)."""
+        self._connection.executemany(
+            "UPDATE session SET origin = ? WHERE grp = ? AND bucket = ? AND key = ? AND version = ?",
+            [
+                (pack_version(batch.origins[key]), number, bucket_of(key), key, pack_version(version))
+                for key, version, _ in batch.changes
+                if key in batch.origins
             ],
         )
 

@@ -29,6 +29,12 @@ def read(data: bytes) -> tuple[list[Frame], int]:
     return frames, end
 
 
+def test_origins_read_back() -> None:
+    frame = Frame(Position(version(9)), [put(1, 9)], origins={put(1, 9).key: version(3, Epoch(2, "bras-b"))})
+    (again,), _ = read(encode(frame))
+    assert again.origins == frame.origins
+
+
 @pytest.mark.parametrize("frame", [Frame(Position()), FULL])
 def test_a_frame_reads_back(frame: Frame) -> None:
     (again,), _ = read(encode(frame))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rui.backup.digest import combine, empty_buckets, record_digest
 from rui.backup.messages import LAST_BUCKET, Change, SnapshotPage, bucket_of
-from rui.backup.table import Table
+from rui.backup.table import Slice, Table
 from rui.backup.version import ZERO
 from tests.unit.backup.histories import applied, changes, contents, gone, key, put, version
 
@@ -41,7 +41,7 @@ def test_since_stops_before_a_slot_whose_newer_version_is_not_durable() -> None:
 
 def test_since_names_the_head_when_it_has_given_all() -> None:
     table = applied([put(1, 1), put(1, 2)])
-    assert table.since(version(2), 9, version(2)) == ((), version(2), False)
+    assert table.since(version(2), 9, version(2)) == Slice((), version(2), False)
 
 
 def test_a_bucket_with_a_version_that_is_not_durable_ends_a_page() -> None:

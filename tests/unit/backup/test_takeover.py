@@ -102,6 +102,37 @@ def test_after_a_restart_a_newer_change_still_wins_that_another_replica_offers(c
     assert site.contents()["bras-c"] == site.contents()["bras-b"] == site.contents()[CLOUD]
 
 
+@pytest.mark.parametrize("by", [CLOUD, "bras-d", "restarted bras-d"])
+def test_what_a_primary_took_over_does_not_win_against_what_is_newer_when_others_offer_it(by: str) -> None:
+    """bras-b takes over a change of which bras-c has a newer one; the cloud and bras-d have bras-b's."""
+    site = started("bras-a", "bras-b", "bras-c", "bras-d")
+    for name in ("bras-b", "bras-c", "bras-d"):
+        site.disconnect(name)
+    put(site, "bras-a", 1, text=b"<user>older</user>")
+    site.settle()
+    site.disconnect("bras-a")
+    put(site, "bras-a", 1, text=b"<user>newer</user>")
+    site.reach("bras-a", "bras-c")
+    site.settle()
+    site.reach()
+    site.take_over("bras-b")
+    site.connect("bras-b", "bras-d")
+    site.settle()
+    assert site.contents()["bras-b"] == site.contents()["bras-d"] == {b"k1": b"<user>older</user>"}
+    for name in ("bras-b", "bras-d"):
+        site.disconnect(name)
+    if by == "restarted bras-d":
+        site.restart("bras-d")
+    site.take_over("bras-c")
+    if by == CLOUD:
+        site.connect("bras-c")
+    else:
+        site.reach("bras-c", "bras-d")
+    site.settle()
+    other = site.contents()[CLOUD if by == CLOUD else "bras-d"]
+    assert other == site.contents()["bras-c"] == {b"k1": b"<user>newer</user>"}
+
+
 def test_an_offer_goes_over_the_channel_where_the_cloud_is_away() -> None:
     site = started("bras-a", "bras-b")
     put(site, "bras-a", 1)

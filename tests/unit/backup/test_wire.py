@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from lxml import etree
@@ -44,6 +46,14 @@ def test_a_batch_reads_back_with_its_records_untouched(name: str) -> None:
 def test_a_snapshot_page_reads_back() -> None:
     page = Batch(GROUP, A, SnapshotPage(version(9), 0, 4095), ())
     assert received(sent(page)) == page
+
+
+def test_origins_go_along_as_a_reply_s_body_too() -> None:
+    adopted = replace(BATCH, origins={key(1): version(7, Epoch(2, "bras-b")), key(2): ZERO})
+    assert received(sent(adopted)) == adopted
+    body = b"".join(wire.encode_batch_body(adopted, declare=True))
+    raw = b"<rpc-reply>%s</rpc-reply>" % body
+    assert wire.decode_batch(etree.fromstring(raw), raw) == adopted
 
 
 @given(changes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from manager.store import NeedsSnapshot, Store
@@ -16,6 +17,7 @@ from rui.backup.table import Slice
 from rui.backup.version import ZERO, Epoch
 from tests.unit.backup.histories import GROUP, gone, key, put, stream, version
 from tests.unit.manager.store.contract import (
+    B,
     Contract,
     Engine,
     all_since,
@@ -99,6 +101,38 @@ class ReadingContract(Contract):
             assert await store.since(GROUP, version(6), 9) == Slice((), version(6), False)
             await store.apply(snapshot_page(6, 101, LAST_BUCKET))
             assert await store.since(GROUP, version(6), 9) == Slice((put(2, 7),), version(8), False)
+
+    async def test_what_was_adopted_keeps_its_origin_until_it_changes(
+        self, engine: Engine, tmp_path: Path
+    ) -> None:
+        old, older = version(3, B), version(2, B)
+        first = replace(stream(0, 4, put(1, 1), gone(2, 3), put(3, 4)), origins={key(1): old, key(2): older})
+        async with engine.open(tmp_path, recent_bytes=1 << 20) as store:
+            await store.apply(first)
+            assert store.recent(GROUP, ZERO, 9) == Slice(first.changes, version(4), False, first.origins)
+        async with engine.open(tmp_path, recent_bytes=1 << 20) as store:
+            assert await store.since(GROUP, ZERO, 9) == Slice(first.changes, version(4), False, first.origins)
+            assert await store.since(GROUP, ZERO, 1) == Slice(
+                first.changes[:1], version(1), True, {key(1): old}
+            )
+            page = await store.page(GROUP, 0, 9)
+            assert page is not None
+            assert page.origins == {key(1): old}
+            await store.apply(stream(4, 6, put(1, 6)))
+            assert await store.since(GROUP, version(1), 9) == Slice(
+                (gone(2, 3), put(3, 4), put(1, 6)), version(6), False, {key(2): older}
+            )
+
+    async def test_of_a_key_in_several_batches_memory_gives_the_newest_origin(
+        self, engine: Engine, tmp_path: Path
+    ) -> None:
+        async with engine.open(tmp_path, recent_bytes=1 << 20) as store:
+            await store.apply(replace(stream(0, 1, put(1, 1)), origins={key(1): version(9, B)}))
+            await store.apply(stream(1, 2, put(2, 2)))
+            await store.apply(replace(stream(2, 4, put(2, 3)), origins={key(2): version(8, B)}))
+            await store.apply(stream(4, 5, put(1, 5)))
+            expected = Slice((put(1, 5), put(2, 3)), version(5), False, {key(2): version(8, B)})
+            assert store.recent(GROUP, ZERO, 9) == expected
 
     # Giving one
 

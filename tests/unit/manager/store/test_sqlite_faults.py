@@ -28,6 +28,7 @@ from manager.store import (
 from manager.store.sqlite import file
 from rui.backup.identity import Role, StorageEntry
 from rui.backup.messages import Change, Result
+from rui.backup.table import Slice
 from rui.backup.version import ZERO
 from tests.unit.backup.histories import GROUP, A, applied, key, put, stream, version
 from tests.unit.manager.store.contract import agrees, all_since, held
@@ -172,6 +173,24 @@ async def test_a_store_of_a_newer_release(path: Path) -> None:
     newer.close()
     with pytest.raises(StoreVersionError, match=rf"has format {file.SCHEMA_VERSION + 1}, this release reads"):
         await open_sqlite(path)
+
+
+@pytest.mark.parametrize("made", [1, 2])
+async def test_a_store_of_an_older_release_is_brought_up(path: Path, made: int) -> None:
+    await fill(path, 3)
+    older = sqlite3.connect(path)
+    older.executescript("DROP INDEX session_origin; ALTER TABLE session DROP COLUMN origin")
+    if made == 1:
+        older.execute("ALTER TABLE grp DROP COLUMN lineage")
+    older.execute(f"PRAGMA user_version = {made}")
+    older.close()
+    async with opened(path) as store:
+        adopted = replace(stream(3, 4, put(4, 4)), origins={key(4): version(1)})
+        assert (await store.apply(adopted)).result is Result.STORED
+        assert await store.since(GROUP, version(3), 9) == Slice(
+            (put(4, 4),), version(4), False, adopted.origins
+        )
+        assert len(await all_since(store, ZERO, 9)) == 4
 
 
 async def test_a_refused_file_is_not_left_locked(path: Path) -> None:
