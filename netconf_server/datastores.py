@@ -160,16 +160,21 @@ class Datastores:
                 expects(base)
             large_edit = _is_large(config)
             told = None if large_edit or default is Operation.REPLACE else config
-            work = partial(self._edited_tree, target, config, default, continue_on_error, session, told=told)
-            tree, errors = await asyncio.to_thread(work) if large_edit or _is_large(base) else work()
-            if self.tree(target) is not base:
-                raise RpcError.in_use(f"{target} was given up by another session meanwhile; send it again")
-            if target != CANDIDATE or validate or test_only:
-                held = self._holding(tree, target, config)
+            whole = target != CANDIDATE or validate or test_only
+
+            def work() -> tuple[etree._Element, etree._Element | None, list[RpcError]]:
+                edited, errors = self._edited_tree(
+                    target, config, default, continue_on_error, session, told=told
+                )
+                if not whole:
+                    self._check_values(edited if errors else payload_of(config, default))
+                    return edited, told, errors
+                tree = self._holding(edited, base, config)
                 # What goes because its `when` ends to hold is nothing that the edit speaks of.
-                tree, told = held, told if held is tree else None
-            else:
-                self._check_values(tree if errors else payload_of(config, default))
+                return tree, told if tree is edited else None, errors
+
+            tree, told, errors = await _worked_out(work, large=large_edit or _is_large(base))
+            self._check_still(target, base)
             if not test_only:
                 await self._finish(self._put(target, tree, session, told))
             failed = first_error(errors)
@@ -189,9 +194,9 @@ class Datastores:
             if not copied:
                 self._allow(target, fresh, session)
             if target != CANDIDATE:
-                self.validate(fresh)
+                await self.validate(fresh)
             else:
-                self._check_values(fresh)
+                await _worked_out(partial(self._check_values, fresh), large=_is_large(fresh))
             await self._finish(self._put(target, fresh, session))
 
     async def delete(self, *, session: int | None = None) -> None:
@@ -221,8 +226,12 @@ class Datastores:
             self.locks.check_write(CANDIDATE, session)
             self._confirmed.check(session, persist_id)
             if self.candidate_changed:
-                self._allow(RUNNING, self._candidate, session)
-                self._candidate = self._holding(self._candidate, RUNNING)
+                candidate = self._candidate
+                self._allow(RUNNING, candidate, session)
+                work = partial(self._holding, candidate, self._running)
+                held = await _worked_out(work, large=_is_large(candidate))
+                self._check_still(CANDIDATE, candidate)
+                self._candidate = held
             await self._finish(self._commit(confirm, session))
 
     async def cancel_commit(self, *, persist_id: str | None = None, session: int | None = None) -> None:
@@ -238,11 +247,16 @@ class Datastores:
             self.locks.check_write(CANDIDATE, session)
             self._candidate = self._running
 
+    def _check_still(self, target: str, base: etree._Element) -> None:
+        """Refuse to go on where the end of a session has given up meanwhile what was worked on."""
+        if self.tree(target) is not base:
+            raise RpcError.in_use(f"{target} was given up by another session meanwhile; send it again")
+
     def _holding(
-        self, tree: etree._Element, target: str, asked: etree._Element | None = None
+        self, tree: etree._Element, before: etree._Element, asked: etree._Element | None = None
     ) -> etree._Element:
-        """Validate what a datastore is to become; return it without what goes because its `when` ends to
-        hold. `asked` is the edit that led to it, where that is known. Raises RpcError.
+        """Validate what a datastore that holds `before` is to become; return it without what goes because
+        its `when` ends to hold. `asked` is the edit that led to it, where that is known. Raises RpcError.
         """
         for _ in range(_MOST_ROUNDS):
             try:
@@ -250,7 +264,7 @@ class Datastores:
             except DataError as error:
                 shown = copy.deepcopy(tree)
                 namespaces = {module.name: module.namespace for module in self.schema.modules}
-                gone = list(lapsed(error, shown, self.tree(target), asked, namespaces))
+                gone = list(lapsed(error, shown, before, asked, namespaces))
                 if not gone:
                     raise to_rpc_error(error, self.schema, data=tree) from error
                 for node in gone:
@@ -260,8 +274,11 @@ class Datastores:
                 break
         return tree
 
-    def validate(self, tree: etree._Element) -> None:
+    async def validate(self, tree: etree._Element) -> None:
         """Check a whole configuration. Raises RpcError with every fault."""
+        await _worked_out(partial(self._validate, tree), large=_is_large(tree))
+
+    def _validate(self, tree: etree._Element) -> None:
         try:
             self.schema.check_config(tree)
         except DataError as error:
@@ -269,8 +286,12 @@ class Datastores:
 
     # --- locking
 
-    def lock(self, name: str, session: int) -> None:
-        """Lock a datastore (RFC 6241 7.5). Raises RpcError `lock-denied`."""
+    async def lock(self, name: str, session: int) -> None:
+        """Lock a datastore (RFC 6241 7.5) when the change under way is made. Raises RpcError."""
+        async with self._turn:
+            self._lock(name, session)
+
+    def _lock(self, name: str, session: int) -> None:
         if name == CANDIDATE and self.candidate_changed and self.locks.holder(name) is None:
             message = "the candidate holds changes that are not committed; commit or discard-changes first"
             raise RpcError.lock_denied(self._candidate_writer or 0, message)
@@ -285,17 +306,21 @@ class Datastores:
         """Unlock a datastore (RFC 6241 7.6). Raises RpcError."""
         self.locks.release(name, session)
 
-    def partial_lock(
-        self, session: int, selects: Sequence[str], elements: Sequence[etree._Element]
+    async def partial_lock(
+        self, session: int, selects: Sequence[str], choose: Callable[[], Sequence[etree._Element]]
     ) -> PartialLock:
-        """Lock elements of running (RFC 5717), which `selects` have chosen. Raises RpcError."""
-        self._check_no_commit_waits(session)
-        held = self.locks.holder(RUNNING)
-        if held is not None and held.session != session:
-            raise RpcError.lock_denied(
-                held.session, f"running is locked by session {held.session} as a whole"
-            )
-        return self.partial_locks.acquire(session, selects, elements, datetime.now(UTC))
+        """Lock elements of running (RFC 5717), which `choose` finds by `selects` once the change under way is
+        made. Raises RpcError.
+        """
+        async with self._turn:
+            elements = choose()
+            self._check_no_commit_waits(session)
+            held = self.locks.holder(RUNNING)
+            if held is not None and held.session != session:
+                raise RpcError.lock_denied(
+                    held.session, f"running is locked by session {held.session} as a whole"
+                )
+            return self.partial_locks.acquire(session, selects, elements, datetime.now(UTC))
 
     def partial_unlock(self, session: int, number: int) -> None:
         """Give a partial lock back. Raises RpcError."""
@@ -447,6 +472,11 @@ class Datastores:
 def _is_large(config: etree._Element) -> bool:
     """Whether work on this takes so long that others should go on meanwhile."""
     return bool(_IS_LARGE(config))
+
+
+async def _worked_out(work: Callable[[], T], *, large: bool) -> T:
+    """The result of `work` on trees that nobody changes; beside the event loop where it takes long."""
+    return await asyncio.to_thread(work) if large else work()
 
 
 async def _settle(result: Awaitable[None] | None) -> None:

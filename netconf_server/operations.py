@@ -165,11 +165,11 @@ class DataOperations:
             tree = self._datastores.tree(source)
         else:
             tree = await self._content(call, source)
-        self._datastores.validate(tree)
+        await self._datastores.validate(tree)
         return None
 
     async def _lock(self, call: RpcCall) -> Reply:
-        self._datastores.lock(self._datastore(call, "target"), call.session.id)
+        await self._datastores.lock(self._datastore(call, "target"), call.session.id)
         return None
 
     async def _unlock(self, call: RpcCall) -> Reply:

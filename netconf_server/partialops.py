@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from lxml import etree
@@ -35,20 +36,10 @@ class PartialLockOperations:
         return {_tag("partial-lock"): self._lock, _tag("partial-unlock"): self._unlock}
 
     async def _lock(self, call: RpcCall) -> Reply:
-        tree = self._datastores.running
-        for view in self._seen_by(call.session.user):
-            tree = view.tree(tree)
         selects = list(call.operation.iterchildren(_tag("select")))
-        elements: dict[etree._Element, None] = {}
-        for select in selects:
-            elements.update(dict.fromkeys(_selected(select, tree)))
-        if not elements:
-            raise RpcError.operation_failed(
-                "the expressions select nothing that is configured; create it first, or select what is above",
-                app_tag="no-matches",
-            )
         texts = [(select.text or "").strip() for select in selects]
-        lock = self._datastores.partial_lock(call.session.id, texts, list(elements))
+        choose = partial(self._choose, selects, call.session.user)
+        lock = await self._datastores.partial_lock(call.session.id, texts, choose)
         number = etree.Element(_tag("lock-id"), nsmap=names.nsmap(NAMESPACE))
         number.text = str(lock.id)
         reply: list[etree._Element] = [number]
@@ -57,6 +48,20 @@ class PartialLockOperations:
             locked.text = node.place.text
             reply.append(locked)
         return reply
+
+    def _choose(self, selects: Sequence[etree._Element], user: str) -> Sequence[etree._Element]:
+        tree = self._datastores.running
+        for view in self._seen_by(user):
+            tree = view.tree(tree)
+        elements: dict[etree._Element, None] = {}
+        for select in selects:
+            elements.update(dict.fromkeys(_selected(select, tree)))
+        if not elements:
+            raise RpcError.operation_failed(
+                "the expressions select nothing that is configured; create it first, or select what is above",
+                app_tag="no-matches",
+            )
+        return list(elements)
 
     async def _unlock(self, call: RpcCall) -> Reply:
         text = call.operation.findtext(_tag("lock-id"))

@@ -26,7 +26,7 @@ def compile_modules(
         _operations(model, Direction.REPLY),
     )
     data = make_context(texts.data, names, features)
-    implemented = served(names, data.implemented(), model.modules)
+    implemented = served(names, data.implemented(model.modules), model.modules)
     tree = build_tree(model.modules, implemented)
     return Compiled(tree, describe_modules(model, implemented, features), texts), data
 

@@ -1,4 +1,4 @@
-"""The one file that speaks to libyang: a context over a folder of modules, and checks of XML against it."""
+"""A libyang context over a folder of modules, and checks of XML against it."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import oopt_gnpy_libyang as ly
 
+from rui.schema.clibyang import Context, LibyangError
 from rui.schema.errors import Issue, ModuleProblem, SchemaError, Tag
 
 # libyang's messages go to its store, where `errors()` finds them, and never to stderr, process-wide.
@@ -59,18 +60,20 @@ class LibyangContext:
     def __init__(
         self, directory: Path, modules: Iterable[str], features: Mapping[str, Collection[str]]
     ) -> None:
-        self._context = ly.Context(
-            str(directory), ly.ContextOptions.NoYangLibrary | ly.ContextOptions.DisableSearchCwd
-        )
+        options = ly.ContextOptions.NoYangLibrary | ly.ContextOptions.DisableSearchCwd
+        try:
+            self._context = Context(str(directory), options.value)
+        except LibyangError as cause:
+            raise SchemaError((ModuleProblem("", 0, str(cause), "libyang"),)) from None
         for name in modules:
             try:
-                self._context.load_module(name, None, list(features.get(name, ())))
-            except (ly.Error, ly.ErrorWithCode) as cause:
+                self._context.load(name, list(features.get(name, ())))
+            except LibyangError as cause:
                 raise SchemaError(self._module_problems(directory / f"{name}.yang", str(cause))) from None
 
-    def implemented(self) -> frozenset[str]:
-        """Return the names of the modules whose nodes exist here; augments have implemented their targets."""
-        return frozenset(module.name for module in self._context.modules() if module.implemented)
+    def implemented(self, modules: Iterable[str]) -> frozenset[str]:
+        """Return those of the modules whose nodes exist here; augments have implemented their targets."""
+        return frozenset(name for name in modules if self._context.implements(name))
 
     def issues(self, data: bytes, purpose: Purpose, missing: Tag = Tag.DATA_MISSING) -> tuple[Issue, ...]:
         """Parse and validate XML; return nothing when it holds, else every reason found.
@@ -95,8 +98,8 @@ class LibyangContext:
         self, data: bytes, parse: ly.ParseOptions, validate: ly.ValidationOptions, missing: Tag
     ) -> tuple[Issue, ...]:
         try:
-            self._context.parse_data(data, ly.DataFormat.XML, parse, validate)
-        except (ly.Error, ly.ErrorWithCode) as cause:
+            self._context.check(data, parse.value, validate.value)
+        except LibyangError as cause:
             return self._collect(missing) or (Issue("", str(cause), Tag.OPERATION_FAILED),)
         # Some errors, such as an unknown attribute, are stored while the parser reports success.
         return self._collect(missing)
@@ -105,9 +108,9 @@ class LibyangContext:
         """Say whether data holds, without collecting reasons."""
         parse, validate = purpose.value
         try:
-            self._context.parse_data(data, ly.DataFormat.XML, parse, validate)
-        except (ly.Error, ly.ErrorWithCode):
-            self._context.clean_all_errors()
+            self._context.check(data, parse.value, validate.value)
+        except LibyangError:
+            self._context.take_messages()
             return False
         return True
 
@@ -117,48 +120,36 @@ class LibyangContext:
         Raises ValueError when the data does not hold: check it first.
         """
         parse, validate = purpose.value
-        try:
-            tree = self._context.parse_data(data, ly.DataFormat.XML, parse, validate)
-        except (ly.Error, ly.ErrorWithCode) as cause:
-            self._context.clean_all_errors()
-            raise ValueError("data that was not checked") from cause
-        if tree is None:
-            return b""
         flags = mode.value | ly.PrintFlags.WithSiblings | ly.PrintFlags.Shrink
-        return str(tree.print(ly.DataFormat.XML, flags) or "").encode()
+        try:
+            return self._context.print(data, parse.value, validate.value, flags.value)
+        except LibyangError as cause:
+            self._context.take_messages()
+            raise ValueError("data that was not checked") from cause
 
     def _collect(self, missing: Tag) -> tuple[Issue, ...]:
         issues: list[Issue] = []
-        for error in self._context.errors():
-            if error.level != ly.LogLevel.Error:
+        for error in self._context.take_messages():
+            if error.text is None:  # the message quotes the data, whose octets need not be text
+                issues.append(Issue("", "the data is not UTF-8", Tag.MALFORMED, line=error.line))
                 continue
-            try:
-                message, path = error.message or "", error.data_path or ""
-            except UnicodeDecodeError:  # the message quotes the data, whose octets need not be text
-                issues.append(Issue("", "the data is not UTF-8", Tag.MALFORMED, line=error.line or 0))
-            else:
-                issue = classify(message, path, error.app_tag, error.line or 0, missing)
-                # A key whose value was refused is called missing as well, at the entry's other keys.
-                place = _bare(issue.path)
-                if issue.tag is not Tag.MISSING_ELEMENT or all(
-                    place != _bare(other.path) for other in issues
-                ):
-                    issues.append(issue)
-        self._context.clean_all_errors()
+            issue = classify(error.text, error.path, error.app_tag, error.line, missing)
+            # A key whose value was refused is called missing as well, at the entry's other keys.
+            place = _bare(issue.path)
+            if issue.tag is not Tag.MISSING_ELEMENT or all(place != _bare(other.path) for other in issues):
+                issues.append(issue)
         return tuple(dict.fromkeys(issues))
 
     def _module_problems(self, file: Path, cause: str) -> tuple[ModuleProblem, ...]:
         problems = tuple(
             ModuleProblem(
                 file.name,
-                error.line or 0,
-                f"{error.message} ({error.schema_path})" if error.schema_path else error.message or "",
+                error.line,
+                f"{error.text} ({error.schema_path})" if error.schema_path else error.text or "",
                 "libyang",
             )
-            for error in self._context.errors()
-            if error.level == ly.LogLevel.Error
+            for error in self._context.take_messages()
         )
-        self._context.clean_all_errors()
         return problems or (ModuleProblem(file.name, 0, cause, "libyang"),)
 
 

@@ -154,9 +154,9 @@ async def test_running_is_locked_by_nobody_else_meanwhile() -> None:
     rig = Rig()
     await rig.commit("new", seconds=600)
     with pytest.raises(RpcError) as refused:
-        rig.stores.lock(RUNNING, 2)
+        await rig.stores.lock(RUNNING, 2)
     assert (refused.value.tag, refused.value.info_text("session-id")) == ("lock-denied", "1")
-    rig.stores.lock(RUNNING, 1)
+    await rig.stores.lock(RUNNING, 1)
     await rig.stores.close()
 
 
