@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from lxml import etree
 
@@ -23,6 +24,8 @@ from rui_cli.chaos.truth import read_truth
 from rui_cli.launch import Fleet
 from rui_cli.site import DEVICE_NAMESPACE, Content, Group, Site, configuration
 from rui_cli.tables import ask_holding, ask_records
+
+T = TypeVar("T")
 
 GROUP = "access-1"
 IDENTITY = "urn:rui-cloud:yang:identity"
@@ -153,27 +156,22 @@ class Story:
         still: Content = {"group": [{"id": GROUP, "simulated": nobody}]}
         edit = etree.tostring(configuration(DEVICE_NAMESPACE, "device", still)[0])
         for name in ROUTERS:
-            await self._edit(name, edit)
+            await self._ask(name, lambda session: session.edit_config(edit, target="running"))
 
-    async def _edit(self, name: str, edit: bytes) -> None:
-        """Configure a device; one that has just come back from its last fault may need a moment."""
+    async def _ask(self, name: str, question: Callable[[ClientSession], Awaitable[T]]) -> T:
+        """Ask a device in a session of its own; one that is just back, or busy, may need a moment."""
         deadline = time.monotonic() + CONVERGE_SECONDS
         while True:
             try:
                 async with self._session(name) as session:
-                    await session.edit_config(edit, target="running")
-                return
-            except NetconfClientError:
+                    return await question(session)
+            except (NetconfClientError, OSError):
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(_PERIOD)
 
     async def _records(self) -> dict[str, dict[str, bytes]]:
-        records = {}
-        for name in DEVICES:
-            async with self._session(name) as session:
-                records[name] = await ask_records(session, GROUP)
-        return records
+        return {name: await self._ask(name, lambda session: ask_records(session, GROUP)) for name in DEVICES}
 
     @asynccontextmanager
     async def _session(self, name: str) -> AsyncIterator[ClientSession]:
