@@ -164,9 +164,14 @@ def _select(node: FilterNode, element: etree._Element) -> Selection:
         chosen.update(dict.fromkeys(hits, True))
     if not node.others:
         return True
+    # Of a large list that nothing here names no entry is looked at.
+    named: dict[str, list[FilterNode]] = {}
     for i, child in enumerate(children):
-        if chosen.get(i) is not True:
-            found = _merge(_select(other, child) for other in node.others)
+        tag = str(child.tag)
+        if tag not in named:
+            named[tag] = [other for other in node.others if other.names(tag)]
+        if named[tag] and chosen.get(i) is not True:
+            found = _merge(_select(other, child) for other in named[tag])
             if found is not False:
                 chosen[i] = found
     return chosen or False
