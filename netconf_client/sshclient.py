@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import asyncssh
-from asyncssh.constants import MSG_IGNORE
-from asyncssh.packet import SSHPacketLogger
 
 from netconf_client.api import Target
 from netconf_client.errors import AuthenticationFailed, ConnectFailed, HostKeyRejected
+from rui.netconf.sshpackets import without_empty_ones
 
 # aes-gcm first: one pass of hardware-supported cipher, with no separate MAC
 _ENCRYPTION: Final = (
@@ -69,7 +68,7 @@ class CheckingClient(asyncssh.SSHClient):
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """Keep the connection, for its user name is set later."""
         self._connection = conn
-        send_only_what_is_needed(conn)
+        conn.send_packet = without_empty_ones(conn.send_packet)  # type: ignore[method-assign]
 
     def validate_host_public_key(
         self,
@@ -130,22 +129,6 @@ class CheckingClient(asyncssh.SSHClient):
             return None
         password, self._password = self._password, None
         return [password]
-
-
-def send_only_what_is_needed(connection: asyncssh.SSHClientConnection) -> None:
-    """Keep asyncssh from sending an empty MSG_IGNORE before every packet.
-
-    It guards CBC ciphers against guessed IVs; none of ours is one, and it doubles the packets, the system
-    calls and the other side's work, which for small messages is most of their cost. asyncssh has no switch
-    for it (2.24).
-    """
-    send = connection.send_packet
-
-    def send_packet(pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
-        if pkttype != MSG_IGNORE:
-            send(pkttype, *args, handler=handler)
-
-    connection.send_packet = send_packet  # type: ignore[method-assign]
 
 
 def ssh_options(

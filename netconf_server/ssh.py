@@ -18,6 +18,7 @@ from netconf_server.keepalive import keep_alive
 from netconf_server.limits import Limits
 from netconf_server.shells import OpenShell, ShellRequest, ShellSession, Terminal
 from netconf_server.transport import ByteSession, Carrier
+from rui.netconf.sshpackets import without_empty_ones
 
 log = structlog.get_logger(__name__)
 
@@ -131,6 +132,7 @@ class Connection(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         """Take the connection in, or turn it away when too many have not logged in yet."""
         self._connection = conn
+        conn.send_packet = without_empty_ones(conn.send_packet)  # type: ignore[method-assign]
         keep_alive(conn.get_extra_info("socket"), self._gate.limits)
         host, port = (conn.get_extra_info("peername") or ("?", 0))[:2]
         self.peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
