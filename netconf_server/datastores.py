@@ -8,7 +8,6 @@ changes: every change makes a new one, so readers need no lock and a refused cha
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -22,15 +21,13 @@ from lxml import etree
 from netconf_server.change import CANDIDATE, RUNNING, STARTUP, Apply, Change, Guard, Verify
 from netconf_server.confirmed import Confirmation, ConfirmChange, ConfirmedCommit, ConfirmEvent, OnConfirm
 from netconf_server.edit import Operation, apply_edit
-from netconf_server.faults import to_rpc_error
 from netconf_server.locks import Locks
+from netconf_server.outcome import Checks, Edit, work_out
 from netconf_server.partial import PartialLock, PartialLocks
-from netconf_server.payload import payload_of
 from netconf_server.persist import before_file, empty_config, read_config
 from netconf_server.storage import ConfigFile, on_disk, take_back_unconfirmed
-from netconf_server.whens import lapsed, remove_node
 from rui.netconf.errors import RpcError, first_error
-from rui.schema import DataError, Schema
+from rui.schema import Schema
 
 __all__ = ["CANDIDATE", "RUNNING", "STARTUP", "Apply", "Change", "Datastores", "Guard", "Verify"]
 
@@ -42,8 +39,6 @@ T = TypeVar("T")
 # Elements of an edit, or of what it changes, above which it is worked out beside the event loop.
 _LARGE: Final = 5_000
 _IS_LARGE: Final = etree.XPath(f"boolean(descendant::*[{_LARGE}])")
-# How often the end of one condition may end another.
-_MOST_ROUNDS: Final = 16
 
 
 class Datastores:
@@ -58,6 +53,7 @@ class Datastores:
         self, schema: Schema, running: etree._Element | None = None, *, file: Path | None = None
     ) -> None:
         self.schema = schema
+        self._checks = Checks(schema)
         self.locks = Locks()
         self.partial_locks = PartialLocks(schema.tree.data)
         self._running = empty_config() if running is None else running
@@ -158,26 +154,22 @@ class Datastores:
             base = self.tree(target)
             if expects is not None:
                 expects(base)
-            large_edit = _is_large(config)
-            told = None if large_edit or default is Operation.REPLACE else config
-            whole = target != CANDIDATE or validate or test_only
-
-            def work() -> tuple[etree._Element, etree._Element | None, list[RpcError]]:
-                edited, errors = self._edited_tree(
-                    target, config, default, continue_on_error, session, told=told
-                )
-                if not whole:
-                    self._check_values(edited if errors else payload_of(config, default))
-                    return edited, told, errors
-                tree = self._holding(edited, base, config)
-                # What goes because its `when` ends to hold is nothing that the edit speaks of.
-                return tree, told if tree is edited else None, errors
-
-            tree, told, errors = await _worked_out(work, large=large_edit or _is_large(base))
+            large = _is_large(config)
+            edit = Edit(
+                target,
+                config,
+                default,
+                continue_on_error,
+                whole=target != CANDIDATE or validate or test_only,
+                told=not large and default is not Operation.REPLACE,
+                session=session,
+            )
+            work = partial(work_out, edit, base, self._checks, self.guard)
+            outcome = await _worked_out(work, large=large or _is_large(base))
             self._check_still(target, base)
             if not test_only:
-                await self._finish(self._put(target, tree, session, told))
-            failed = first_error(errors)
+                await self._finish(self._put(target, outcome.tree, session, outcome.told))
+            failed = first_error(outcome.errors)
             if failed is not None:
                 raise failed
 
@@ -196,7 +188,7 @@ class Datastores:
             if target != CANDIDATE:
                 await self.validate(fresh)
             else:
-                await _worked_out(partial(self._check_values, fresh), large=_is_large(fresh))
+                await _worked_out(partial(self._checks.values, fresh), large=_is_large(fresh))
             await self._finish(self._put(target, fresh, session))
 
     async def delete(self, *, session: int | None = None) -> None:
@@ -228,7 +220,7 @@ class Datastores:
             if self.candidate_changed:
                 candidate = self._candidate
                 self._allow(RUNNING, candidate, session)
-                work = partial(self._holding, candidate, self._running)
+                work = partial(self._checks.holding, candidate, self._running)
                 held = await _worked_out(work, large=_is_large(candidate))
                 self._check_still(CANDIDATE, candidate)
                 self._candidate = held
@@ -252,37 +244,9 @@ class Datastores:
         if self.tree(target) is not base:
             raise RpcError.in_use(f"{target} was given up by another session meanwhile; send it again")
 
-    def _holding(
-        self, tree: etree._Element, before: etree._Element, asked: etree._Element | None = None
-    ) -> etree._Element:
-        """Validate what a datastore that holds `before` is to become; return it without what goes because
-        its `when` ends to hold. `asked` is the edit that led to it, where that is known. Raises RpcError.
-        """
-        for _ in range(_MOST_ROUNDS):
-            try:
-                self.schema.check_config(tree)
-            except DataError as error:
-                shown = copy.deepcopy(tree)
-                namespaces = {module.name: module.namespace for module in self.schema.modules}
-                gone = list(lapsed(error, shown, before, asked, namespaces))
-                if not gone:
-                    raise to_rpc_error(error, self.schema, data=tree) from error
-                for node in gone:
-                    remove_node(node)
-                tree = shown
-            else:
-                break
-        return tree
-
     async def validate(self, tree: etree._Element) -> None:
         """Check a whole configuration. Raises RpcError with every fault."""
-        await _worked_out(partial(self._validate, tree), large=_is_large(tree))
-
-    def _validate(self, tree: etree._Element) -> None:
-        try:
-            self.schema.check_config(tree)
-        except DataError as error:
-            raise to_rpc_error(error, self.schema, data=tree) from error
+        await _worked_out(partial(self._checks.whole, tree), large=_is_large(tree))
 
     # --- locking
 
@@ -348,33 +312,10 @@ class Datastores:
 
     # --- inside
 
-    def _edited_tree(
-        self,
-        target: str,
-        config: etree._Element,
-        default: Operation,
-        continue_on_error: bool,
-        session: int | None,
-        *,
-        told: etree._Element | None,
-    ) -> tuple[etree._Element, list[RpcError]]:
-        """What a datastore becomes by an edit, and what was left out. Changes nothing that is shared.
-
-        `told` is the edit where it says by itself what can have changed.
-        """
-        if self.guard is not None:
-            self.guard.check_edit(session, config, default)
-        tree = copy.deepcopy(self.tree(target))
-        errors = apply_edit(self.schema.tree.data, tree, config, default, continue_on_error=continue_on_error)
-        self._allow(target, tree, session, told)
-        return tree, errors
-
-    def _allow(
-        self, target: str, tree: etree._Element, session: int | None, edit: etree._Element | None = None
-    ) -> None:
+    def _allow(self, target: str, tree: etree._Element, session: int | None) -> None:
         """Raise RpcError where the session has no right to make this the content of a datastore."""
         if self.guard is not None:
-            self.guard.check_change(Change(self.tree(target), tree, session, target, edit))
+            self.guard.check_change(Change(self.tree(target), tree, session, target))
 
     async def _commit(self, confirm: Confirmation | None, session: int | None) -> None:
         before = self._running
@@ -410,15 +351,6 @@ class Datastores:
             kept = False
         await self._adopt(Change(self._running, before, change.session))
         await on_disk(self._confirmed.restored(change, forget=kept))
-
-    def _check_values(self, data: etree._Element) -> None:
-        """Check names and values, which even a candidate has right (RFC 7950 8.3.1). Raises RpcError."""
-        if len(data) == 0:
-            return
-        try:
-            self.schema.check_values(data)
-        except DataError as error:
-            raise to_rpc_error(error, self.schema, data=data) from error
 
     async def _put(
         self, target: str, tree: etree._Element, session: int | None, edit: etree._Element | None = None

@@ -75,20 +75,26 @@ def _add_value(error: RpcError, issue: Issue, data: etree._Element) -> None:
     """Add the value that is wrong to the error-info of an invalid one."""
     if issue.tag is not Tag.INVALID_VALUE or error.path is None or not error.path_namespaces:
         return
-    # In the data an identity has the prefix that its writer chose, or none.
-    path = _NAMED.sub(
-        lambda key: (
-            f"[{key[1]}={key[2]}{key[3]}:{key[4]}{key[2]} or {key[1]}={key[2]}{key[4]}{key[2]}"
-            f" or substring-after({key[1]},':')={key[2]}{key[4]}{key[2]}]"
-        ),
-        error.path,
-    )
+    path = named_either_way(error.path)
     try:
         found = data.xpath(f".{path}", namespaces=error.path_namespaces)
     except etree.XPathError:
         return
     if isinstance(found, list) and len(found) == 1 and isinstance(found[0], etree._Element):
         error.info = (*error.info, _text(BAD_VALUE, "bad-value", (found[0].text or "")[:_LONGEST_VALUE]))
+
+
+def named_either_way(path: str) -> str:
+    """An error-path as an expression for data in which a key that is an identity has the prefix that its
+    writer chose, or none.
+    """
+    return _NAMED.sub(
+        lambda key: (
+            f"[{key[1]}={key[2]}{key[3]}:{key[4]}{key[2]} or {key[1]}={key[2]}{key[4]}{key[2]}"
+            f" or substring-after({key[1]},':')={key[2]}{key[4]}{key[2]}]"
+        ),
+        path,
+    )
 
 
 def _info(issue: Issue, path: str, namespaces: Mapping[str, str]) -> list[etree._Element]:
