@@ -271,7 +271,7 @@ class Group:
             if isinstance(want, WantPage):
                 found = await self._store.page(self.name, want.first, want.limit)
             else:
-                found = await self._store.since(self.name, want.after, want.limit)
+                found = await self._store.since(self.name, want.after, want.limit, output.upto)
         except StoreError as error:
             self.cloud.read_failed(output.device, output.ticket, str(error), self._now())
         else:

@@ -86,13 +86,16 @@ class Store(Protocol):
         failing: the receipt says FAILED and why, nothing of the batch is held, and the store goes on.
         """
 
-    async def since(self, group: str, after: Version, limit: int) -> Slice | NeedsSnapshot:
+    async def since(
+        self, group: str, after: Version, limit: int, upto: Version = ZERO
+    ) -> Slice | NeedsSnapshot:
         """Return at most ``limit`` changes behind ``after`` in version order, tombstones too.
 
         With the slice that reaches the cursor go those of still newer version that came early. A slice with
         ``more`` may lack a key whose change in it was superseded by one in a later slice: who takes it
         holds something for every change once it has reached the cursor. While the store itself is in the
         middle of a snapshot the slice is empty. What is in memory (:meth:`recent`) is not read from the disk.
+        With an ``upto`` above the cursor the slices go on to there, through all that came early.
         """
 
     def recent(self, group: str, after: Version, limit: int) -> Slice | None:

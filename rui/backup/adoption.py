@@ -154,10 +154,8 @@ class Adoption:
                     written[key] = own.again(held)
                 passed_over[key] = written.get(key, held.version)
                 continue
-            # Of an end that was taken over itself no more is known than that it came before this. What is
-            # offered live carries the version that it is based on, none of its own.
-            taken_over = held is not None and held.record is None and known != held.version
-            unknown = (held is None or taken_over) and not offer.live
+            # What is offered live carries the version that it is based on, none of its own.
+            unknown = (held is None or self._vague(held, own.table.floor)) and not offer.live
             end = None
             if unknown and record is not None:
                 end, sure = self._end_of(key, version, offer, own)
@@ -171,6 +169,14 @@ class Adoption:
             self._seen[offer.by] = _Seen(batch.lineage, offer.until, judgement.clear.last)
         self._positions[offer.by, offer.live] = (offer.shared, judgement.position)
         return TakenOver(written, passed_over, tuple(unsure))
+
+    def _vague(self, held: Change, floor: Version) -> bool:
+        """Say whether a held end does not tell what came of the user since.
+
+        Of one that was taken over itself no more is known than that it came before what is offered; behind
+        one below the floor, which a snapshot leaves, a newer login and its end may be forgotten.
+        """
+        return held.record is None and (self._origins.of(held) != held.version or held.version < floor)
 
     def _end_of(self, key: bytes, version: Version, offer: Offer, own: Own) -> tuple[Version | None, bool]:
         """Return up to where a user who is not held has logged off, None if not, and whether that is sure."""

@@ -211,7 +211,7 @@ class Cloud:
             case Result.GAP:
                 self.counters.gaps += 1
             case Result.DIVERGED:
-                self._diverged(device, ticket, receipt.shared)
+                self._diverged(device, ticket, receipt)
             case _:
                 self.counters.failed += 1
                 self._failing.add("")
@@ -339,23 +339,21 @@ class Cloud:
     def _all_deliveries(self) -> list[Delivery]:
         return [*self.deliveries.values(), *([self.offer] if self.offer is not None else [])]
 
-    def _diverged(self, device: str, ticket: int, common: Version | None) -> None:
+    def _diverged(self, device: str, ticket: int, receipt: Receipt) -> None:
         """Offer the primary what its history lacks of what is held here, unless that is under way."""
         lineage = next(
             (upload.lineage for upload in self._uploads.get(device, ()) if upload.ticket == ticket), ()
         )
-        position = self.position
+        position, common = self.position, receipt.shared
         if common is None or self.offer is not None or position.writer.device != device:
             return
         self._joins = Join(position.writer, lineage, common)
-        if common == position.live:
-            return
-        offer = Offer(CLOUD, common, position.cursor)
+        offer = Offer(CLOUD, common, receipt.held)
         self._offers += 1
         first = self._offers << 32
         self.offer = DirectDelivery(self.group, device, self.options.source, offer=offer, first=first)
         self.offer.connect(Position(common), self.outlook)
-        reason = f"the cloud holds {common or 'the beginning'} to {position.cursor}, which {device} lacks"
+        reason = f"the cloud holds {common or 'the beginning'} to {receipt.held}, which {device} lacks"
         self._outputs.append(Report("offer-begun", device, reason))
 
     def _relay(self, device: str, batch: Batch, offer: Offer) -> None:

@@ -8,7 +8,7 @@ from rui.backup.identity import IdentityResult, StorageEntry
 from rui.backup.messages import Batch, Quarantined, Receipt
 from rui.backup.replica import Join
 from rui.backup.source import WantPage, WantStream
-from rui.backup.version import Epoch, Version
+from rui.backup.version import ZERO, Epoch, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,15 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Please read what ``want`` asks for and hand it to ``Cloud.read`` with the ticket."""
+    """Please read what ``want`` asks for and hand it to ``Cloud.read`` with the ticket.
+
+    With ``upto`` what came early is read too, up to there.
+    """
 
     device: str
     ticket: int
     want: WantStream | WantPage
+    upto: Version = ZERO
 
 
 @dataclass(frozen=True, slots=True)

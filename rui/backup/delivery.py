@@ -16,7 +16,7 @@ from rui.backup.messages import Batch, Offer, Position, Receipt, Result
 from rui.backup.origins import as_offered
 from rui.backup.source import Source, SourceOptions, SourceState
 from rui.backup.table import Page, Slice
-from rui.backup.version import Epoch, Version
+from rui.backup.version import ZERO, Epoch, Version
 
 
 class DeliveryMode(Enum):
@@ -120,7 +120,7 @@ class DirectDelivery:
     def resync(self, outlook: Outlook, reason: str) -> bool:
         """Send everything again; False where there is no stream to the secondary."""
         self.news()
-        return self.source.resync(outlook.head, reason)
+        return self.source.resync(self._head(outlook), reason)
 
     def news(self) -> None:
         """There is more to read than the last time."""
@@ -133,12 +133,14 @@ class DirectDelivery:
         # offer takes what there is.
         whole = outlook.head >= outlook.floor or self.offer is not None
         if whole and not self._reading and not self._idle and self._retry_at is None:
-            want = self.source.want(outlook.head, min(outlook.floor, outlook.head), now)
+            head = self._head(outlook)
+            want = self.source.want(head, min(outlook.floor, head), now)
             if want is not None:
                 self._ticket += 1
                 self._reading = self._ticket
                 self._news = False
-                self._outputs.append(Read(self.device, self._ticket, want))
+                upto = ZERO if self.offer is None else head
+                self._outputs.append(Read(self.device, self._ticket, want, upto))
         if not self._reading:
             self._send(self._marked(None, outlook, now))
         drained = list(self._outputs)
@@ -181,7 +183,8 @@ class DirectDelivery:
                 self._begin(receipt.position, outlook, outlook.floor)
             return
         before, turns, state = self.source.position.live, self.source.resent, self.source.state
-        self.source.receive(receipt, outlook.head, outlook.floor, outlook.head, now)
+        head = self._head(outlook)
+        self.source.receive(receipt, head, outlook.floor, head, now)
         if self.source.resent != turns:
             # What is being read continues a stream that has just been turned back.
             self._reading = 0
@@ -206,12 +209,16 @@ class DirectDelivery:
             self.disconnect(reason)
             self._outputs.append(GiveUp(self.device, reason))
             return
-        self.source.handle_timer(outlook.head, outlook.floor, now)
+        self.source.handle_timer(self._head(outlook), outlook.floor, now)
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`handle_timer` is due next, None for never."""
         times = [time for time in (self._retry_at, self.source.next_deadline()) if time is not None]
         return min(times) if times else None
+
+    def _head(self, outlook: Outlook) -> Version:
+        """An offer goes beyond the cursor, where changes came early that its primary lacks."""
+        return outlook.head if self.offer is None else self.offer.until
 
     def _send(self, batch: Batch | None) -> None:
         if batch is not None:
@@ -246,7 +253,7 @@ class DirectDelivery:
             self._held = position
             return
         self._held = None
-        self.source.connect(position, outlook.writer, outlook.head, floor, lineage)
+        self.source.connect(position, outlook.writer, self._head(outlook), floor, lineage)
 
     def _forget_pending(self) -> None:
         self._session += 1

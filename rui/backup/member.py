@@ -38,7 +38,7 @@ from rui.backup.replica import Join, Judgement, judge
 from rui.backup.sender import Sender
 from rui.backup.source import Source, SourceOptions
 from rui.backup.table import Table
-from rui.backup.version import Epoch, Version
+from rui.backup.version import ZERO, Epoch, Version
 
 _BESIDE = "local backup is active: the cloud is told when it ends"
 
@@ -90,6 +90,7 @@ class Member(Sender):
         self._claims = 0
         # The primary's history, once it has taken over what it lacked: followed with its next batch
         self._joins: Join | None = None
+        self._offered_upto = ZERO
 
     def start(self) -> None:
         """Begin in the configured role; a primary takes a new epoch at every start."""
@@ -446,7 +447,10 @@ class Member(Sender):
         self._answer(tag, Result.REFUSED, f"{self.device} is primary under {self.epoch}")
 
     def _judge(self, position: Position, batch: Batch) -> Judgement:
-        return judge(position if self._joins is None else self._joins.position(position, batch), batch)
+        before = position if self._joins is None else self._joins.position(position, batch)
+        # What was offered before another history was joined is not offered again
+        offered = before is not position or self.table.head == self._offered_upto
+        return judge(before, batch, ZERO if offered else self.table.head)
 
     def _finish_all(self) -> None:
         for incoming, judgement in self._intake.drain():
@@ -456,7 +460,7 @@ class Member(Sender):
                 apply(incoming, judgement, self.table, self.quarantined, self.origins)
                 if judgement.position.lineage != self.position.lineage:
                     self._offers.drop()  # It was for another history
-                    self._joins = None
+                    self._joins, self._offered_upto = None, self.table.head
                 self.position = judgement.position
                 self.durable = self.position.live
                 self.table.trim_tombstones(self.options.tombstones, self.durable)
@@ -475,7 +479,7 @@ class Member(Sender):
         # What a given-up snapshot has passed without a record is nothing to offer
         given_up = self.position.lineage == NO_ONE_HISTORY
         until = self.table.head if given_up else max(self.position.live, self.table.head)
-        if common in {self.position.live, until}:
+        if common == until:
             self._joins = Join(batch.writer, batch.lineage, common)
         elif common is not None:
             offer = Offer(self.device, common, until)

@@ -164,5 +164,7 @@ class Receipt:
     """Whether the replica comes to the batch's digest; None where there was none to come to."""
     shared: Version | None = field(default=None, kw_only=True)
     """Of a diverged batch: up to where both histories are the same. For the replica itself, never sent."""
+    held: Version = field(default=ZERO, kw_only=True)
+    """Of a diverged batch: the newest version that the replica holds. For itself, never sent."""
     written: Version | None = field(default=None, kw_only=True)
     """For a live offer: once the primary's stream has come to here, it says what was made of it."""

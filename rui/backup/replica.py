@@ -40,10 +40,13 @@ class Judgement:
     reason: str = ""
     shared: Version | None = None
     """Of a diverged batch: up to where both histories are the same."""
+    held: Version = ZERO
+    """Of a diverged batch: the newest version that is held."""
 
     def receipt(self, group: str, quarantined: tuple[Quarantined, ...] = ()) -> Receipt:
         """Return the receipt that it calls for."""
-        return Receipt(group, self.result, self.position, self.reason, quarantined, shared=self.shared)
+        facts = (group, self.result, self.position, self.reason, quarantined)
+        return Receipt(*facts, shared=self.shared, held=self.held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,11 @@ class Join:
         return Position(self.shared, None, self.writer, self.lineage)
 
 
-def judge(position: Position, batch: Batch) -> Judgement:
-    """Judge a batch at a replica that durably holds ``position``.
+def judge(position: Position, batch: Batch, newest: Version = ZERO) -> Judgement:
+    """Judge a batch at a replica that durably holds ``position``, and changes up to ``newest``.
+
+    Changes above the position have come early (:class:`rui.backup.messages.Stream`) or with a snapshot: they
+    are of the position's history, and where the sender's lacks them they are offered too.
 
     An older writer is refused (invariant 3); a stream that starts above the cursor is a gap; a batch wholly
     at or below the cursor is acknowledged again without being stored; a snapshot older than the
@@ -79,15 +85,17 @@ def judge(position: Position, batch: Batch) -> Judgement:
         return Judgement(Result.REFUSED, position, reason=reason)
     claimed = replace(position, writer=batch.writer, lineage=batch.lineage or position.lineage)
     if batch.lineage:
-        common = shared(batch.lineage, position.lineage, position.live)
-        if common < position.live:
-            reason = f"this replica's history up to {position.live} leaves the sender's behind {common}"
+        held = max(position.live, newest)
+        common = shared(batch.lineage, position.lineage, held)
+        if common < held:
+            reason = f"this replica's history up to {held} leaves the sender's behind {common}"
             known = replace(position, writer=batch.writer)
             if position.snapshot:
                 # Half of it is no history: it is given up, and all that is held is offered, its part as well
                 common = ZERO
                 known = replace(known, cursor=position.live, snapshot=None, lineage=NO_ONE_HISTORY)
-            return Judgement(Result.DIVERGED, known, known != position, reason=reason, shared=common)
+            apply = known != position
+            return Judgement(Result.DIVERGED, known, apply, reason=reason, shared=common, held=held)
     if isinstance(batch.part, Stream):
         return _judge_stream(position, claimed, batch.part)
     return _judge_page(position, claimed, batch.part)

@@ -317,7 +317,7 @@ class CloudDevice:
             if isinstance(want, WantPage):
                 found = self.store.buckets(want.first, want.limit)
             else:
-                found = self.store.read(want.after, want.limit)
+                found = self.store.read(want.after, want.limit, output.upto)
             answer = Forgotten(found.floor) if isinstance(found, NeedsSnapshot) else found
             self.host.after(0.0, partial(self._found, output, answer))
 

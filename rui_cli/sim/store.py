@@ -15,7 +15,7 @@ from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt, R
 from rui.backup.origins import Origins
 from rui.backup.replica import Join, judge
 from rui.backup.table import Page, Slice
-from rui.backup.version import Epoch, Version
+from rui.backup.version import ZERO, Epoch, Version
 from rui_cli.sim.table import WatchedTable
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ class CloudStore:
         self.entries: dict[str, StorageEntry] = {}
         self.quarantined: dict[bytes, Quarantined] = {}
         self.recent = RecentBatches(RECENT)
+        self.newest = ZERO
         self._origins = Origins()
         self._tombstones = tombstones
 
@@ -63,13 +64,15 @@ class CloudStore:
     def apply(self, batch: Batch, quarantined: tuple[Quarantined, ...], joins: Join | None = None) -> Receipt:
         """Judge and store a batch."""
         position = self.position if joins is None else joins.position(self.position, batch)
-        judgement, before = judge(position, batch), position.live
+        joined = position is not self.position
+        judgement, before = judge(position, batch, ZERO if joined else self.newest), position.live
         if judgement.apply:
-            joined = position is not self.position
             self.position = judgement.position
         if judgement.apply and judgement.result is Result.STORED:
             if joined:
                 self.recent.forget("")
+            arrived = max((change.version for change in batch.changes), default=ZERO)
+            self.newest = arrived if joined else max(self.newest, arrived)
             bad = {entry.key: entry for entry in quarantined}
             for change in batch.changes:
                 if self.table.apply(change):
@@ -88,12 +91,12 @@ class CloudStore:
                 self.recent.forget("")
         return judgement.receipt(batch.group, quarantined)
 
-    def read(self, after: Version, limit: int) -> Slice | NeedsSnapshot:
+    def read(self, after: Version, limit: int, upto: Version = ZERO) -> Slice | NeedsSnapshot:
         """Return changes behind a version, from memory where that reaches back; newer ones may go along."""
-        return self.recent.after("", after, limit) or self._rows(after, limit)
+        return self.recent.after("", after, limit) or self._rows(after, limit, upto)
 
-    def _rows(self, after: Version, limit: int) -> Slice | NeedsSnapshot:
-        table, cursor = self.table, self.position.cursor
+    def _rows(self, after: Version, limit: int, upto: Version) -> Slice | NeedsSnapshot:
+        table, cursor = self.table, max(self.position.cursor, upto)
         if self.position.snapshot is not None or after >= cursor:
             return Slice((), after, False)
         if after < table.floor:

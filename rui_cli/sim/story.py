@@ -128,7 +128,7 @@ class Story:
     # The end
 
     def equal(self) -> bool:
-        """Whether every copy has come as far as the primary's journal."""
+        """Whether every copy has come as far as the primary's journal, in the primary's history."""
         world = self.world
         if len(world.routers) < world.odds.routers or not world.hosts[CLOUD].up:
             return False
@@ -143,8 +143,9 @@ class Story:
             return False
         durable = primary.member.durable
         positions = [router.member.position for router in world.routers.values() if router is not primary]
+        history = primary.member.position.lineage
         return all(
-            position.cursor == durable and position.snapshot is None
+            position.cursor == durable and position.snapshot is None and position.lineage == history
             for position in [*positions, world.store.position]
         )
 

@@ -29,7 +29,7 @@ from rui.backup.messages import Batch, Position, Quarantined, Receipt, Result, S
 from rui.backup.replica import Judgement
 from rui.backup.source import Source, WantPage, WantStream
 from rui.backup.table import Slice, Table
-from rui.backup.version import Epoch, Version
+from rui.backup.version import ZERO, Epoch, Version
 from rui.backup.writer import Writer
 from rui.vrrp.fsm import VirtualRouter
 from rui.vrrp.packet import Advertisement
@@ -86,8 +86,8 @@ def drop_tombstones() -> Any:
 def accept_an_old_epoch() -> Any:
     real = rui.backup.replica.judge
 
-    def judge(position: Position, batch: Batch) -> Judgement:
-        return real(replace(position, writer=min(position.writer, batch.writer)), batch)
+    def judge(position: Position, batch: Batch, newest: Version = ZERO) -> Judgement:
+        return real(replace(position, writer=min(position.writer, batch.writer)), batch, newest)
 
     return _everywhere("judge", real, judge)
 

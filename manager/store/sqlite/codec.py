@@ -19,6 +19,9 @@ _MODULUS = 1 << 64
 COLUMNS = 6
 """Values a row: group number, bucket, key, version, hash, record."""
 
+VERSION = 3
+"""Which of them is the version."""
+
 Value = int | bytes | str | None
 
 

@@ -22,7 +22,7 @@ from rui.backup.identity import Role, StorageEntry
 from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt, Result, Stream
 from rui.backup.replica import Join
 from rui.backup.table import Page, Slice
-from rui.backup.version import Epoch, Version
+from rui.backup.version import ZERO, Epoch, Version
 
 _NO_GROUP = 0
 """A number that no group has: nothing is found of it."""
@@ -111,12 +111,14 @@ class SqliteStore:
                 return Receipt(batch.group, Result.FAILED, position, str(error))
         return applied.receipt
 
-    async def since(self, group: str, after: Version, limit: int) -> Slice | NeedsSnapshot:
+    async def since(
+        self, group: str, after: Version, limit: int, upto: Version = ZERO
+    ) -> Slice | NeedsSnapshot:
         """Return changes behind ``after`` in version order; see the interface. Raises StoreError."""
         recent = self.recent(group, after, limit)
         if recent is not None:
             return recent
-        return await self._readers.since(self._number(group), after, limit)
+        return await self._readers.since(self._number(group), after, limit, upto)
 
     def recent(self, group: str, after: Version, limit: int) -> Slice | None:
         """Return what :meth:`since` would, where memory reaches back that far."""
@@ -253,11 +255,11 @@ def _read_contents(connection: sqlite3.Connection) -> _Contents:
     groups: dict[str, GroupState] = {}
     query = f"SELECT number, name, {HEAD_COLUMNS} FROM grp"  # noqa: S608 - ours
     for number, name, *head in connection.execute(query).fetchall():
-        position, floor = read_head(head)
+        position, floor, newest = read_head(head)
         tombstones = connection.execute(
             "SELECT count(*) FROM session WHERE grp = ? AND val IS NULL", (number,)
         ).fetchone()[0]
-        groups[name] = GroupState(number, position, floor, tombstones)
+        groups[name] = GroupState(number, position, floor, newest, tombstones)
     entries: dict[tuple[str, str], StorageEntry] = {}
     for group, device, address, role, epoch, reason, since in connection.execute("SELECT * FROM entry"):
         entries[group, device] = StorageEntry(

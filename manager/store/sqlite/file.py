@@ -35,7 +35,11 @@ _PRAGMAS = (
 _ORIGINS = "CREATE INDEX session_origin ON session (grp, version) WHERE origin IS NOT NULL"
 _MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: ("ALTER TABLE grp ADD COLUMN lineage TEXT NOT NULL DEFAULT '[]'",),
-    2: ("ALTER TABLE session ADD COLUMN origin BLOB", _ORIGINS),
+    2: (
+        "ALTER TABLE grp ADD COLUMN newest TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE session ADD COLUMN origin BLOB",
+        _ORIGINS,
+    ),
 }
 """By format: what makes the next one of it."""
 
@@ -50,7 +54,8 @@ CREATE TABLE grp (
     snapshot_version TEXT,
     snapshot_next INTEGER,
     snapshot_upper TEXT,
-    lineage TEXT NOT NULL DEFAULT '[]'
+    lineage TEXT NOT NULL DEFAULT '[]',
+    newest TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE session (
     id INTEGER PRIMARY KEY,

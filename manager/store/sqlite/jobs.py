@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from manager.store.sqlite.codec import Value, row_values
+from manager.store.sqlite.codec import COLUMNS, VERSION, Value, VersionReader, row_values
 from manager.store.sqlite.transaction import Transaction
 from rui.backup.identity import StorageEntry
 from rui.backup.messages import Batch, Quarantined, Receipt, Result
 from rui.backup.replica import Join, judge
-from rui.backup.version import Version
+from rui.backup.version import ZERO, Version
 
 
 class Applied(NamedTuple):
@@ -35,6 +35,7 @@ class ApplyJob:
     batch: Batch
     rows: list[Value]
     deletes: int
+    newest: Version
     quarantined: tuple[Quarantined, ...]
     joins: Join | None
     watched: bool
@@ -48,7 +49,11 @@ class ApplyJob:
         ``watched`` says that somebody wants to know what was held until then.
         """
         deletes = sum(change.record is None for change in batch.changes)
-        return cls(batch, row_values(0, batch.changes), deletes, quarantined, joins, watched)
+        rows = row_values(0, batch.changes)
+        # Packed versions sort as versions do
+        newest = max(cast("list[bytes]", rows[VERSION::COLUMNS]), default=None)
+        held = ZERO if newest is None else VersionReader().unpack(newest)
+        return cls(batch, rows, deletes, held, quarantined, joins, watched)
 
     @property
     def records(self) -> int:
@@ -58,16 +63,20 @@ class ApplyJob:
     def run(self, transaction: Transaction) -> Applied:
         """Judge it against what this transaction leaves, and store it if that is the answer."""
         batch = self.batch
-        held = transaction.group(batch.group).position
+        state = transaction.group(batch.group)
+        held = state.position
         before = held if self.joins is None else self.joins.position(held, batch)
-        judgement = judge(before, batch)
+        # What lies beyond in the history that is left has been offered
+        newest = state.newest if before is held else ZERO
+        judgement = judge(before, batch, newest)
         stored = judgement.apply and judgement.result is Result.STORED
         replaced: Mapping[bytes, bytes | None] = {}
         if stored:
             if self.watched:
                 keys = [change.key for change in batch.changes]
                 replaced = transaction.replaced(batch.group, keys, judgement.clear)
-            transaction.store(batch, self.rows, self.deletes, self.quarantined, judgement)
+            newest = max(newest, self.newest)
+            transaction.store(batch, self.rows, self.deletes, self.quarantined, judgement, newest=newest)
         elif judgement.apply:
             transaction.move(batch.group, judgement.position)
         receipt = judgement.receipt(batch.group, self.quarantined)

@@ -61,9 +61,9 @@ class Readers:
         self._threads = ThreadPoolExecutor(count, "store-reader")
         self._closed = False
 
-    async def since(self, number: int, after: Version, limit: int) -> Slice | NeedsSnapshot:
+    async def since(self, number: int, after: Version, limit: int, upto: Version) -> Slice | NeedsSnapshot:
         """See :meth:`manager.store.interface.Store.since`."""
-        return await self._in_thread(lambda connection: self._since(connection, number, after, limit))
+        return await self._in_thread(lambda connection: self._since(connection, number, after, limit, upto))
 
     async def page(self, number: int, first: int, limit: int) -> Page | None:
         """See :meth:`manager.store.interface.Store.page`."""
@@ -130,10 +130,11 @@ class Readers:
             raise explain(self._file.path, error) from error
 
     def _since(
-        self, connection: sqlite3.Connection, number: int, after: Version, limit: int
+        self, connection: sqlite3.Connection, number: int, after: Version, limit: int, upto: Version
     ) -> Slice | NeedsSnapshot:
         position, floor = _head(connection, number)
-        if position.snapshot is not None or after >= position.cursor:
+        end = max(position.cursor, upto)
+        if position.snapshot is not None or after >= end:
             return Slice((), after, False)
         if after < floor:
             return NeedsSnapshot(floor)
@@ -147,8 +148,8 @@ class Readers:
         if taken:
             reach = (pack_version(after), pack_version(taken[-1].version))
             origins = self._origins(connection, "version > ? AND version <= ?", (number, *reach))
-        if len(changes) <= limit or taken[-1].version >= position.cursor:
-            return Slice(taken, position.cursor, False, origins)
+        if len(changes) <= limit or taken[-1].version >= end:
+            return Slice(taken, end, False, origins)
         return Slice(taken, taken[-1].version, True, origins)
 
     def _page(self, connection: sqlite3.Connection, number: int, first: int, limit: int) -> Page | None:
@@ -234,7 +235,7 @@ def _head(connection: sqlite3.Connection, number: int) -> tuple[Position, Versio
         f"SELECT {HEAD_COLUMNS} FROM grp WHERE number = ?",  # noqa: S608 - ours
         (number,),
     ).fetchone()
-    return read_head(row) if row else (Position(), ZERO)
+    return read_head(row)[:2] if row else (Position(), ZERO)
 
 
 def _digest(connection: sqlite3.Connection, number: int, pinned: Callable[[], None]) -> TableDigest:

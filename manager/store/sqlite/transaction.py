@@ -29,10 +29,10 @@ _CLEAR = (
     "AND hex(key) NOT IN (SELECT value FROM json_each(?))"
 )
 _WRITE_HEAD = (
-    "INSERT INTO grp VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET "
+    "INSERT INTO grp VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET "
     "cursor = excluded.cursor, writer = excluded.writer, floor = excluded.floor, "
     "snapshot_version = excluded.snapshot_version, snapshot_next = excluded.snapshot_next, "
-    "snapshot_upper = excluded.snapshot_upper, lineage = excluded.lineage"
+    "snapshot_upper = excluded.snapshot_upper, lineage = excluded.lineage, newest = excluded.newest"
 )
 _COLLECT_AT_ONCE = 2000
 _RECORDS = "SELECT key, val FROM session WHERE grp = ? AND val IS NOT NULL"
@@ -46,12 +46,14 @@ _NOWHERE = Position()
 class GroupState:
     """What the writer knows of a group.
 
+    ``newest`` is the newest version that is held of the history that is followed.
     ``tombstones`` is never less than the number that is kept; above ``count_at`` they are counted again.
     """
 
     number: int
     position: Position = _NOWHERE
     floor: Version = ZERO
+    newest: Version = ZERO
     tombstones: int = 0
     count_at: int = 0
 
@@ -82,9 +84,12 @@ class Transaction:
         deletes: int,
         quarantined: Sequence[Quarantined],
         judgement: Judgement,
+        *,
+        newest: Version,
     ) -> None:
         """Store a batch that was judged worth it, and move the group to the judgement's position.
 
+        ``newest`` is the newest version that is held then.
         ``rows`` are the changes' :func:`~manager.store.sqlite.codec.row_values`, whatever the number in them.
         """
         self.begin()
@@ -104,7 +109,11 @@ class Transaction:
         if batch.origins:
             self._note(state.number, batch)
         self.changed[batch.group] = replace(
-            state, position=judgement.position, floor=floor, tombstones=state.tombstones + deletes
+            state,
+            position=judgement.position,
+            floor=floor,
+            newest=newest,
+            tombstones=state.tombstones + deletes,
         )
 
     def replaced(
@@ -271,15 +280,16 @@ def _head_values(name: str, state: GroupState) -> tuple[Value, ...]:
         str(state.floor),
         *snapshot,
         json.dumps([str(fork) for fork in position.lineage]),
+        str(state.newest),
     )
 
 
-HEAD_COLUMNS = "cursor, writer, floor, snapshot_version, snapshot_next, snapshot_upper, lineage"
+HEAD_COLUMNS = "cursor, writer, floor, snapshot_version, snapshot_next, snapshot_upper, lineage, newest"
 
 
-def read_head(row: Sequence[Value]) -> tuple[Position, Version]:
-    """Return the position and the floor that ``HEAD_COLUMNS`` hold."""
-    cursor, writer, floor, version, following, upper, forks = row
+def read_head(row: Sequence[Value]) -> tuple[Position, Version, Version]:
+    """Return the position, the floor and the newest version held, from ``HEAD_COLUMNS``."""
+    cursor, writer, floor, version, following, upper, forks, newest = row
     progress = None
     if version is not None:
         progress = SnapshotProgress(
@@ -287,4 +297,4 @@ def read_head(row: Sequence[Value]) -> tuple[Position, Version]:
         )
     history = lineage.parse(json.loads(str(forks)))
     position = Position(Version.parse(str(cursor)), progress, Epoch.parse(str(writer)), history)
-    return position, Version.parse(str(floor))
+    return position, Version.parse(str(floor)), Version.parse(str(newest))

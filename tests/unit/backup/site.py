@@ -213,11 +213,11 @@ class Site:
                 receipt = store.apply(batch, (), joins)
                 self._moved()
                 cloud.applied(device, ticket, receipt)
-            case Read(device, ticket, want):
+            case Read(device, ticket, want, upto):
                 if isinstance(want, WantPage):
                     cloud.read(device, ticket, store.buckets(want.first, want.limit), self.now)
                 else:
-                    found = store.read(want.after, want.limit)
+                    found = store.read(want.after, want.limit, upto)
                     answer = Forgotten(found.floor) if isinstance(found, NeedsSnapshot) else found
                     cloud.read(device, ticket, answer, self.now)
             case Identify(device, result):

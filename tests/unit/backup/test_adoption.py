@@ -8,7 +8,7 @@ from rui.backup.messages import LAST_BUCKET, Batch, Change, Offer, Position, Sna
 from rui.backup.origins import Origins
 from rui.backup.table import Table
 from rui.backup.version import ZERO, Epoch, Version
-from tests.unit.backup.histories import GROUP, A, gone, put, version
+from tests.unit.backup.histories import GROUP, A, gone, key, put, version
 
 MINE = Epoch(9, "bras-c")
 
@@ -161,3 +161,12 @@ def test_what_is_newer_here_is_written_again_where_the_older_has_a_newer_version
     (held,) = primary.table.live()
     assert held.record == put(1, 27).record
     assert held.version.epoch == MINE
+
+
+def test_an_old_end_does_not_vouch_for_who_may_have_left_again_before_a_snapshot() -> None:
+    primary = Primary()
+    primary.table.apply(gone(1, 5))
+    primary.table.clear(SnapshotPage(version(60), 0, LAST_BUCKET), ())
+    primary.offered("bras-b", put(1, 7), put(2, 31, B))
+    assert live(primary) == {put(2, 31, B).key}
+    assert primary.found.unsure == (key(1), key(2))

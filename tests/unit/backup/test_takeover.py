@@ -133,6 +133,58 @@ def test_what_a_primary_took_over_does_not_win_against_what_is_newer_when_others
     assert other == site.contents()["bras-c"] == {b"k1": b"<user>newer</user>"}
 
 
+@pytest.mark.parametrize("behind", [False, True])
+def test_what_came_early_to_the_cloud_is_taken_over_with_the_rest(behind: bool) -> None:
+    """The cloud has come to the sixth change; of five users it holds what they did after that."""
+    site = started("bras-a", "bras-b")
+    writer = site.members["bras-a"].epoch
+    first = [f"<user>{n}</user>".encode() for n in range(1, 7)]
+    for user, text in enumerate(first, 1):
+        put(site, "bras-a", user, text=text)
+    if not behind:
+        site.settle()
+    site.disconnect("bras-b")
+    if not behind:
+        put(site, "bras-a", *range(1, 7))
+    put(site, "bras-a", *range(1, 6), text=b"<user>again</user>")
+    upto = Version(writer, 6 if behind else 12)
+    while site.store.position.cursor < upto:
+        site.step()
+    assert site.store.position.cursor == upto
+    assert site.store.newest > upto
+    site.disconnect("bras-a")
+    held = site.contents()[CLOUD]
+    site.store.reopen()
+    site.take_over("bras-b")
+    site.connect("bras-b")
+    site.settle()
+    assert list(held.values()).count(b"<user>again</user>") == 5
+    assert site.contents()["bras-b"] == site.contents()[CLOUD] == held
+
+
+def test_what_came_early_to_a_router_is_offered_to_who_has_come_as_far() -> None:
+    site = started("bras-a", "bras-b", "bras-c")
+    put(site, "bras-a", *range(1, 4))
+    site.settle()
+    for name in ("bras-a", "bras-b", "bras-c"):
+        site.disconnect(name)
+    shared = site.members["bras-c"].position.live
+    put(site, "bras-a", *range(1, 5))
+    for name in ("bras-c", "bras-b"):
+        site.reach("bras-a", name)
+        while site.members[name].position.live == shared:
+            site.step()
+        put(site, "bras-a", 1, text=b"<user>again</user>")
+    early, other = site.members["bras-b"], site.members["bras-c"]
+    assert early.position.live == other.position.live == other.table.head
+    assert early.table.head > early.position.live
+    site.reach("bras-b", "bras-c")
+    site.take_over("bras-c")
+    site.settle()
+    assert site.contents()["bras-b"] == site.contents()["bras-c"]
+    assert site.contents()["bras-c"][b"k1"] == b"<user>again</user>"
+
+
 def test_an_offer_goes_over_the_channel_where_the_cloud_is_away() -> None:
     site = started("bras-a", "bras-b")
     put(site, "bras-a", 1)

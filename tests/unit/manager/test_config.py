@@ -7,8 +7,8 @@ import pytest
 from lxml import etree
 
 from manager.config import MODULES, Endpoint, ManagerConfig, read_config
-from manager.follow import check_homes
-from netconf_client import KnownHosts, PinnedKey, Target, TrustOnFirstUse
+from manager.homes import check_homes
+from netconf_client import KnownHosts, PinnedKey, Target, TlsTarget, TrustOnFirstUse
 from netconf_server import load_schema
 from rui.backup.delivery import DeliveryMode
 from rui.schema import DataError, Schema
@@ -141,3 +141,51 @@ def test_who_calls_home_is_known_by_a_key_of_its_own(tmp_path: Path) -> None:
     unpinned = device("a", "<call-home/>", "<trust-on-first-use-file>seen</trust-on-first-use-file>")
     with pytest.raises(ConfigError, match="give it host-key"):
         check_homes(read(tmp_path, unpinned, server=HOME))
+
+
+TLS_HOME = (
+    "<call-home-tls-listen><address>127.0.0.1</address><certificate-file>c.pem</certificate-file>"
+    "<private-key-file>c.key</private-key-file><trust-file>trust.pem</trust-file><cert-to-name><id>1</id>"
+    "<fingerprint>04:" + ":".join(["ab"] * 32) + "</fingerprint>"
+    '<map-type xmlns:x="urn:ietf:params:xml:ns:yang:ietf-x509-cert-to-name">x:common-name</map-type>'
+    "</cert-to-name></call-home-tls-listen>"
+)
+TLS_CALLER = "<device><device-id>a</device-id>{}<call-home-tls/></device>"
+
+
+def test_who_calls_home_over_tls_is_known_by_the_rules_of_the_listener(tmp_path: Path) -> None:
+    config = read(tmp_path, TLS_CALLER.format(""), server=TLS_HOME)
+    check_homes(config)
+    assert config.server.call_home_tls_listen == Endpoint("127.0.0.1", 4335)
+    found = config.devices["a"]
+    assert found.call_home
+    assert isinstance(found.target, TlsTarget)
+    assert (found.target.certificate, found.target.trust) == (tmp_path / "c.pem", tmp_path / "trust.pem")
+
+
+@pytest.mark.parametrize(
+    ("devices", "server", "reason"),
+    [
+        (TLS_CALLER.format(""), "", "does not listen"),
+        (TLS_CALLER.format("<address>192.0.2.1</address>"), TLS_HOME, "neither dialled nor"),
+        (TLS_CALLER.format("<driver>vendor</driver>"), TLS_HOME, "SSH only"),
+        (device("a", "<driver>vendor</driver><call-home/>", f"<host-key>{KEY}</host-key>"), HOME,
+         "where it calls from"),
+        (device("a", "<address>192.0.2.1</address><call-home/>", f"<host-key>{KEY}</host-key>"), HOME,
+         "is not dialled"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_a_call_home_is_refused_by_the_model(
+    tmp_path: Path, devices: str, server: str, reason: str
+) -> None:
+    with pytest.raises(DataError, match=reason):
+        read(tmp_path, devices, server=server)
+
+
+def test_a_vendors_router_is_expected_from_its_address(tmp_path: Path) -> None:
+    vendor = device(
+        "a", "<address>192.0.2.1</address><driver>vendor</driver><call-home/>", f"<host-key>{KEY}</host-key>"
+    )
+    found = read(tmp_path, vendor, server=HOME).devices["a"]
+    assert found.call_home
+    assert found.target.host == "192.0.2.1"

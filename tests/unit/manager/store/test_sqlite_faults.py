@@ -180,6 +180,7 @@ async def test_a_store_of_an_older_release_is_brought_up(path: Path, made: int) 
     await fill(path, 3)
     older = sqlite3.connect(path)
     older.executescript("DROP INDEX session_origin; ALTER TABLE session DROP COLUMN origin")
+    older.execute("ALTER TABLE grp DROP COLUMN newest")
     if made == 1:
         older.execute("ALTER TABLE grp DROP COLUMN lineage")
     older.execute(f"PRAGMA user_version = {made}")
