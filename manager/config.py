@@ -59,7 +59,9 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class DeviceConfig:
-    """One router: how to reach it (``call_home``: it dials in), and the waits in seconds between tries.
+    """One router: how to reach it, and the waits in seconds between tries.
+
+    ``call_home``: it dials in, over TLS where the target is a TlsTarget.
 
     ``groups`` are those that it may be a member of, None for any.
     """
@@ -99,6 +101,8 @@ class ServerConfig:
     limits: Limits
     tls_listen: Endpoint | None = None
     tls: TlsOptions | None = None
+    call_home_tls_listen: Endpoint | None = None
+    call_home_tls: TlsOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,17 +155,17 @@ class _Reader:
         self._data = data
 
     def cloud(self, cloud: etree._Element, default_profile: Profile) -> ManagerConfig:
-        devices = [self._device(entry) for entry in children(cloud, "device")]
         groups = {text(entry, "group-id"): _profile(entry) for entry in children(cloud, "group")}
-        server = cloud.find(f"{{{NAMESPACE}}}netconf-server")
-        if server is None:
+        element = cloud.find(f"{{{NAMESPACE}}}netconf-server")
+        if element is None:
             raise ConfigError("/rui-cloud:cloud/netconf-server is missing: say where the cloud listens")
-        return ManagerConfig(
-            self._server(server), {device.device: device for device in devices}, groups, default_profile
-        )
+        server = self._server(element)
+        devices = [self._device(entry, server.call_home_tls) for entry in children(cloud, "device")]
+        return ManagerConfig(server, {device.device: device for device in devices}, groups, default_profile)
 
     def _server(self, server: etree._Element) -> ServerConfig:
         tls = server.find(f"{{{NAMESPACE}}}tls")
+        home_tls = server.find(f"{{{NAMESPACE}}}call-home-tls-listen")
         return ServerConfig(
             listen=_endpoint(server.find(f"{{{NAMESPACE}}}listen")),
             call_home_listen=_endpoint(server.find(f"{{{NAMESPACE}}}call-home-listen")),
@@ -170,19 +174,27 @@ class _Reader:
             limits=read_limits(child(server, "limits")),
             tls_listen=_endpoint(tls),
             tls=None if tls is None else read_tls(tls, self._folder),
+            call_home_tls_listen=_endpoint(home_tls),
+            call_home_tls=None if home_tls is None else read_tls(home_tls, self._folder),
         )
 
-    def _device(self, entry: etree._Element) -> DeviceConfig:
+    def _device(self, entry: etree._Element, home_tls: TlsOptions | None) -> DeviceConfig:
         device = text(entry, "device-id")
         where = f"/rui-cloud:cloud/device[device-id='{device}']"
         reconnect = child(entry, "reconnect")
         tls = entry.find(f"{{{NAMESPACE}}}tls")
+        calls_over_tls = entry.find(f"{{{NAMESPACE}}}call-home-tls") is not None
+        target: Target | TlsTarget
+        if home_tls is not None and calls_over_tls:
+            target = self._caller(entry, home_tls)
+        else:
+            target = self._target(entry, where) if tls is None else self._tls_target(entry, tls)
         return DeviceConfig(
             device=device,
             enabled=text(entry, "enabled") == "true",
-            call_home=entry.find(f"{{{NAMESPACE}}}call-home") is not None,
+            call_home=calls_over_tls or entry.find(f"{{{NAMESPACE}}}call-home") is not None,
             driver="vendor" if text(entry, "driver") == "vendor" else "native",
-            target=self._target(entry, where) if tls is None else self._tls_target(entry, tls),
+            target=target,
             first_wait=seconds(reconnect, "first-wait"),
             longest_wait=seconds(reconnect, "longest-wait"),
             groups=frozenset(group.text or "" for group in children(entry, "group")) or None,
@@ -222,6 +234,20 @@ class _Reader:
             keepalive_interval=seconds(keepalive, "interval"),
             keepalive_count=int(text(keepalive, "max-missed")),
             bulk=frozenset({wire.UPLOAD}),
+        )
+
+    def _caller(self, entry: etree._Element, home: TlsOptions) -> TlsTarget:
+        """What holds for a router that calls home over TLS; where it calls from is known then."""
+        keepalive = child(entry, "keepalive")
+        return TlsTarget(
+            host=text(entry, "device-id"),
+            certificate=home.certificate,
+            private_key=home.private_key,
+            trust=home.trust,
+            keepalive_interval=seconds(keepalive, "interval"),
+            keepalive_count=int(text(keepalive, "max-missed")),
+            bulk=frozenset({wire.UPLOAD}),
+            check_revocation=home.check_revocation,
         )
 
     def _keys(self, entry: etree._Element) -> tuple[Path, ...]:

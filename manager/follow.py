@@ -2,70 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import structlog
 from lxml import etree
 
-from manager.config import DeviceConfig, ManagerConfig, read_config
+from manager.config import ManagerConfig, read_config
+from manager.homes import Homes, check_homes
 from manager.service import Service
-from netconf_client import CallHomeListener, ClientSession, ConnectFailed, PinnedKey, Target
+from netconf_client import ConnectFailed
 from netconf_server import AccountError, Accounts, Change, Datastores
 from rui.netconf.errors import RpcError
 from rui.schema import Schema
 from rui.schema.leaves import ConfigError
 
 log = structlog.get_logger()
-
-
-def check_homes(config: ManagerConfig) -> None:
-    """Raise ConfigError if a device that calls home could not be told from the others."""
-    seen: dict[str, str] = {}
-    for device in _callers(config):
-        key = device.target.host_key if isinstance(device.target, Target) else None
-        where = f"/rui-cloud:cloud/device[device-id='{device.device}']"
-        if not isinstance(key, PinnedKey):
-            raise ConfigError(f"{where}: a device that calls home is known by its key: give it host-key")
-        text = " ".join(key.text.split()[:2])
-        if text in seen:
-            raise ConfigError(f"{where}/host-key: {seen[text]} calls home with the same key")
-        seen[text] = device.device
-
-
-class Homes:
-    """Listens for devices that call home (RFC 8071)."""
-
-    def __init__(
-        self, on_session: Callable[[str, ClientSession], Awaitable[None]], config: ManagerConfig
-    ) -> None:
-        callers = _callers(config)
-        self._listener = CallHomeListener(
-            on_session,
-            keepalive_interval=min((device.target.keepalive_interval for device in callers), default=1.0),
-            keepalive_count=min((device.target.keepalive_count for device in callers), default=3),
-        )
-        self._expected: dict[str, DeviceConfig] = {}
-        self.expect(config)
-
-    def expect(self, config: ManagerConfig) -> None:
-        """Expect the devices of this configuration and no others."""
-        callers = {device.device: device for device in _callers(config)}
-        for name in self._expected.keys() - callers.keys():
-            self._listener.remove_device(name)
-        for name, device in callers.items():
-            if self._expected.get(name) != device and isinstance(device.target, Target):
-                self._listener.add_device(name, device.target, device.driver)
-        self._expected = callers
-
-    async def listen(self, address: str, port: int) -> int:
-        """Listen; return the port. Raises OSError."""
-        return await self._listener.listen(address, port)
-
-    async def close(self) -> None:
-        """Stop to listen."""
-        await self._listener.close()
 
 
 class Follower:
@@ -114,7 +66,3 @@ class Follower:
 
     def _read(self, running: etree._Element) -> ManagerConfig:
         return read_config(self._schema, running, *self._folders)
-
-
-def _callers(config: ManagerConfig) -> list[DeviceConfig]:
-    return [device for device in config.devices.values() if device.call_home and device.enabled]

@@ -18,12 +18,14 @@ from manager.alarms import Alarms
 from manager.alarmwatch import AlarmWatch
 from manager.config import MODULES, Endpoint, ManagerConfig, read_config
 from manager.events import Events
-from manager.follow import Follower, Homes, check_homes
+from manager.follow import Follower
+from manager.homes import Homes, check_homes
 from manager.northbound import Northbound
 from manager.service import Service
 from manager.store import SqliteOptions, Store, StoreError, open_sqlite
 from manager.sync.service import ConfigSync
 from netconf_cli import serve_cli
+from netconf_client import ConnectFailed
 from netconf_server import (
     AccountError,
     Accounts,
@@ -126,6 +128,10 @@ async def _start(
     if config.server.call_home_listen is not None:
         endpoint = config.server.call_home_listen
         facts["call-home"] = await _listen("netconf-server/call-home-listen", homes.listen, endpoint)
+    if config.server.call_home_tls_listen is not None:
+        facts["call-home-tls"] = await _listen(
+            "netconf-server/call-home-tls-listen", homes.listen_tls, config.server.call_home_tls_listen
+        )
     Follower(schema, (startup.parent, data), server.accounts, service, homes).follow(datastores)
     return facts
 
@@ -203,7 +209,7 @@ async def _listen(
 ) -> list[object]:
     try:
         port = await listen(endpoint.address, endpoint.port)
-    except TlsError as error:
+    except (TlsError, ConnectFailed) as error:
         raise StartError(str(error), f"correct {place} in the startup file") from error
     except OSError as error:
         raise StartError(

@@ -2,6 +2,7 @@
 
 from netconf_client.api import ClientSession, Reply, Target
 from netconf_client.callhome import CallHomeListener
+from netconf_client.callhometls import TlsCallHomeListener
 from netconf_client.connecting import connect
 from netconf_client.errors import (
     AuthenticationFailed,
@@ -28,6 +29,7 @@ __all__ = [
     "ReplyTimeout",
     "SessionClosed",
     "Target",
+    "TlsCallHomeListener",
     "TlsTarget",
     "TrustOnFirstUse",
     "connect",

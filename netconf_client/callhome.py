@@ -4,28 +4,23 @@ A device is known by the host key it shows. A device of the vendor driver is kno
 because ncclient wants the user's name before it has seen a key; the key is checked then all the same.
 """
 
-import asyncio
 import socket
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import asyncssh
-import structlog
 
+from netconf_client.accepting import CallListener, SessionCallback
 from netconf_client.api import ClientSession, Target
 from netconf_client.dialling import limits_of, open_session, run_client
 from netconf_client.errors import ConnectFailed, HostKeyRejected
 from netconf_client.hostkeys import ALGORITHMS, PinnedKey, fingerprint
 from netconf_client.sshclient import CheckingClient, Credentials, load_credentials, ssh_options
 
-log = structlog.get_logger()
-
 PORT: Final = 4334
 """The port that IANA assigned to NETCONF Call Home over SSH."""
 
 Driver = Literal["native", "vendor"]
-SessionCallback = Callable[[str, ClientSession], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +32,8 @@ class _Device:
     credentials: Credentials
 
 
-class CallHomeListener:
-    """Listens for devices and hands each session to `on_session(device name, session)`.
-
-    At most `max_pending` connections are between accept and session; further ones wait in the kernel's queue
-    of `backlog`. A connection has `timeout` seconds to become a session. What `on_session` raises closes its
-    session.
-    """
+class CallHomeListener(CallListener):
+    """Listens for devices that call home over SSH; `add_device` says which."""
 
     def __init__(
         self,
@@ -55,15 +45,9 @@ class CallHomeListener:
         keepalive_interval: float = 10.0,
         keepalive_count: int = 3,
     ) -> None:
-        self._on_session = on_session
-        self._slots = asyncio.Semaphore(max_pending)
-        self._backlog = backlog
-        self._timeout = timeout
+        super().__init__(on_session, max_pending=max_pending, backlog=backlog, timeout=timeout)
         self._keepalive = (keepalive_interval, keepalive_count)
         self._devices: dict[str, _Device] = {}
-        self._sock: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def add_device(self, name: str, target: Target, driver: Driver = "native") -> None:
         """Expect device `name`, or change what is known of it; its `target.host` matters for vendor only.
@@ -85,79 +69,16 @@ class CallHomeListener:
 
     async def listen(self, host: str, port: int = PORT) -> int:
         """Start to listen; return the port (of use with port 0). Raises OSError."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-        self._sock = socket.socket(family, kind, protocol)
-        try:
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._sock.bind(address)
-            self._sock.listen(self._backlog)
-            self._sock.setblocking(False)
-        except OSError:
-            self._sock.close()
-            raise
-        self._accepting = asyncio.create_task(self._accept(self._sock))
-        bound: int = self._sock.getsockname()[1]
-        log.info("call-home-listening", host=host, port=bound)
-        return bound
+        return await super().listen(host, port)
 
-    async def close(self) -> None:
-        """Stop listening and drop what is pending; sessions handed over stay."""
-        tasks = [task for task in (self._accepting, *self._tasks) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._sock is not None:
-            self._sock.close()
-            self._sock = None
-
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._slots.acquire()
-            try:
-                sock, address = await loop.sock_accept(listening)
-            except OSError as error:
-                # out of descriptors, or the caller gone already: neither ends the listening
-                self._slots.release()
-                log.warning("call-home-accept-failed", error=str(error))
-                await asyncio.sleep(0.1)
-                continue
-            except asyncio.CancelledError:
-                self._slots.release()
-                raise
-            task = asyncio.create_task(self._greet(sock, address))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _greet(self, sock: socket.socket, address: tuple[str, int]) -> None:
-        where = f"{address[0]}:{address[1]}"
-        try:
-            async with asyncio.timeout(self._timeout):
-                device, session = await self._open(sock, address[0], where)
-        except (ConnectFailed, TimeoutError) as error:
-            reason = error.reason if isinstance(error, ConnectFailed) else "no session in time"
-            log.warning("call-home-refused", peer=where, reason=reason)
-            return
-        finally:
-            self._slots.release()
-        log.info("call-home-accepted", peer=where, device=device.name, session=session.session_id)
-        try:
-            await self._on_session(device.name, session)
-        except Exception:
-            log.exception("call-home-callback-failed", peer=where, device=device.name)
-            await session.close()
-
-    async def _open(self, sock: socket.socket, address: str, where: str) -> tuple[_Device, ClientSession]:
-        """Make a session of an accepted socket, which is closed if that fails."""
+    async def _open(self, sock: socket.socket, address: str, where: str) -> tuple[str, ClientSession]:
         vendors = (device for device in self._devices.values() if device.driver == "vendor")
         by_address = next((device for device in vendors if device.target.host == address), None)
         if by_address is not None:
             # only whoever has a vendor's device waits for paramiko to load
             from netconf_client.vendor import connect_vendor  # noqa: PLC0415
 
-            return by_address, await connect_vendor(by_address.target, timeout=self._timeout, sock=sock)
+            return by_address.name, await connect_vendor(by_address.target, timeout=self._timeout, sock=sock)
         check = _DeviceCheck(where, self._devices)
         client = CheckingClient(check)
         interval, count = self._keepalive
@@ -166,7 +87,7 @@ class CallHomeListener:
         if check.device is None:
             connection.abort()
             raise ConnectFailed(where, "no host key was checked")
-        return check.device, await open_session(connection, where, limits_of(check.device.target))
+        return check.device.name, await open_session(connection, where, limits_of(check.device.target))
 
 
 class _DeviceCheck:

@@ -1,6 +1,7 @@
 """NETCONF over TLS (RFC 7589): the session core on asyncio's TLS, both ends known by X.509 certificates."""
 
 import asyncio
+import hashlib
 import socket
 import ssl
 from collections.abc import Callable
@@ -23,6 +24,9 @@ PORT: Final = 6513
 CALL_HOME_PORT: Final = 4335
 """The one for NETCONF Call Home over TLS."""
 
+Identify = Callable[[bytes], str | None]
+"""Says whose a certificate (DER) is, None for nobody's."""
+
 _CLOSE_TIMEOUT: Final = 2.0
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
@@ -32,8 +36,8 @@ class TlsTarget:
     """A NETCONF server over TLS, and how to trust each other; files are PEM.
 
     `certificate` and `private_key` are ours, and tell the server who we are. `trust` holds the authorities of
-    the server's certificate, or that certificate itself; it has to be for `server_name`, which is `host`
-    unless given. The rest is as in `Target`.
+    the server's certificate, or that certificate itself, and with `check_revocation` their revocation lists;
+    the certificate has to be for `server_name`, which is `host` unless given. The rest is as in `Target`.
     """
 
     host: str
@@ -46,6 +50,7 @@ class TlsTarget:
     keepalive_count: int = 3
     max_message: int = DEFAULT_MAX_MESSAGE
     bulk: frozenset[str] = frozenset()
+    check_revocation: bool = False
 
     @property
     def where(self) -> str:
@@ -70,6 +75,12 @@ class TlsSession(CoreSession, asyncio.Protocol):
         """Undo `pause_reading`."""
         if self._transport is not None and not self._transport.is_reading():
             self._transport.resume_reading()
+
+    @property
+    def certificate(self) -> bytes:
+        """The server's certificate (DER), which was verified; empty before the handshake."""
+        shown = None if self._transport is None else self._transport.get_extra_info("ssl_object")
+        return b"" if shown is None else shown.getpeercert(binary_form=True) or b""
 
     # asyncio's side
 
@@ -125,6 +136,27 @@ async def connect_tls(
     Raises HostKeyRejected where the server's certificate is not taken, ConnectFailed otherwise; the
     socket is closed then.
     """
+    return (await _opened(target, client_context(target), timeout, sock))[1]
+
+
+async def accept_tls(
+    target: TlsTarget, sock: socket.socket, identify: Identify, *, timeout: float = DEFAULT_TIMEOUT
+) -> tuple[str, TlsSession]:
+    """Open a session on a socket that some server has dialled (RFC 8071); `identify` says which by its
+    certificate, whose name is not looked at. Raises as `connect_tls`.
+    """
+    context = client_context(target)
+    context.check_hostname = False
+    return await _opened(target, context, timeout, sock, identify)
+
+
+async def _opened(
+    target: TlsTarget,
+    context: ssl.SSLContext,
+    timeout: float,
+    sock: socket.socket | None,
+    identify: Identify | None = None,
+) -> tuple[str, TlsSession]:
     session: TlsSession | None = None
 
     def make() -> TlsSession:
@@ -132,10 +164,12 @@ async def connect_tls(
         session = TlsSession(target.where, Limits(max_message=target.max_message, bulk=target.bulk))
         return session
 
+    name = target.host
     try:
-        context = client_context(target)
         async with asyncio.timeout(timeout):
             made = await _connect(make, target, context, sock, timeout)
+            if identify is not None:
+                name = _identified(made.certificate, target.where, identify)
             await made.opened()
     except ssl.SSLCertVerificationError as error:
         raise HostKeyRejected(target.where, f"its certificate: {error.verify_message}") from error
@@ -150,7 +184,15 @@ async def connect_tls(
             session.abort()
         raise
     log.info("netconf-session-opened", peer=target.where, session=made.session_id, driver="tls")
-    return made
+    return name, made
+
+
+def _identified(certificate: bytes, where: str, identify: Identify) -> str:
+    name = identify(certificate)
+    if name is None:
+        shown = hashlib.sha256(certificate).digest().hex(":")
+        raise HostKeyRejected(where, f"no device is configured for its certificate, SHA-256 {shown}")
+    return name
 
 
 async def _connect(
@@ -169,7 +211,7 @@ async def _connect(
             make,
             sock=sock,
             ssl=context,
-            server_hostname=target.server_name or target.host,
+            server_hostname=(target.server_name or target.host) if context.check_hostname else "",
             ssl_handshake_timeout=timeout,
             ssl_shutdown_timeout=_CLOSE_TIMEOUT,
         )
@@ -207,6 +249,8 @@ def client_context(target: TlsTarget) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if target.check_revocation:
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     path = target.private_key
     try:
         context.load_cert_chain(target.certificate, target.private_key)

@@ -68,13 +68,13 @@ async def serving_with(folder: Path, port: int, *, user: str = USER) -> AsyncIte
             await asyncio.gather(calling, return_exceptions=True)
 
 
-@pytest.mark.parametrize("driver", ["native", "vendor"])
+@pytest.mark.parametrize(("driver", "address"), [("native", "127.0.0.1"), ("vendor", "::")])
 async def test_a_device_is_known_and_works(
-    tmp_path: Path, listener: CallHomeListener, caught: Caught, driver: Driver
+    tmp_path: Path, listener: CallHomeListener, caught: Caught, driver: Driver, address: str
 ) -> None:
     expected = target(tmp_path / "keys", host="127.0.0.1")
     listener.add_device("bras-a", expected, driver)
-    port = await listener.listen("127.0.0.1", 0)
+    port = await listener.listen(address, 0)
     async with serving_with(tmp_path / "keys", port):
         name, session = await caught.next()
         assert name == "bras-a"

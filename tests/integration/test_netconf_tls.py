@@ -24,9 +24,19 @@ from netconf_server.tlscontext import server_context
 from rui.backup.identity import Role
 from rui.netconf import names
 from tests.certificates import identity, revocations
-from tests.integration.manager_rig import eventually, managed, routers_of, startup
+from tests.integration.manager_rig import FakeRouter, eventually, managed, routers_of, startup
 from tests.integration.netconf_server_rig import BASE_10_HELLO, TOY, USER, Rig, serving, toy
-from tests.integration.tls_rig import LOOPBACK, WITHIN, Certificates, certificates, refused, session_of
+from tests.integration.tls_rig import (
+    LOOPBACK,
+    WITHIN,
+    Certificates,
+    certificates,
+    configured,
+    refused,
+    session_of,
+)
+
+CLOUD = "urn:rui-cloud:yang:cloud"
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +203,38 @@ async def test_the_manager_dials_a_router_over_tls(tmp_path: Path, known: Certif
             await eventually(lambda: bool(router.group().receipts), "an upload is acknowledged")
             (info,) = router.server.sessions.values()
             assert (info.user, info.transport) == ("cloud", "netconf-tls")
+
+
+async def test_routers_call_the_manager_home_over_tls(tmp_path: Path, known: Certificates) -> None:
+    cloud = known.made("cloud")
+    listen = (
+        etree.tostring(configured(known, tmp_path, CLOUD, 0)).decode().replace("tls", "call-home-tls-listen")
+    )
+    (tmp_path / "server.pem").write_bytes(cloud.certificate_file.read_bytes())
+    (tmp_path / "server.key").write_bytes(cloud.key_file.read_bytes())
+    async with routers_of(
+        tmp_path, ("bras-a", {"g1": Role.PRIMARY}), ("bras-b", {"g1": Role.SECONDARY}), listen=False
+    ) as (a, b):
+        a.login(*range(10))
+        text = re.sub(r"<call-home/>.*?</host-key>", "<call-home-tls/>", startup([a, b], server=listen))
+        async with asyncio.TaskGroup() as calls, managed(tmp_path, text) as manager:
+            host, port = manager.facts["call-home-tls"]
+
+            async def call(router: FakeRouter, name: str) -> None:
+                shown = known.made(name)
+                options = replace(
+                    known.options, certificate=shown.certificate_file, private_key=shown.key_file
+                )
+                with suppress(TlsError, OSError):
+                    await router.server.call_home_tls(host, port, options)
+
+            # Who is no device that is to call, and who no authority here vouches for, is not taken.
+            await call(a, "stranger")
+            calls.create_task(call(a, "bras-a"))
+            calls.create_task(call(b, "bras-b"))
+            await eventually(lambda: b.digest() == a.digest(), "the secondary holds what the primary has")
+            assert {info.transport for info in a.server.sessions.values()} == {"netconf-tls"}
+            assert await manager.digest() == a.digest()
 
 
 def test_the_command_serves_its_user_over_tls(tmp_path: Path, known: Certificates) -> None:

@@ -7,7 +7,7 @@ import pytest
 from lxml import etree
 
 from manager import config as manager_config
-from manager.follow import check_homes
+from manager.homes import check_homes
 from netconf_client import Target
 from netconf_server import load_schema
 from netconf_server.accounts import verify_password
