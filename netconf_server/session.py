@@ -26,8 +26,10 @@ log = structlog.get_logger(__name__)
 _SLICE = 64 * 1024
 # Pipelined rpcs are answered for so many seconds at a time; then other sessions have their turn.
 _TURN = 0.005
-# What would be a packet of its own waits so many seconds for company, where some is to be expected.
+# What would be a packet of its own waits so many seconds for company, where some is to be expected, but not
+# when it is so much company already: a client that pipelines is to get on while the rest is answered.
 _MOMENT = 0.005
+_COMPANY = 8
 # An orderly end waits this long for the peer to take what was sent.
 _LINGER = 5.0
 
@@ -102,6 +104,7 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Handle | None = None
         self._flush_due = 0.0
+        self._held = 0
         self._worker: asyncio.Task[None] | None = None
         self._busy = False
         self._ended = False
@@ -243,6 +246,9 @@ class Session:
                 self._flushing = (
                     self._loop.call_at(due, self._flush) if due > now else self._loop.call_soon(self._flush)
                 )
+            elif self._rpcs and (self._held >= _COMPANY or now >= self._flush_due):
+                # One rpc after the other is answered, so the loop has no turn to call it.
+                self._flush()
 
     def _cancel_flush(self) -> None:
         if self._flushing is not None:
@@ -255,6 +261,7 @@ class Session:
             return
         if self._writable.is_set():
             data = self._core.data_to_send()
+            self._held = 0
             if data:
                 self._transport.write(data)
         elif self._core.backlog > self._limits.send_buffer:
@@ -358,6 +365,7 @@ class Session:
         if self._close_reason is not None:
             self.close(self._close_reason, "closed")
         else:
+            self._held += 1
             # What waited while rpcs were outstanding is read now.
             self._handle(self._core.resume())
 

@@ -7,6 +7,7 @@ says to its client is in `subscription_classic` and `subscription_dynamic`.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,10 +31,11 @@ Permits: TypeAlias = Callable[[SessionInfo, Content], bool]
 """Says whether a session's user may receive this notification (RFC 8341 section 3.4.6)."""
 
 _REPLAY_SLICE = 64 * 1024
-# The more are told, the more turns of the event loop an event waits for others: turns pass at once while
-# there is nothing else to do.
-_MOST_TURNS = 16
-_SUBSCRIBERS_A_TURN = 6
+# An event goes at once when none has gone lately; those that follow it closely share packets, which are what
+# costs: seconds between two sendings, by the number of subscribers.
+_PAUSE = 0.002
+_PAUSE_PER_SUBSCRIBER = 0.0002
+_LONGEST_PAUSE = 0.02
 
 
 class Receiver(Protocol):
@@ -219,7 +221,8 @@ class Stream:
         self._subscriptions: list[Subscription] = []
         self._subscribed: list[Callable[[Subscription], None]] = []
         self._ended: list[Callable[[Subscription], None]] = []
-        self._turns = 0
+        self._releasing: asyncio.Handle | None = None
+        self._released = -math.inf
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -253,15 +256,18 @@ class Stream:
         self._release_soon()
 
     def _release_soon(self) -> None:
-        if self._subscriptions and not self._turns:
-            self._turns = min(_MOST_TURNS, 1 + len(self._subscriptions) // _SUBSCRIBERS_A_TURN)
-            asyncio.get_running_loop().call_soon(self._turn)
-
-    def _turn(self) -> None:
-        self._turns -= 1
-        if self._turns:
-            asyncio.get_running_loop().call_soon(self._turn)
+        if self._releasing is not None or not self._subscriptions:
             return
+        loop = asyncio.get_running_loop()
+        pause = min(_LONGEST_PAUSE, max(_PAUSE, _PAUSE_PER_SUBSCRIBER * len(self._subscriptions)))
+        due = self._released + pause
+        self._releasing = (
+            loop.call_at(due, self._release) if due > loop.time() else loop.call_soon(self._release)
+        )
+
+    def _release(self) -> None:
+        self._releasing = None
+        self._released = asyncio.get_running_loop().time()
         for subscription in self.subscriptions:
             subscription.release()
 
