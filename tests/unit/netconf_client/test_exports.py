@@ -22,6 +22,7 @@ EXPORTED = {
     "ReplyTimeout",
     "SessionClosed",
     "Target",
+    "TlsCallHomeListener",
     "TlsTarget",
     "TrustOnFirstUse",
     "connect",
