@@ -341,13 +341,12 @@ class Cloud:
 
     def _diverged(self, device: str, ticket: int, receipt: Receipt) -> None:
         """Offer the primary what its history lacks of what is held here, unless that is under way."""
-        lineage = next(
-            (upload.lineage for upload in self._uploads.get(device, ()) if upload.ticket == ticket), ()
-        )
+        waiting = self._uploads.get(device, ())
+        upload = next((upload for upload in waiting if upload.ticket == ticket), None)
         position, common = self.position, receipt.shared
-        if common is None or self.offer is not None or position.writer.device != device:
-            return
-        self._joins = Join(position.writer, lineage, common)
+        if upload is None or common is None or self.offer is not None or position.writer.device != device:
+            return  # Without its upload the session is gone, too
+        self._joins = Join(position.writer, upload.lineage, common)
         offer = Offer(CLOUD, common, receipt.held)
         self._offers += 1
         first = self._offers << 32

@@ -28,7 +28,7 @@ class GrantRequest:
     """A secondary asks to take the primary's place; ``yielding`` says that the primary has yielded.
 
     ``poor`` says that the asker's own link to the cloud is poor: no better than that of a primary that has
-    released its lease.
+    released its lease. ``number`` tells the asker's requests apart.
     """
 
     group: str
@@ -36,16 +36,21 @@ class GrantRequest:
     cursor: Version
     yielding: bool = False
     poor: bool = False
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class GrantResult:
-    """The cloud's answer: a grant lasts for ``seconds``, a refusal says why in ``reason``."""
+    """The cloud's answer to request ``number``.
+
+    A grant lasts for ``seconds``, a refusal says why in ``reason``.
+    """
 
     group: str
     granted: bool
     seconds: float
     reason: str
+    number: int = 0
 
 
 class Leases:
@@ -84,9 +89,10 @@ class Leases:
         """
         reason = self._against(request, primary, cursors, now)
         if reason:
-            return GrantResult(request.group, False, 0.0, reason)
+            return GrantResult(request.group, False, 0.0, reason, request.number)
         self._grant = (request.device, now + self.options.grant)
-        return GrantResult(request.group, True, self.options.grant, "the primary is not heard of")
+        seconds = self.options.grant
+        return GrantResult(request.group, True, seconds, "the primary is not heard of", request.number)
 
     def _against(
         self,

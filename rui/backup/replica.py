@@ -65,7 +65,8 @@ class Join:
         """Return by which position a batch is judged at a replica that stands at ``before``."""
         if {before.writer, batch.writer} != {self.writer} or before.lineage == self.lineage:
             return before
-        return Position(self.shared, None, self.writer, self.lineage)
+        # What came early may be shared beyond what is held without a gap
+        return Position(min(self.shared, before.live), None, self.writer, self.lineage)
 
 
 def judge(position: Position, batch: Batch, newest: Version = ZERO) -> Judgement:
@@ -136,7 +137,7 @@ def _judge_page(position: Position, claimed: Position, page: SnapshotPage) -> Ju
         reason = f"page begins at bucket {page.first}, expected {progress.next_bucket}"
         return Judgement(Result.GAP, position, reason=reason)
     if page.last < progress.next_bucket:
-        return Judgement(Result.STORED, position)
+        return Judgement(Result.STORED, claimed, claimed != position)
     if page.last == LAST_BUCKET:
         done = replace(claimed, cursor=progress.upper, snapshot=None)
         return Judgement(Result.STORED, done, apply=True, clear=page)

@@ -151,6 +151,7 @@ class Standing:
         self._told = NO_EPOCH
         self._sharer, self._sharer_heard = "", now
         self._conflict = ""
+        self._asked = 0
         self._release_at = now
         self._released = False
         self._poor = False
@@ -168,7 +169,9 @@ class Standing:
         self._follow(now)
 
     def grant_result(self, result: GrantResult, now: float) -> None:
-        """Take the cloud's answer to Ask."""
+        """Take the cloud's answer to Ask; one to a former question says what was true then: it is ignored."""
+        if result.number != self._asked:
+            return
         self.core.grant_result(result.granted, result.seconds, result.reason, now)
         self._follow(now)
 
@@ -324,8 +327,9 @@ class Standing:
                 case AskGrant():
                     member = self._member
                     cursor = member.position.live
-                    request = GrantRequest(member.group, member.device, cursor, self._yields, self._poor)
-                    self._outputs.append(Ask(request))
+                    self._asked += 1
+                    facts = (cursor, self._yields, self._poor, self._asked)
+                    self._outputs.append(Ask(GrantRequest(member.group, member.device, *facts)))
                 case Promote():
                     self._moving(now)
                     self._outputs += (output, TellTaken(""))

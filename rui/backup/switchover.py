@@ -83,6 +83,7 @@ def encode_grant_request(request: GrantRequest) -> etree._Element:
         ("group-id", request.group),
         ("device-id", request.device),
         ("cursor", str(request.cursor)),
+        ("request", str(request.number)),
     )
     if request.yielding:
         etree.SubElement(element, _tag("yielding"))
@@ -94,11 +95,12 @@ def encode_grant_request(request: GrantRequest) -> etree._Element:
 def decode_grant_request(element: etree._Element) -> GrantRequest:
     """Read the notification ``grant-request``; raises WireError."""
     try:
-        cursor = Version.parse(_text(element, "cursor"))
+        cursor, number = Version.parse(_text(element, "cursor")), int(_text(element, "request"))
     except ValueError as error:
         raise WireError(f"grant-request: {error}") from error
     yielding, poor = (element.find(_tag(name)) is not None for name in ("yielding", "poor"))
-    return GrantRequest(_text(element, "group-id"), _text(element, "device-id"), cursor, yielding, poor)
+    group, device = _text(element, "group-id"), _text(element, "device-id")
+    return GrantRequest(group, device, cursor, yielding, poor, number)
 
 
 def encode_grant_result(result: GrantResult) -> etree._Element:
@@ -109,6 +111,7 @@ def encode_grant_result(result: GrantResult) -> etree._Element:
         ("granted", "true" if result.granted else "false"),
         ("lapses-after", str(round(result.seconds * 1000))),
         ("reason", result.reason),
+        ("request", str(result.number)),
     )
 
 
@@ -117,7 +120,8 @@ def decode_grant_result(element: etree._Element) -> GrantResult:
     lapses = element.findtext(_tag("lapses-after")) or "0"
     granted = _text(element, "granted") == "true"
     reason = element.findtext(_tag("reason")) or ""
-    return GrantResult(_text(element, "group-id"), granted, int(lapses) / 1000, reason)
+    number = int(_text(element, "request"))
+    return GrantResult(_text(element, "group-id"), granted, int(lapses) / 1000, reason, number)
 
 
 def encode_release(release: LeaseRelease) -> etree._Element:

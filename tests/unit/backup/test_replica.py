@@ -85,6 +85,26 @@ def test_a_snapshot_goes_page_by_page_and_ends_at_its_upper_version() -> None:
     assert last.position == Position(version(31), None, A)
 
 
+def test_a_page_that_it_has_still_tells_of_the_history() -> None:
+    """The sender takes its receipt for a word that the history is known."""
+    history = (Fork(A, ZERO), Fork(B, version(22)))
+    held = replace(PARTLY, lineage=history[:1])
+    judgement = judge(held, replace(page(20, 0, 99, B), lineage=history))
+    assert (judgement.result, judgement.apply, judgement.clear) == (Result.STORED, True, None)
+    assert judgement.position == replace(held, writer=B, lineage=history)
+
+
+def test_what_came_early_of_another_history_leaves_it() -> None:
+    ours, theirs = (Fork(A, ZERO),), (Fork(A, ZERO), Fork(B, version(7)))
+    held = Position(version(5), None, A, ours)
+    batch = replace(stream(5, 8, writer=B), lineage=theirs)
+    assert judge(held, batch, version(7)).result is Result.STORED
+    judgement = judge(held, batch, version(9))
+    assert (judgement.result, judgement.shared, judgement.held) == (Result.DIVERGED, version(7), version(9))
+    join = Join(B, theirs, version(7))
+    assert join.position(judgement.position, batch).cursor == version(5), "it holds no more without a gap"
+
+
 def test_a_newer_snapshot_replaces_one_that_was_left() -> None:
     judgement = judge(PARTLY, page(30, 0, 9))
     assert judgement.position.snapshot == SnapshotProgress(version(30), 10, version(30))

@@ -53,7 +53,20 @@ def test_nobody_is_judged_before_the_links_had_their_time() -> None:
     core.look(Seen(UP, {"bras-a": DOWN}), 2.9)
     assert core.core.state is MasterState.SECONDARY
     core.look(Seen(UP, {"bras-a": DOWN}), 3.0)
-    assert doings(core, Ask) == [Ask(GrantRequest("g1", "bras-b", HELD.live))]
+    assert doings(core, Ask) == [Ask(GrantRequest("g1", "bras-b", HELD.live, number=1))]
+
+
+def test_an_answer_to_a_former_question_is_ignored() -> None:
+    core = standing()
+    for now, number in ((4.0, 1), (20.0, 2)):
+        core.look(Seen(UP, {"bras-a": DOWN}), now)
+        (asked,) = doings(core, Ask)
+        assert isinstance(asked, Ask)
+        assert asked.request.number == number
+    core.grant_result(GrantResult("g1", True, 5.0, "silent", 1), 20.1)
+    assert core.core.state is MasterState.ASKING
+    core.grant_result(GrantResult("g1", True, 5.0, "silent", 2), 20.2)
+    assert core.core.primary
 
 
 def test_another_secondary_that_is_reached_does_not_hide_that_the_primary_is_lost() -> None:
@@ -107,13 +120,13 @@ def test_a_lease_is_released_again_and_again_while_the_link_is_poor() -> None:
 def test_who_asks_says_that_its_own_link_is_poor() -> None:
     core = standing()
     core.look(Seen(DEGRADED, {"bras-a": DOWN}), 4.0)
-    assert doings(core, Ask) == [Ask(GrantRequest("g1", "bras-b", HELD.live, poor=True))]
+    assert doings(core, Ask) == [Ask(GrantRequest("g1", "bras-b", HELD.live, poor=True, number=1))]
 
 
 def test_a_new_primary_tells_everybody_and_whoever_comes_up() -> None:
     core = standing()
     core.look(Seen(UP, {"bras-a": DOWN}), 4.0)
-    core.grant_result(GrantResult("g1", True, 5.0, "silent"), 4.1)
+    core.grant_result(GrantResult("g1", True, 5.0, "silent", 1), 4.1)
     assert [type(output) for output in doings(core, Promote, TellTaken)] == [Promote, TellTaken]
     core.met("bras-a")
     assert doings(core, TellTaken) == [TellTaken("bras-a")]
@@ -191,7 +204,7 @@ def test_the_cloud_is_asked_where_the_primary_is_not_reached() -> None:
     core.look(Seen(UP, {"bras-b": DOWN}), 30.0)
     assert not core.core.primary
     assert len(doings(core, Ask)) == 1
-    core.grant_result(GrantResult("g1", True, 5.0, "the primary is not heard of"), 30.2)
+    core.grant_result(GrantResult("g1", True, 5.0, "the primary is not heard of", 1), 30.2)
     assert core.core.primary
 
 
@@ -199,7 +212,7 @@ def test_the_cloud_is_asked_at_once_until_the_primary_says_itself_that_it_is_one
     core = master()
     core.look(Seen(UP, {"bras-b": UP}), 4.2)
     assert len(doings(core, Ask)) == 1, "it has lost the election again, and there is no channel yet"
-    core.grant_result(GrantResult("g1", True, 5.0, "the primary is not heard of"), 4.3)
+    core.grant_result(GrantResult("g1", True, 5.0, "the primary is not heard of", 1), 4.3)
     assert core.core.primary
     core = master()
     for said, asks in ((4.1, 1), (5.1, 0)):
