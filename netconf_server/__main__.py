@@ -20,6 +20,7 @@ from netconf_server.certnames import CertToName, MapType
 from netconf_server.datastores import Datastores
 from netconf_server.hostkey import HostKeyError
 from netconf_server.limits import Limits
+from netconf_server.nacmrules import MODULE as ACCESS_CONTROL
 from netconf_server.persist import StartupError
 from netconf_server.server import NetconfServer
 from netconf_server.tlscontext import TlsError, TlsOptions
@@ -130,7 +131,13 @@ async def _serve(options: argparse.Namespace) -> None:
         raise UsageError("no --module: name at least one module to serve")
     if options.url_folder is not None and not options.url_folder.is_dir():
         raise UsageError(f"--url-folder {options.url_folder}: there is no such folder; make it first")
-    schema = load_schema(options.module, options.yang, features=_features(options))
+    features = _features(options)
+    # Rules that nobody can write would hold the user to nothing.
+    modules = [*options.module, *([ACCESS_CONTROL] if options.hold_to_rules else [])]
+    schema = load_schema(modules, options.yang, features=features)
+    unknown = sorted(features.keys() - {module.name for module in schema.modules})
+    if unknown:
+        raise UsageError(f"--feature {unknown[0]}:…: that module is not served; name it with --module")
     datastores = Datastores.load(schema, options.startup, file=options.running or options.startup)
     tls = _tls(options)
     account = _account(options.user, options.password_file, options.authorized_keys, by_certificate=bool(tls))

@@ -198,6 +198,7 @@ async def test_paramiko_with_bytes_of_its_own(tmp_path: Path) -> None:
         ("--listen=nowhere", "HOST:PORT"),
         ("--password-file=missing", "missing"),
         ("--feature=x", "MODULE:FEATURE"),
+        ("--feature=nowhere:x", "not served"),
         ("--yang=missing", "missing"),
     ],
 )

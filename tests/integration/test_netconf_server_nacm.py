@@ -310,7 +310,7 @@ async def command(folder: Path, *more: str) -> AsyncIterator[ClientSession]:
     """The command serving the guarded model to `ada`, who has no group."""
     (folder / "password").write_text(f"{PASSWORD}\n")
     process = await start(
-        folder, f"--yang={YANG}", "--module", "guarded", "ietf-netconf-acm", "--listen=127.0.0.1:0",
+        folder, f"--yang={YANG}", "--module=guarded", "--listen=127.0.0.1:0",
         "--user=ada", "--password-file=password", f"--host-key=key{len(more)}", *more,
     )  # fmt: skip
     try:
