@@ -7,16 +7,18 @@ alarm can stay behind.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from router.alarms import Alarms
+from router.conflicts import ConflictWatch
 from router.group import Group
 from router.journal import Quota
 from router.rbs import Switch
 from router.rbs.failover import GroupFailover
 from rui.backup.alarms import AlarmType
+from rui.backup.conflicts import Conflict
 from rui.backup.links import LinkState
 from rui.backup.member_outputs import CLOUD
 from rui.backup.source import Source
@@ -42,12 +44,15 @@ class AlarmWatch:
         switch: Switch,
         cloud_heard: CloudHeard,
         quota: Quota,
+        *,
+        conflicts: Mapping[str, ConflictWatch],
     ) -> None:
         self._alarms = alarms
         self._groups = groups
         self._switch = switch
         self._cloud_heard = cloud_heard
         self._quota = quota
+        self._conflicts = conflicts
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -56,6 +61,8 @@ class AlarmWatch:
 
     async def close(self) -> None:
         """Look no more."""
+        for watch in self._conflicts.values():
+            await watch.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -69,6 +76,8 @@ class AlarmWatch:
             self._protection(name, group)
             self._replicas(name, group)
             self._audits(name, group)
+            if name in self._conflicts:
+                self._addresses(name, self._conflicts[name].lasting())
             failover = self._switch.groups.get(name)
             if failover is not None:
                 self._paths(name, failover)
@@ -146,6 +155,15 @@ class AlarmWatch:
             if key.group == name and bool(key.peer) is not group.member.serving:
                 why = f"this router is {group.member.role.value} now"
                 self._alarms.set(AlarmType.DIGEST_MISMATCH, False, why, group=name, peer=key.peer)
+
+    def _addresses(self, name: str, conflicts: Sequence[Conflict]) -> None:
+        text = ""
+        if conflicts:
+            first, more = conflicts[0], len(conflicts) - 1
+            text = f"{first.address} is held by {first.adopted.decode()} and by {first.other.decode()}"
+            text += f", and {more} more addresses by two users each" if more else ""
+            text += ": log off who is not there any more; each pair is in the log (address-conflict)"
+        self._alarms.set(AlarmType.ADDRESS_CONFLICT, bool(conflicts), text, group=name)
 
     def _paths(self, name: str, failover: GroupFailover) -> None:
         for peer in failover.peers.values():

@@ -81,7 +81,7 @@ class Group:
         """Who wrote before this device."""
         self.role_changed: Callable[[Role], None] = lambda _: None
         self.superseded: Callable[[str], None] = lambda _: None
-        self.shared_with: Callable[[str], None] = lambda _: None
+        self.adopted: list[Callable[[Adopted], None]] = []
         self.serving_changed: Callable[[], None] = lambda: None
         self.standing = self.member.role.value
         """The standing's name, for operators."""
@@ -428,10 +428,10 @@ class Group:
                         self._newcomer.notify(content)
                     else:
                         self.uplink.tell_all(content)
-                case Adopted(by, live=live):
+                case Adopted():
                     self._notes.adopted(output)
-                    if live:
-                        self.shared_with(by)
+                    for told in self.adopted:
+                        told(output)
                 case Superseded(by):
                     self.superseded(by)
 

@@ -31,6 +31,7 @@ from router.bfd import BfdConfig, BfdSocketError
 from router.bfdwatch import BfdWatch
 from router.calling import call_home
 from router.config import DhcpSource, GroupConfig, RouterConfig, SimulatedSource, TlsListen
+from router.conflicts import ConflictWatch
 from router.dataplane import DataPlaneConfig, DataPlaneError
 from router.dhcp.transport import TransportError
 from router.download import Downloader
@@ -258,7 +259,12 @@ class Router:
         server.register_tree("/rui-link-status:link-status", LinkStatusTree(self.groups, self.link, switch))
         self.alarms.attach(events)
         self._watch = AlarmWatch(
-            self.alarms, self.groups, switch, lambda: bool(self.link.sessions), self._quota
+            self.alarms,
+            self.groups,
+            switch,
+            lambda: bool(self.link.sessions),
+            self._quota,
+            conflicts={name: ConflictWatch(name, group) for name, group in self.groups.items()},
         )
         server.register_tree("/rui-alarms:alarms", self.alarms)
         server.register_tree("/rui-user-info:user-info", UserInfoTree(self.groups))

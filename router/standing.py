@@ -15,6 +15,7 @@ from rui.backup.alarms import AlarmType
 from rui.backup.lease import GrantResult
 from rui.backup.links import LinkState
 from rui.backup.mastership import Changed, Demote, MasterOptions, Promote, Share, Stand, UseGrant
+from rui.backup.member_outputs import Adopted
 from rui.backup.standing import (
     PERIOD,
     Ask,
@@ -64,7 +65,7 @@ class Standing:
             failover.taken = self.taken
             failover.shared = self.shared
             failover.free = self.free
-        group.shared_with = self.shared
+        group.adopted.append(self._adopted)
 
     def start(self) -> None:
         """Look from now on."""
@@ -107,6 +108,10 @@ class Standing:
         """Another router says that it is primary: one of two goes on."""
         self.core.taken(other, self._loop.time())
         self._perform()
+
+    def _adopted(self, adopted: Adopted) -> None:
+        if adopted.live:
+            self.shared(adopted.offered_by)
 
     def shared(self, peer: str) -> None:
         """Another router says, or shows by its offer, that it serves beside this primary."""

@@ -22,6 +22,7 @@ class AlarmType(Enum):
     DUAL_PRIMARY = "dual-primary"
     UNPROTECTED_USERS = "unprotected-users"
     DIGEST_MISMATCH = "digest-mismatch"
+    ADDRESS_CONFLICT = "address-conflict"
     NEEDS_SNAPSHOT = "needs-snapshot"
     INITIATOR_MISMATCH = "initiator-mismatch"
     JOURNAL_BEHIND_CLOUD = "journal-behind-cloud"
@@ -49,6 +50,7 @@ SEVERITIES: dict[AlarmType, Severity] = {
     _T.DUAL_PRIMARY: _S.CRITICAL,
     _T.UNPROTECTED_USERS: _S.MAJOR,
     _T.DIGEST_MISMATCH: _S.MAJOR,
+    _T.ADDRESS_CONFLICT: _S.MAJOR,
     _T.NEEDS_SNAPSHOT: _S.MINOR,
     _T.INITIATOR_MISMATCH: _S.MINOR,
     _T.JOURNAL_BEHIND_CLOUD: _S.CRITICAL,

@@ -416,8 +416,9 @@ class Member(Sender):
         live = [bad for bad in quarantined if bad.key in taken and bad.key in self.table]
         self.quarantined |= {bad.key: bad._replace(version=written[bad.key]) for bad in live}
         if written or found.passed_over:
-            passed_over = len(found.passed_over)
-            self._outputs.append(Adopted(offer.by, len(written), passed_over, offer.live, found.unsure))
+            counts = (len(written), len(found.passed_over))
+            online = tuple(key for key in taken if key in self.table)
+            self._outputs.append(Adopted(offer.by, *counts, offer.live, found.unsure, online))
             self._write()
         self._outputs.extend(self._adoption.durable(self.durable))
 

@@ -56,7 +56,8 @@ class Adopted:
     """What a replica alone held has been taken over, ``count`` changes of it, and is written anew.
 
     Of ``passed_over`` users something newer is known; of ``unsure`` ones it is not known whether they have
-    logged off, since too many deletes are forgotten. ``live``: it serves users beside this primary.
+    logged off, since too many deletes are forgotten. ``live``: it serves users beside this primary. Who of
+    those written anew is online has the keys ``online``.
     """
 
     offered_by: str
@@ -64,6 +65,7 @@ class Adopted:
     passed_over: int
     live: bool
     unsure: tuple[bytes, ...] = ()
+    online: tuple[bytes, ...] = ()
 
 
 Output = Append | Answer | Notify | Superseded | Adopted

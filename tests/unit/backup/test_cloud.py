@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -489,21 +488,3 @@ def test_a_downloading_secondary_that_is_ahead_on_another_history_is_told_until_
     cloud.fetched("bras-b", behind, 0, 1.3)
     cloud.handle_timer(20.0)
     assert of(Instruct, cloud.outputs(20.0)) == []
-
-
-# What the cloud offers
-
-
-@pytest.mark.parametrize("gone", [False, True])
-def test_nothing_is_offered_to_a_primary_whose_session_has_ended(gone: bool) -> None:
-    """The store judges its batch after that; the next batch that the primary sends begins the offer."""
-    cloud = admitted()
-    cloud.moved(Position(version(5), None, A, (Fork(Epoch(2, "bras-b"), ZERO),)), ZERO)
-    cloud.upload("bras-a", replace(stream(0, 1, put(1, 1)), lineage=(Fork(A, ZERO),)), ())
-    ticket = one(Apply, cloud.outputs(0.0)).ticket
-    if gone:
-        cloud.device_down("bras-a", "cut")
-    diverged = Receipt(GROUP, Result.DIVERGED, cloud.position, shared=ZERO, held=version(5))
-    cloud.applied("bras-a", ticket, diverged)
-    assert (cloud.offer is None) is gone
-    assert ("bras-a" in [read.device for read in of(Read, cloud.outputs(0.0))]) is not gone

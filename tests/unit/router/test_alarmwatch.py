@@ -30,7 +30,7 @@ class NoSwitch:
 
 def watch(group: Group, *, heard: bool = True, quota: Quota | None = None) -> AlarmWatch:
     switch = NoSwitch()
-    return AlarmWatch(group.alarms, {GROUP: group}, switch, lambda: heard, quota or Quota())  # type: ignore[arg-type]
+    return AlarmWatch(group.alarms, {GROUP: group}, switch, lambda: heard, quota or Quota(), conflicts={})  # type: ignore[arg-type]
 
 
 def raised(alarms: Alarms) -> set[str]:

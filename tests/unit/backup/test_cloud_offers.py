@@ -1,0 +1,29 @@
+"""What the cloud offers a primary whose history lacks it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rui.backup.cloud_outputs import Apply, Read
+from rui.backup.lineage import Fork
+from rui.backup.messages import Position, Receipt, Result
+from rui.backup.version import ZERO, Epoch
+from tests.unit.backup.histories import GROUP, A, put, stream, version
+from tests.unit.backup.test_cloud import admitted, of, one
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_nothing_is_offered_to_a_primary_whose_session_has_ended(gone: bool) -> None:
+    """The store judges its batch after that; the next batch that the primary sends begins the offer."""
+    cloud = admitted()
+    cloud.moved(Position(version(5), None, A, (Fork(Epoch(2, "bras-b"), ZERO),)), ZERO)
+    cloud.upload("bras-a", replace(stream(0, 1, put(1, 1)), lineage=(Fork(A, ZERO),)), ())
+    ticket = one(Apply, cloud.outputs(0.0)).ticket
+    if gone:
+        cloud.device_down("bras-a", "cut")
+    diverged = Receipt(GROUP, Result.DIVERGED, cloud.position, shared=ZERO, held=version(5))
+    cloud.applied("bras-a", ticket, diverged)
+    assert (cloud.offer is None) is gone
+    assert ("bras-a" in [read.device for read in of(Read, cloud.outputs(0.0))]) is not gone
