@@ -76,7 +76,7 @@ class Inbox:
         content = notification.content
         try:
             if content.tag == wire.UPLOAD:
-                batch = wire.decode_batch(content, notification.raw, notification.bulk)
+                batch = self._inspector.read(content, notification.raw, notification.bulk)
                 self._group(device, batch.group).upload(device, batch, self._inspector.refused(batch))
             elif content.tag in _IDENTITIES:
                 self._schema.check_notification(content)

@@ -88,7 +88,7 @@ class Operations:
             )
 
     async def _deliver(self, call: RpcCall) -> Sequence[etree._Element]:
-        batch = decoded(lambda: wire.decode_batch(call.operation, call.raw, call.bulk))
+        batch = decoded(lambda: self._inspector.read(call.operation, call.raw, call.bulk))
         group = self._group(batch.group)
         via = call.session.user if self._local(batch.group, call.session.user) else CLOUD
         if via == CLOUD:

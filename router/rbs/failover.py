@@ -31,8 +31,8 @@ from rui.backup.failover import (
     TellWait,
 )
 from rui.backup.identity import Role
+from rui.backup.inspection import Inspector
 from rui.backup.links import Link, LinkChange, LinkState
-from rui.backup.messages import Batch, Quarantined
 from rui.backup.switchover import Taken
 from rui.netconf.events import NotificationReceived
 
@@ -53,7 +53,7 @@ class GroupFailover:
     config: FailoverConfig
     device: str
     channels: Mapping[str, Dialled]
-    inspect: Callable[[Batch], tuple[Quarantined, ...]]
+    inspector: Inspector
     now: Callable[[], float]
     changed: Callable[[str, Link, str], None]
     """Told of every change of a link: far end, link, previous state."""
@@ -65,7 +65,9 @@ class GroupFailover:
         self.cloud = Link(self.config.link, now)
         self._timer: asyncio.TimerHandle | None = None
         self._tasks = Tasks()
-        self._stream = LocalStream(self.group, 3 * self.config.link.timeout, self.inspect, self._tasks)
+        self._stream = LocalStream(
+            self.group, 3 * self.config.link.timeout, self.inspector.refused, self._tasks
+        )
         self._requests = Requests(self.group.member, self._stream, self.now, self.perform)
         self.initiative = Initiative(self.group, self.config, self.device, self.cloud)
         self.answers = Answers(
@@ -244,7 +246,7 @@ class GroupFailover:
         if peer is None or peer.decider is None:
             return
         if content.tag == wire.UPLOAD:
-            self._stream.take(peer, wire.decode_batch(content, notification.raw, notification.bulk))
+            self._stream.take(peer, self.inspector.read(content, notification.raw, notification.bulk))
             return
         link = rbs.decode_cloud_link(content)
         log.info("told", group=self.group.config.id, peer=name, what=etree.QName(content).localname)

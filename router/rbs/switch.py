@@ -50,7 +50,7 @@ class Switch:
                 group.config.failover,
                 config.device,
                 self.channels,
-                inspector.refused,
+                inspector,
                 now,
                 changed,
             )

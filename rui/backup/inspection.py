@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from rui.backup.messages import Batch, Quarantined
-from rui.backup.wire import WireError
+from lxml import etree
+
+from rui.backup.messages import Batch, Change, Quarantined
+from rui.backup.usual import UsualChanges
+from rui.backup.wire import WireError, decode_batch
+from rui.netconf.bulk import Bulk
 from rui.netconf.messages import MessageError, MessageParser
 from rui.schema import RecordChecker, Schema
 
@@ -21,6 +26,12 @@ class Inspector:
 
     def __init__(self, schema: Schema) -> None:
         self._checker: RecordChecker = schema.records(RECORDS)
+        form = self._checker.usual
+        self._usual = None if form is None else UsualChanges(form).read
+
+    def read(self, element: etree._Element, raw: bytes, bulk: Bulk | None) -> Batch:
+        """Read a batch as :func:`rui.backup.wire.decode_batch` does; most of it is then inspected already."""
+        return decode_batch(element, raw, bulk, self._usual)
 
     def refused(self, batch: Batch) -> tuple[Quarantined, ...]:
         """Return which records the model refuses, and why.
@@ -28,12 +39,15 @@ class Inspector:
         Raises WireError for an impossible key, and for a record that is no XML: its bytes would break
         every message that they are handed on in.
         """
-        puts = [change for change in batch.changes if change[2] is not None]
+        changes: Sequence[Change] = batch.changes
+        if batch.unchecked is not None and self._checker.holds_parents((batch.group,)):
+            changes = [changes[place] for place in batch.unchecked]
+        puts = [change for change in changes if change[2] is not None]
         records = [record or b"" for _, _, record in puts]
         issues = self._checker.check((batch.group,), records, [key for key, _, _ in puts]) if puts else ()
         # The key of a record that holds has been compared with the record's own.
-        if len(puts) < len(batch.changes):
-            for key in [change.key for change in batch.changes if change.record is None]:
+        if len(puts) < len(changes):
+            for key in [change.key for change in changes if change.record is None]:
                 _check_key(batch.group, key)
         quarantined = []
         for issue in issues:

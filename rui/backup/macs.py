@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from zlib import crc32
 
 _SHARES = 4096
+_MAC = len(b"02:00:00:00:00:01")
 
 
 class Macs:
@@ -15,20 +17,15 @@ class Macs:
     """
 
     def __init__(self) -> None:
-        self._shares: dict[int, list[bytes]] = {}
+        self._shares: defaultdict[int, list[bytes]] = defaultdict(list)
 
     def add(self, key: bytes) -> None:
         """Take a key in that is not here yet."""
-        share = crc32(key.partition(b"/")[0]) % _SHARES
-        held = self._shares.get(share)
-        if held is None:
-            self._shares[share] = [key]
-        else:
-            held.append(key)
+        self._shares[crc32(key[:_MAC]) % _SHARES].append(key)
 
     def remove(self, key: bytes) -> None:
         """Forget a key that is here."""
-        self._shares[crc32(key.partition(b"/")[0]) % _SHARES].remove(key)
+        self._shares[crc32(key[:_MAC]) % _SHARES].remove(key)
 
     def keys(self, mac: bytes) -> list[bytes]:
         """Return the keys of a MAC address as it is written in keys, in order."""

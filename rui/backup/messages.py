@@ -7,7 +7,7 @@ these values; :mod:`rui.backup.wire` gives them their XML form (YANG module ``ru
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -99,6 +99,8 @@ class Batch:
     digest: str = field(default="", kw_only=True)
     """Of all that the sender holds, where the batch ends at its newest change: see rui.backup.audit."""
     origins: Mapping[bytes, Version] = field(default_factory=dict, kw_only=True)
+    unchecked: Sequence[int] | None = field(default=None, kw_only=True, compare=False)
+    """Places of the changes that nobody has held to the model while the batch was read; None: of all."""
 
 
 class SnapshotProgress(NamedTuple):

@@ -22,6 +22,7 @@ from rui.backup.version import NO_EPOCH, ZERO, Epoch, Version
 
 _SEQ_BITS = 40
 _SEQ_MASK = (1 << _SEQ_BITS) - 1
+_MASK = MODULUS - 1
 _PREFIX = 8
 _COMPACT_AT_LEAST = 4096
 
@@ -116,18 +117,19 @@ class Table:
 
     def apply_all(self, changes: Iterable[Change]) -> list[Change]:
         """Take the changes one after the other as :meth:`apply` does; return those that were taken."""
-        values, buckets, begin = self._values, self.buckets, self._begin
+        values, buckets, watchers = self._values, self.buckets, self.watchers
+        add_ordinal, add_key = self._ordinals.append, self._keys.append
         taken: list[Change] = []
         epoch, front, head = None, 0, self.head
         for change in changes:
             key, version, record = change
-            if version.epoch is not epoch:
-                epoch = version.epoch
+            if version[0] is not epoch:
+                epoch = version[0]
                 front = self._number(epoch) << _SEQ_BITS
-            ordinal = front | version.seq
+            ordinal = front | version[1]
             held = values.get(key)
             if held is None:
-                begin(key)
+                self._begin(key)
             else:
                 held_version = self._version(int.from_bytes(held[:_PREFIX], "big"))
                 if not supersedes(version, held_version):
@@ -141,18 +143,18 @@ class Table:
             else:
                 values[key] = prefix + record
                 bucket = bucket_of(key)
-                buckets[bucket] = (buckets[bucket] + record_digest(key, version, record)) % MODULUS
+                buckets[bucket] = (buckets[bucket] + record_digest(key, version, record)) & _MASK
             if version > head:
                 self.head = head = version
             elif version < head:
                 self._in_order = False
-            self._ordinals.append(ordinal)
-            self._keys.append(key)
-            if len(self._keys) > 2 * len(values) + _COMPACT_AT_LEAST:
-                self._compact()
-            if self.watchers:
+            add_ordinal(ordinal)
+            add_key(key)
+            if watchers:
                 self._tell(key, held[_PREFIX:] if held is not None and len(held) > _PREFIX else None)
             taken.append(change)
+        if len(self._keys) > 2 * len(values) + _COMPACT_AT_LEAST:
+            self._compact()
         return taken
 
     def since(self, after: Version, limit: int, upto: Version) -> Slice:

@@ -6,8 +6,8 @@ cutting them out of the message as it came, so nothing on the way re-encodes the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import cast
+from collections.abc import Callable, Iterable
+from typing import TypeAlias, cast
 
 from lxml import etree
 
@@ -61,6 +61,10 @@ _ANSWERS = {"agrees": True, "differs": False}
 _COUNT_CHANGES = etree.XPath("count(b:change)", namespaces={"b": BACKUP})
 
 
+Usual: TypeAlias = Callable[[Bulk], "tuple[tuple[Change, ...], list[int]] | None"]
+"""Reads changes and holds them to the model at once: see :mod:`rui.backup.usual`."""
+
+
 class WireError(ValueError):
     """A message that lacks a part or holds an impossible value; the message says which."""
 
@@ -109,10 +113,13 @@ def encode_batch_body(batch: Batch, *, declare: bool = False) -> list[bytes]:
     return pieces
 
 
-def decode_batch(element: etree._Element, raw: bytes, bulk: Bulk | None = None) -> Batch:
+def decode_batch(
+    element: etree._Element, raw: bytes, bulk: Bulk | None = None, usual: Usual | None = None
+) -> Batch:
     """Read a batch from its element and the bytes of the message that it came in.
 
-    ``bulk`` is what the session has cut out of the message, if it has. Raises WireError.
+    ``bulk`` is what the session has cut out of the message, if it has; of its changes those that are
+    ``usual`` are held to the model at once. Raises WireError.
     """
     group = _text(element, "group-id", BACKUP)
     with _reading(f"batch of group {group}"):
@@ -131,10 +138,21 @@ def decode_batch(element: etree._Element, raw: bytes, bulk: Bulk | None = None) 
             )
         else:
             raise WireError("neither stream nor snapshot is present")
-        changes = tuple(_changes(element, raw, bulk))
+        read = None if usual is None or bulk is None else usual(bulk)
+        changes, unchecked = (tuple(_changes(element, raw, bulk)), None) if read is None else read
         digest = element.findtext(f"{{{AUDIT}}}digest") or ""
         history, offer = _lineage(element, BACKUP), _offer(element)
-        return Batch(group, writer, part, changes, history, offer, digest=digest, origins=_origins(element))
+        return Batch(
+            group,
+            writer,
+            part,
+            changes,
+            history,
+            offer,
+            digest=digest,
+            origins=_origins(element),
+            unchecked=unchecked,
+        )
 
 
 def encode_receipt(receipt: Receipt, name: str = ACKNOWLEDGE) -> etree._Element:
@@ -327,10 +345,10 @@ def _progress(progress: SnapshotProgress, namespace: str) -> etree._Element:
 
 def _changes(element: etree._Element, raw: bytes, bulk: Bulk | None) -> Iterable[Change]:
     if bulk is not None:
-        found = _changes_of_entries(bulk.entries)
+        found = changes_of_entries(bulk.entries())
         return found if found is not None else _changes_of_tree(_whole(element, raw))
     entries = _entries(raw)
-    found = _changes_of_entries(entries) if entries is not None else None
+    found = changes_of_entries(entries) if entries is not None else None
     if found is not None and len(found) == _COUNT_CHANGES(element):
         return found
     return _changes_of_tree(_whole(element, raw))
@@ -348,7 +366,7 @@ def _entries(raw: bytes) -> list[bytes] | None:
     return raw[begin + len(opening) : end].split(_CLOSING + opening) if begin < end else None
 
 
-def _changes_of_entries(entries: Iterable[bytes]) -> list[Change] | None:
+def changes_of_entries(entries: Iterable[bytes]) -> list[Change] | None:
     """Read the content of changes; None where one is not, from end to end, as encode_batch writes it."""
     # Mostly all versions share an epoch: one parse of it instead of thousands
     middle, epoch = _NO_MIDDLE, NO_EPOCH

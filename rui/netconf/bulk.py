@@ -8,7 +8,7 @@ only where it is whole, and else has the message parsed.
 
 import re
 from collections.abc import Collection
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from rui.netconf import names
 
@@ -20,11 +20,23 @@ _TAIL = re.compile(rb"</([\w.-]+)>(</([\w.-]+)>\s*</(?:rpc|notification)>\s*)")
 _LONGEST_TAIL = 400
 
 
-class Bulk(NamedTuple):
-    """A message whose entries were cut out: what is left of it, and the content of each entry in order."""
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """A message whose entries were cut out: what is left of it, and where the entries stand in the message.
+
+    They are elements `tag` without attributes, from octet `begin` to octet `end`.
+    """
 
     envelope: bytes
-    entries: list[bytes]
+    message: bytes
+    begin: int
+    end: int
+    tag: bytes
+
+    def entries(self) -> list[bytes]:
+        """Return the content of each entry in order."""
+        start, end = b"<%b>" % self.tag, b"</%b>" % self.tag
+        return self.message[self.begin + len(start) : self.end - len(end)].split(end + start)
 
 
 class BulkMessages:
@@ -51,18 +63,18 @@ class BulkMessages:
 def _cut(message: bytes, begin: int, operation: bytes) -> Bulk | None:
     # Inside comments, CDATA and processing instructions what looks like a tag is none. One octet is found
     # fastest.
-    if any(mark[1:] in message and message.find(mark, begin) >= 0 for mark in (b"<!", b"<?")):
-        return None
+    for mark in (b"<!", b"<?"):
+        at = message.find(mark[1:], begin)
+        if at > 0 and message.find(mark, at - 1) >= 0:
+            return None
     tail = _tail(message)
     if tail is None or tail[3] != operation:
         return None
-    start, end = b"<" + tail[1] + b">", b"</" + tail[1] + b">"
-    first = message.find(start, begin)
+    first = message.find(b"<%b>" % tail[1], begin)
     # Entries are what holds the records: not some other element at the end.
     if not 0 <= first < message.find(_RECORD, begin):
         return None
-    entries = message[first + len(start) : tail.start()].split(end + start)
-    return Bulk(message[begin:first] + tail[2], entries)
+    return Bulk(message[begin:first] + tail[2], message, first, tail.end(1) + 1, tail[1])
 
 
 def _tail(message: bytes) -> re.Match[bytes] | None:

@@ -1,5 +1,6 @@
 """What the YANG modules say, for everyone else. Files are read once, by `Schema.load`."""
 
+from rui.schema.acceptor import UsualForm
 from rui.schema.errors import DataError, Issue, ModuleProblem, SchemaError, Tag, UnknownNodeError
 from rui.schema.files import installed_directories, yang_directory
 from rui.schema.library import Conformance, ModuleInfo, SubmoduleInfo
@@ -31,6 +32,7 @@ __all__ = [
     "Tree",
     "TypeSpec",
     "UnknownNodeError",
+    "UsualForm",
     "installed_directories",
     "manager_schema",
     "router_schema",

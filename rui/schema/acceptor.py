@@ -10,20 +10,22 @@ statement is not understood here, such entries simply do not match; nothing is t
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rui.schema.tree import Kind, Node, TypeSpec
 from rui.schema.xsdpattern import python_pattern
 
 # Printable ASCII but for what XML writes differently.
 _TEXT = "[ -%'-;=?-~]"
-_HEX = "[0-9a-fA-F]{1,4}"
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 # Written out rather than repeated as a group, here and below: that takes an expression half the time.
 _IPV4 = r"\.".join([_OCTET] * 4)
 _MAC = ":".join(["[0-9a-f][0-9a-f]"] * 6)
+# Up to seven groups, of which nothing is tried twice: so many before the gap, so few behind it.
+_HEX = "[0-9a-fA-F]{1,4}+"
 _IPV6 = (
-    rf"(?:(?:{_HEX}:){{1,5}}:{_HEX}(?::{_HEX})?|(?:{_HEX}:){{1,6}}:|(?:{_HEX}:){{7}}{_HEX}"
-    rf"|(?:{_HEX}:){{1,4}}(?::{_HEX}){{3}})"
+    rf"(?:(?:{_HEX}:){{1,4}}+:(?:{_HEX}(?::{_HEX}){{0,2}}+)?+|(?:{_HEX}:){{5}}:(?:{_HEX}(?::{_HEX})?+)?+"
+    rf"|(?:{_HEX}:){{6}}:(?:{_HEX})?+|(?:{_HEX}:){{7}}{_HEX})"
 )
 _DAY = "(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31"
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
@@ -38,6 +40,7 @@ _STANDARD = {
     "ietf-yang-types:mac-address": _MAC,
     "ietf-yang-types:date-and-time": rf"20[0-9]{{2}}-(?:{_DAY})T{_CLOCK}(?:Z|[-+]0[0-9]:[0-5][0-9])",
 }
+_QUADS = 16
 # What a pattern of ours says that its standard type has said already.
 _IMPLIED = {"(?:[0-9a-f]{2}(?::[0-9a-f]{2}){5})": _MAC}
 _CHECKED_FURTHER = ("ietf-inet-types:", "ietf-yang-types:")
@@ -48,8 +51,34 @@ _INTEGERS = {
 }
 
 
-def compile_acceptor(ancestors: Sequence[Node]) -> re.Pattern[bytes] | None:
-    """Return an expression whose full match means a valid entry of the list, with its keys as groups.
+@dataclass(frozen=True, slots=True)
+class UsualForm:
+    """An expression in parts: its full match means a valid entry of a list.
+
+    `keys` are the entry's key leaves by name, each with the expression of its value.
+    """
+
+    start: str
+    keys: tuple[tuple[str, str], ...]
+    rest: str
+
+    def alone(self) -> str:
+        """Return the expression of an entry, with the values of its keys as groups."""
+        leaves = (f"<{name}>({value})</{name}>" for name, value in self.keys)
+        return f"{self.start}{''.join(leaves)}{self.rest}"
+
+    def behind_its_key(self, between: str, after: str) -> str:
+        """Return the expression of a key's text, `between`, the entry of that key, `after`.
+
+        Groups in this order: the key, each of its values, those of `between`, the entry.
+        """
+        text = "/".join(f"(?P<key{place}>{value})" for place, (_, value) in enumerate(self.keys))
+        leaves = (f"<{name}>(?P=key{place})</{name}>" for place, (name, _) in enumerate(self.keys))
+        return f"({text}){between}({self.start}{''.join(leaves)}{self.rest}){after}"
+
+
+def usual_form(ancestors: Sequence[Node]) -> UsualForm | None:
+    """Return the form that entries of the list mostly have.
 
     `ancestors` runs from the top-level node to the list. None when no entry can be judged alone, as with a
     constraint over several nodes.
@@ -59,13 +88,13 @@ def compile_acceptor(ancestors: Sequence[Node]) -> re.Pattern[bytes] | None:
         return None
     if any(child.choices for child in entry.children.values()):
         return None
-    parts = [f'<{entry.name} xmlns="{re.escape(entry.namespace)}">']
+    keys: list[tuple[str, str]] = []
     for name in entry.keys:
-        key = entry.child(name)
-        value = leaf_value(key)
-        if key is None or value is None:
+        value = leaf_value(entry.child(name))
+        if value is None:
             return None
-        parts.append(f"<{name}>({value})</{name}>")
+        keys.append((name, value))
+    parts: list[str] = []
     for child in entry.children.values():
         if child.namespace == entry.namespace and child.name in entry.keys:
             continue
@@ -75,7 +104,7 @@ def compile_acceptor(ancestors: Sequence[Node]) -> re.Pattern[bytes] | None:
         if element is not None:
             parts.append(element if child.mandatory else f"(?:{element})?+")
     parts.append(f"</{entry.name}>")
-    return re.compile("".join(parts).encode("ascii"))
+    return UsualForm(f'<{entry.name} xmlns="{re.escape(entry.namespace)}">', tuple(keys), "".join(parts))
 
 
 def _element(node: Node, around: str) -> str | None:
@@ -150,8 +179,18 @@ def _binary(spec: TypeSpec) -> str | None:
     if fewest > most:
         return None
     sign = "[A-Za-z0-9+/]"
+    whole = f"(?:{sign}{{{4 * _QUADS}}})"
+    # Halves of what is left, each at one go, and a last quad
+    rest = "".join(f"(?:{sign}{{{size}}})?+" for size in (32, 16, 8, 4))
+    rest += f"(?:{sign}{{2}}(?:{sign}{{2}}|{sign}=|==))?+"
+    if fewest == 1 and most == math.inf:
+        return f"(?!<){whole}*+{rest}"
+    if fewest == 1 and most > _QUADS:
+        # As many pieces as there may be, so that nothing has to be measured beforehand
+        times, more = divmod(int(most) - _QUADS, _QUADS)
+        return f"(?!<){whole}{{0,{times}}}+(?:{sign}{{{4 * more}}})?+{rest}"
     length = f"(?=[A-Za-z0-9+/=]{{{4 * fewest},{4 * most if most < math.inf else ''}}}+<)"
-    return f"{length}(?:{sign}{{32}})*+(?:{sign}{{4}})*+(?:{sign}{{3}}=|{sign}{{2}}==)?+"
+    return f"{length}{whole}*+{rest}"
 
 
 def _bounds(spec: TypeSpec) -> tuple[int, float]:

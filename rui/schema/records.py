@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from rui.schema.acceptor import compile_acceptor
+from rui.schema.acceptor import usual_form
 from rui.schema.errors import UnknownNodeError
 from rui.schema.libyang import LibyangContext, Purpose
 from rui.schema.tree import Kind, Node
@@ -48,7 +48,9 @@ class RecordChecker:
         self._outer = tuple(ancestors[:-1])
         keys = [child for child in map(self._list.child, self._list.keys) if child is not None]
         self._key_tags = [child.tag for child in keys]
-        self._usual = compile_acceptor(ancestors)
+        self.usual = usual_form(ancestors)
+        """What needs no libyang; None where nothing is known of entries."""
+        self._usual = None if self.usual is None else re.compile(self.usual.alone().encode("ascii"))
         self._sound_parents: tuple[str, ...] | None = None
         name, namespace = re.escape(self._list.name), re.escape(self._list.namespace)
         # The form that a record has when it was made here: key leaves first. Others go the longer way.
@@ -79,7 +81,7 @@ class RecordChecker:
         refused: list[RecordIssue] = []
         unusual: list[int] = []
         found: dict[int, bytes | None] = {}
-        usual = self._usual.fullmatch if self._usual is not None and self._holds_parents(parents) else None
+        usual = self._usual.fullmatch if self._usual is not None and self.holds_parents(parents) else None
         for index, record in enumerate(records):
             match = usual(record) if usual is not None else None
             key = self.key(record) if match is None else b"/".join(match.groups())
@@ -97,8 +99,8 @@ class RecordChecker:
                 refused.extend(issue for issue in issues if issue is not None)
         return sorted(refused, key=lambda issue: issue.index)
 
-    def _holds_parents(self, parents: Sequence[str]) -> bool:
-        """Say whether the values of the keys above are valid; the last good ones are remembered."""
+    def holds_parents(self, parents: Sequence[str]) -> bool:
+        """Say whether the key values of the lists above are valid; the last good ones are remembered."""
         values = tuple(parents)
         if values != self._sound_parents and self._context.holds(self._wrap(values, b""), Purpose.RECORDS):
             self._sound_parents = values

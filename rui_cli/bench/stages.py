@@ -40,7 +40,7 @@ _READ = 64 * 1024
 _RPC = b'<rpc xmlns="%s" message-id="1">' % names.BASE.encode()
 
 _SENDING = ("read_us", "encode_us", "frame_us")
-_RECEIVING = ("unframe_us", "parse_us", "decode_us", "inspect_us")
+_RECEIVING = ("unframe_us", "parse_us", "inspect_us")
 _KEEPING = ("journal_us", "table_us")
 
 
@@ -105,8 +105,7 @@ def _on_the_wire(batches: Sequence[Batch]) -> dict[str, float]:
         "frame_us": _least(lambda: [encoder.message(message) for message in messages], users),
         "unframe_us": _least(lambda: [_unframe(octets) for octets in framed], users),
         "parse_us": _least(lambda: _check(schema, parser, whole), users),
-        "decode_us": _least(lambda: [_decoded(*message) for message in read], users),
-        "inspect_us": _least(lambda: [inspector.refused(batch) for batch in batches], users),
+        "inspect_us": _least(lambda: [_inspect(inspector, *message) for message in read], users),
     }
 
 
@@ -122,8 +121,8 @@ def _check(schema: Schema, parser: MessageParser, messages: Sequence[bytes]) -> 
         schema.check_rpc(parser.read(raw)[0][0])
 
 
-def _decoded(raw: bytes, root: etree._Element, bulk: Bulk | None) -> Batch:
-    return wire.decode_batch(root[0], raw, bulk)
+def _inspect(inspector: Inspector, raw: bytes, root: etree._Element, bulk: Bulk | None) -> object:
+    return inspector.refused(inspector.read(root[0], raw, bulk))
 
 
 def _kept(batches: Sequence[Batch]) -> dict[str, float]:

@@ -49,8 +49,8 @@ def test_entries_are_left_out_and_the_rest_stays(make: object, front: bytes) -> 
     message = front + make(change("k1", RECORD), GONE, change("k3", "<x/>"))
     root, bulk = MessageParser(TAGS).read(message)
     assert bulk is not None
-    assert b"".join(b"<change>" + entry + b"</change>" for entry in bulk.entries) in message
-    assert len(bulk.entries) == 3
+    assert b"".join(b"<change>" + entry + b"</change>" for entry in bulk.entries()) in message
+    assert len(bulk.entries()) == 3
     assert keys(root) == []
     whole = MessageParser().parse(message)
     assert keys(whole) == ["k1", "k2", "k3"]
@@ -93,14 +93,14 @@ def test_what_is_not_told_apart_stays_in_one_entry(between: str) -> None:
     bulk = BulkMessages(TAGS).cut(rpc(change("k1", RECORD) + between + change("k2", RECORD)))
     assert bulk is not None
     inside = between.removeprefix("<change>").encode()
-    assert any(inside in entry for entry in bulk.entries)
+    assert any(inside in entry for entry in bulk.entries())
 
 
 def test_a_broken_record_is_no_fault_of_the_message() -> None:
     broken = rpc(change("k1", "<user><name></user>"), change("k2", RECORD))
     bulk = BulkMessages(TAGS).cut(broken)
     assert bulk is not None
-    assert len(bulk.entries) == 2
+    assert len(bulk.entries()) == 2
     with pytest.raises(MessageError):
         MessageParser().parse(broken)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rui.backup.record import UserInfo
 from rui.schema import RecordChecker, Schema
-from rui.schema.acceptor import compile_acceptor
+from rui.schema.acceptor import usual_form
 from rui.schema.libyang import Purpose
 from rui.schema.xsdpattern import python_pattern
 from tests.unit.schema.test_load import write
@@ -151,7 +151,7 @@ def test_constraints_over_several_nodes_leave_every_entry_to_libyang(folder: Pat
         "leaf b { type string; } } } }",
     )
     schema = Schema.load(["strict"], [folder])
-    assert compile_acceptor([schema.node("/strict:top"), schema.node("/strict:top/item")]) is None
+    assert usual_form([schema.node("/strict:top"), schema.node("/strict:top/item")]) is None
 
 
 def test_a_mandatory_leaf_is_asked_for(folder: Path) -> None:
@@ -187,3 +187,21 @@ def test_a_mandatory_leaf_is_asked_for(folder: Path) -> None:
 )
 def test_patterns_are_read_only_where_that_is_sure(pattern: str, expected: str | None) -> None:
     assert python_pattern(pattern, barrier="<") == expected
+
+
+@pytest.mark.parametrize("length", ["", 'length "1..50";', 'length "0..255";', 'length "2..60";'])
+def test_octets_of_every_length_are_taken_as_far_as_they_may_be_there(length: str) -> None:
+    import re
+
+    from rui.schema.acceptor import _binary
+    from rui.schema.tree import TypeSpec
+
+    stated = re.findall(r"(\d+)\.\.(\d+)", length)
+    expression = _binary(TypeSpec("binary", "binary", lengths=tuple(stated)))
+    low, high = (int(stated[0][0]), int(stated[0][1])) if stated else (0, 400)
+    for octets in range(400):
+        value = base64.b64encode(bytes(octets)).decode() + "<"
+        taken = bool(re.match(f"(?:{expression})<", value))
+        assert not taken or low <= octets <= high
+        if max(low, 1) + 2 <= octets <= high // 3 * 3:
+            assert taken, octets

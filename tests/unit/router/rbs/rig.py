@@ -26,6 +26,7 @@ from rui.backup import audit_wire, rbs, wire
 from rui.backup.audit import list_table
 from rui.backup.failover import FailoverOptions
 from rui.backup.identity import IdentityResult, Role
+from rui.backup.inspection import Inspector
 from rui.backup.links import Link, LinkOptions
 from rui.backup.member import Member
 from rui.backup.member_outputs import CLOUD, Answer, Append
@@ -357,7 +358,7 @@ class Site:
                 config=FailoverConfig(setting, options, LINK),
                 device=name,
                 channels={end.channel.peer: end.channel},
-                inspect=lambda batch: (),
+                inspector=cast("Inspector", SimpleNamespace(read=wire.decode_batch, refused=lambda _: ())),
                 now=asyncio.get_running_loop().time,
                 changed=lambda far_end, link, was, name=name: self.changes.append(  # type: ignore[misc]
                     (name, far_end, link.state.value)
