@@ -55,10 +55,12 @@ class Change:
 
 
 Verify: TypeAlias = Callable[[Change], "Awaitable[None] | None"]
-"""Looks at a change before it is made; raises RpcError to refuse it, and then nothing has changed."""
+"""Looks at a change before it is made; raises RpcError to refuse it, and then nothing has changed. Where it
+waits for something it is an `async def`: the change is then carried through when its session ends meanwhile.
+"""
 
 Apply: TypeAlias = Callable[[Change], "Awaitable[None] | None"]
-"""Is told of a change after it was made and written; what it raises is logged."""
+"""Is told of a change after it was made and written; what it raises is logged. Else as Verify."""
 
 
 class Guard(Protocol):

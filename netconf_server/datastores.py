@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutinefunction
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -65,6 +65,7 @@ class Datastores:
         self._verify: list[Verify] = []
         self._apply: list[Apply] = []
         self._edited: list[Apply] = []
+        self._waits = file is not None
         # Changes wait for each other: the callbacks and the disk take time.
         self._turn = asyncio.Lock()
         kept = file if self._startup is None else None
@@ -121,10 +122,12 @@ class Datastores:
             self._verify.append(verify)
         if apply is not None:
             self._apply.append(apply)
+        self._waits = self._waits or any(map(iscoroutinefunction, (verify, apply)))
 
     def on_edit(self, edited: Apply) -> None:
         """Have `edited` told of every change of another datastore than running after it was made."""
         self._edited.append(edited)
+        self._waits = self._waits or iscoroutinefunction(edited)
 
     def on_confirm(self, listener: OnConfirm) -> None:
         """Have `listener` told of every step of a confirmed commit."""
@@ -168,7 +171,7 @@ class Datastores:
             outcome = await _worked_out(work, large=large or _is_large(base))
             self._check_still(target, base)
             if not test_only:
-                await self._finish(self._put(target, outcome.tree, session, outcome.told))
+                await self._make(outcome.change)
             failed = first_error(outcome.errors)
             if failed is not None:
                 raise failed
@@ -189,7 +192,7 @@ class Datastores:
                 await self.validate(fresh)
             else:
                 await _worked_out(partial(self._checks.values, fresh), large=_is_large(fresh))
-            await self._finish(self._put(target, fresh, session))
+            await self._make(Change(self.tree(target), fresh, session, target))
 
     async def delete(self, *, session: int | None = None) -> None:
         """Empty the startup datastore (RFC 6241 7.4). Raises RpcError."""
@@ -321,13 +324,13 @@ class Datastores:
         before = self._running
         if confirm is None:
             if self.candidate_changed:
-                await self._put(RUNNING, self._candidate, session)
+                await self._put(Change(self._running, self._candidate, session))
             await on_disk(self._confirmed.complete(session))
             return
         await on_disk(self._confirmed.prepare(before))
         try:
             if self.candidate_changed:
-                await self._put(RUNNING, self._candidate, session)
+                await self._put(Change(self._running, self._candidate, session))
         except RpcError:
             await on_disk(self._confirmed.abandon())
             raise
@@ -352,26 +355,21 @@ class Datastores:
         await self._adopt(Change(self._running, before, change.session))
         await on_disk(self._confirmed.restored(change, forget=kept))
 
-    async def _put(
-        self, target: str, tree: etree._Element, session: int | None, edit: etree._Element | None = None
-    ) -> None:
-        if target == CANDIDATE:
-            change = Change(self._candidate, tree, session, CANDIDATE, edit)
-            self._candidate, self._candidate_writer = tree, session
+    async def _put(self, change: Change) -> None:
+        if change.datastore == CANDIDATE:
+            self._candidate, self._candidate_writer = change.new, change.session
             await self._tell(self._edited, change)
             return
-        if target == STARTUP:
-            await self._file.save(tree)
-            change = Change(self.tree(STARTUP), tree, session, STARTUP, edit)
-            self._startup = tree
+        if change.datastore == STARTUP:
+            await self._file.save(change.new)
+            self._startup = change.new
             await self._tell(self._edited, change)
             return
-        change = Change(self._running, tree, session, RUNNING, edit)
-        self.partial_locks.check_change(change.old, change.new, session)
+        self.partial_locks.check_change(change.old, change.new, change.session)
         for verify in self._verify:
             await _settle(verify(change))
         if self._startup is None:
-            await self._file.save(tree)
+            await self._file.save(change.new)
         await self._adopt(change)
 
     async def _adopt(self, change: Change) -> None:
@@ -390,6 +388,10 @@ class Datastores:
                 await _settle(listener(change))
             except Exception:
                 log.exception("config-apply-failed", session=change.session)
+
+    async def _make(self, change: Change) -> None:
+        """Make a change, as a whole: where nothing waits in between nothing can break it off."""
+        await (self._finish(self._put(change)) if self._waits else self._put(change))
 
     async def _finish(self, change: Coroutine[None, None, T]) -> T:
         """Carry a change through even if the session that asked for it is ended meanwhile."""

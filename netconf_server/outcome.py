@@ -11,7 +11,8 @@ from typing import Final
 
 from lxml import etree
 
-from netconf_server.change import Change, Guard
+from netconf_server.change import CANDIDATE, MOST_TOLD, Change, Guard
+from netconf_server.difference import Happened
 from netconf_server.edit import Operation, apply_edit
 from netconf_server.editfaulty import take_out_faulty
 from netconf_server.faults import to_rpc_error
@@ -43,12 +44,9 @@ class Edit:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an edit leads to: the new tree, the small edit that alone leads to it if there is one, and what
-    was left out (continue-on-error).
-    """
+    """What an edit leads to, and what was left out of it (continue-on-error)."""
 
-    tree: etree._Element
-    told: etree._Element | None
+    change: Change
     errors: tuple[RpcError, ...]
 
 
@@ -74,6 +72,22 @@ class Checks:
             self.schema.check_config(tree)
         except DataError as error:
             raise to_rpc_error(error, self.schema, data=tree) from error
+
+    def takes(self, change: Change, payload: etree._Element) -> bool:
+        """Say whether what was right before a change is right after it, where few values tell: of leafs that
+        concern nothing but themselves. `payload` is what the edit sets.
+        """
+        tree = self.schema.tree
+        found = change.differences(tree.data)
+        if len(found) > MOST_TOLD or any(
+            item.happened is not Happened.CHANGED or not tree.stands_alone(item.node) for item in found
+        ):
+            return False
+        try:
+            self.schema.check_values(payload)
+        except DataError:
+            return False
+        return True
 
     def holding(
         self, tree: etree._Element, before: etree._Element, asked: etree._Element | None = None
@@ -106,43 +120,42 @@ def work_out(edit: Edit, base: etree._Element, checks: Checks, guard: Guard | No
     config = copy.deepcopy(edit.config) if edit.continue_on_error else edit.config
     left_out: list[RpcError] = []
     for _ in range(_MOST_TRIES):
-        tree, errors = _applied(edit, config, base, checks, guard)
+        change, errors = _applied(edit, config, base, checks, guard)
         try:
-            held = _held(edit, config, tree, base, checks, changed=bool(errors))
+            held = _held(edit, config, change, checks, changed=bool(errors))
         except RpcError as refused:
             if not (edit.continue_on_error and take_out_faulty(refused, config, checks.schema)):
                 raise first_error([*left_out, *refused.all]) or refused from refused
             left_out += refused.all
             continue
-        # What goes because its `when` ends to hold is nothing that the edit speaks of.
-        told = edit.config if edit.told and held is tree else None
-        return Outcome(held, told, (*left_out, *errors))
+        if held is not change.new:
+            # What goes because its `when` ends to hold is nothing that the edit speaks of.
+            change = Change(base, held, edit.session, edit.target)
+        return Outcome(change, (*left_out, *errors))
     raise first_error(left_out) or RpcError.operation_failed("the edit was tried too often")
 
 
 def _applied(
     edit: Edit, config: etree._Element, base: etree._Element, checks: Checks, guard: Guard | None
-) -> tuple[etree._Element, list[RpcError]]:
+) -> tuple[Change, list[RpcError]]:
     tree = copy.deepcopy(base)
     errors = apply_edit(
         checks.schema.tree.data, tree, config, edit.default, continue_on_error=edit.continue_on_error
     )
+    change = Change(base, tree, edit.session, edit.target, edit.config if edit.told else None)
     if guard is not None:
-        guard.check_change(Change(base, tree, edit.session, edit.target, edit.config if edit.told else None))
-    return tree, errors
+        guard.check_change(change)
+    return change, errors
 
 
 def _held(
-    edit: Edit,
-    config: etree._Element,
-    tree: etree._Element,
-    base: etree._Element,
-    checks: Checks,
-    *,
-    changed: bool,
+    edit: Edit, config: etree._Element, change: Change, checks: Checks, *, changed: bool
 ) -> etree._Element:
     """The outcome as far as the model takes it; `changed` when parts of the edit were left out of it."""
-    if edit.whole:
-        return checks.holding(tree, base, config)
-    checks.values(tree if changed else payload_of(config, edit.default))
-    return tree
+    if not edit.whole:
+        checks.values(change.new if changed else payload_of(config, edit.default))
+        return change.new
+    # A candidate need not have been right before.
+    if edit.told and edit.target != CANDIDATE and checks.takes(change, payload_of(config, edit.default)):
+        return change.new
+    return checks.holding(change.new, change.old, config)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from pyang import statements, types
 
+from rui.schema.dependence import looked_at
 from rui.schema.tree import Kind, Membership, Node, Tree, TypeSpec
 
 _DATA = frozenset({"container", "list", "leaf", "leaf-list", "anydata", "anyxml"})
@@ -31,7 +32,12 @@ def build_tree(modules: dict[str, statements.Statement], implemented: Collection
         for node in builder.nodes(modules[name].i_children, _Parent()):
             target = {Kind.RPC: rpcs, Kind.NOTIFICATION: notifications}.get(node.kind, data)
             target[node.tag] = node
-    return Tree(MappingProxyType(data), MappingProxyType(rpcs), MappingProxyType(notifications))
+    return Tree(
+        MappingProxyType(data),
+        MappingProxyType(rpcs),
+        MappingProxyType(notifications),
+        looked_at(modules.values()),
+    )
 
 
 class _Builder:

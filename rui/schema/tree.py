@@ -4,6 +4,7 @@ Children are found by their lxml tag (`{namespace}name`), with choices and cases
 data; a node says which cases it belongs to.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -126,12 +127,46 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class LookedAt:
+    """The local names in the constraints of the modules; `values` are those that a path ends with."""
+
+    names: frozenset[str]
+    values: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Tree:
-    """All top-level nodes of the implemented modules by tag; YANG gives them one name space."""
+    """All top-level nodes of the implemented modules by tag; YANG gives them one name space.
+
+    `looked_at` says what constraints of the modules look at, None where that may be any node.
+    """
 
     data: Mapping[str, Node]
     rpcs: Mapping[str, Node]
     notifications: Mapping[str, Node]
+    looked_at: LookedAt | None = None
+
+    def stands_alone(self, node: Node) -> bool:
+        """Say whether any value of its type is right for a leaf that is there, whatever else there is, and
+        leaves right what is.
+        """
+        return (
+            node.kind is Kind.LEAF
+            and self.looked_at is not None
+            and node.name not in self.looked_at.names
+            and self.looked_at.values.isdisjoint(_STEP.findall(node.path))
+            and not (node.must or node.when)
+            and node.type is not None
+            and not _points(node.type)
+        )
+
+
+_STEP = re.compile(r"[/:]([^/:]+)(?=/|$)")
+"""The name of a step, without its module's."""
+
+
+def _points(spec: TypeSpec) -> bool:
+    return spec.base in ("leafref", "instance-identifier") or any(map(_points, spec.members))
 
 
 def find_nested(level: Mapping[str, Node], element: etree._Element, kind: Kind) -> Node | None:
