@@ -1,6 +1,6 @@
 """What every driver offers: where to connect, what a reply is, and the session's interface."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -94,6 +94,18 @@ class ClientSession(Protocol):
 
         Bytes are sent unchanged and must declare their namespaces. `timeout` in seconds includes the wait
         for the transport to take the request.
+        """
+
+    def rpc_stream(
+        self, operation: messages.Body, *, timeout: float = DEFAULT_TIMEOUT
+    ) -> AsyncGenerator[bytes, None]:
+        """Send one operation and yield the bytes of its rpc-reply as they come, however large it is.
+
+        Together they are the whole message; feed them to a pull parser that resolves no entities. `timeout`
+        is for the sending, and for each wait for more. What waits for a slow reader is bounded: then the
+        server has to wait, and other replies and notifications with it. A reply that begins with an error
+        raises RpcError before the first bytes. Close the generator early and the rest is thrown away.
+        The vendor driver has the whole reply in memory first.
         """
 
     def on_notification(self, callback: NotificationCallback | None) -> None:

@@ -1,6 +1,8 @@
 """A session over the sans-IO core, whatever transport carries its bytes."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Final
 
 import structlog
@@ -9,6 +11,7 @@ from netconf_client.api import DEFAULT_TIMEOUT, Reply
 from netconf_client.driver import DriverSession
 from netconf_client.errors import ConnectFailed, ReplyTimeout, SessionClosed
 from netconf_client.operations import make_reply, operation_name
+from netconf_client.streamed import StreamedReply
 from rui.netconf import events, messages
 from rui.netconf.session import ClientSession as Core
 from rui.netconf.session import Limits
@@ -34,6 +37,7 @@ class CoreSession(DriverSession):
         self._timer_due: float | None = None
         self._flushing: asyncio.Handle | None = None
         self._replies: dict[str, asyncio.Future[events.ReplyReceived]] = {}
+        self._streams: dict[str, StreamedReply] = {}
         self._slots = asyncio.Semaphore(limits.max_outstanding)
         self._slots_taken = 0
         self._turn = asyncio.Lock()
@@ -61,6 +65,28 @@ class CoreSession(DriverSession):
             raise ReplyTimeout(self._where, operation_name(operation), timeout) from None
         return make_reply(reply.reply, reply.raw)
 
+    async def rpc_stream(
+        self, operation: messages.Body, *, timeout: float = DEFAULT_TIMEOUT
+    ) -> AsyncGenerator[bytes, None]:
+        """Send one operation and yield the bytes of its reply as they come. See ClientSession."""
+        reply = StreamedReply(self.pause_reading, self.resume_reading)
+        message_id = None
+        try:
+            async with asyncio.timeout(timeout):
+                message_id = await self._send(operation, streamed=True)
+            self._streams[message_id] = reply
+            self._transmit()
+            async for part in reply.parts(timeout):
+                yield part
+        except TimeoutError:
+            self._end_if_mute()
+            raise ReplyTimeout(self._where, operation_name(operation), timeout) from None
+        finally:
+            reply.leave()
+            if message_id is not None:
+                self._streams.pop(message_id, None)
+                self._core.abandon(message_id)
+
     async def _exchange(self, operation: messages.Body) -> events.ReplyReceived:
         message_id = await self._send(operation)
         answered: asyncio.Future[events.ReplyReceived] = self._loop.create_future()
@@ -72,7 +98,7 @@ class CoreSession(DriverSession):
             self._replies.pop(message_id, None)
             self._core.abandon(message_id)
 
-    async def _send(self, operation: messages.Body) -> str:
+    async def _send(self, operation: messages.Body, *, streamed: bool = False) -> str:
         """Send an rpc when one more may be under way and the transport takes it; return its message-id.
 
         Its slot is free again when the reply comes, also one that nobody waits for any more.
@@ -84,7 +110,7 @@ class CoreSession(DriverSession):
                 await self._writable.wait()
             if self._core.state is not State.OPEN:
                 raise SessionClosed(self._where, self.closed_reason or "it is being closed")
-            message_id = self._core.send_rpc(operation)
+            message_id = self._core.send_rpc(operation, streamed=streamed)
         except BaseException:
             self._slots.release()
             raise
@@ -98,7 +124,9 @@ class CoreSession(DriverSession):
 
     def _end_if_mute(self) -> None:
         """End a session whose server owes as many replies as may be under way: no further rpc can be sent."""
-        if self._core.outstanding >= self._core.limits.max_outstanding and not self._replies:
+        if self._core.outstanding >= self._core.limits.max_outstanding and not (
+            self._replies or self._streams
+        ):
             self._handle(self._core.fail(f"{self._core.outstanding} rpcs in a row were never answered"))
 
     # the subclass's part
@@ -174,8 +202,13 @@ class CoreSession(DriverSession):
             match event:
                 case events.ReplyReceived():
                     answered = self._replies.pop(event.message_id, None)
+                    stream = self._streams.pop(event.message_id, None)
                     if answered is not None and not answered.done():
                         answered.set_result(event)
+                    elif stream is not None:
+                        stream.whole(partial(make_reply, event.reply, event.raw))
+                case events.ReplyPart():
+                    self._take_part(event)
                 case events.NotificationReceived():
                     self._notify(event)
                 case events.HelloReceived():
@@ -192,6 +225,13 @@ class CoreSession(DriverSession):
                     self._end(event.reason)
         self._free_slots(0 if self._closed.done() else self._core.outstanding)
         self._rearm()
+
+    def _take_part(self, event: events.ReplyPart) -> None:
+        stream = self._streams.get(event.message_id)
+        if stream is not None:
+            stream.put(event.part)
+            if event.last:
+                stream.end()
 
     def _notify(self, event: events.NotificationReceived) -> None:
         if self._callback is None:
@@ -246,5 +286,7 @@ class CoreSession(DriverSession):
         for answered in self._replies.values():
             if not answered.done():
                 answered.set_exception(SessionClosed(self._where, reason))
+        for stream in self._streams.values():
+            stream.fail(SessionClosed(self._where, reason))
         self._writable.set()
         self._close_transport()

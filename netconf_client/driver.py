@@ -1,9 +1,11 @@
 """What a session is whatever carries it: where it leads, who hears its notifications, how it ended."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 
-from netconf_client.api import NotificationCallback
+from netconf_client.api import DEFAULT_TIMEOUT, NotificationCallback
 from netconf_client.operations import Operations
+from rui.netconf import messages
 
 
 class DriverSession(Operations):
@@ -28,6 +30,12 @@ class DriverSession(Operations):
     def on_notification(self, callback: NotificationCallback | None) -> None:
         """Have `callback` called for each notification. See ClientSession."""
         self._callback = callback
+
+    async def rpc_stream(
+        self, operation: messages.Body, *, timeout: float = DEFAULT_TIMEOUT
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the reply's bytes, here all at once. See ClientSession."""
+        yield (await self.rpc(operation, timeout=timeout)).raw
 
     async def wait_closed(self) -> str:
         """Wait until the session is over and return the reason."""

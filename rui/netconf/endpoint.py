@@ -97,6 +97,7 @@ class Session(ABC):
             while self.state in _READING and not self.paused:
                 message = self._decoder.next_message()
                 if message is None:
+                    self._on_unfinished()
                     break
                 self._on_message(message)
         except framing.FramingError as error:
@@ -153,6 +154,9 @@ class Session(ABC):
     @abstractmethod
     def _on_open_message(self, raw: bytes) -> None:
         """Handle a message of an open or closing session."""
+
+    def _on_unfinished(self) -> None:  # noqa: B027 - only a client has anything to do
+        """Look at the message under way, of which more is to come."""
 
     def _on_message(self, raw: bytes) -> None:
         if self.state is not State.HELLO:

@@ -58,6 +58,17 @@ class ReplyReceived:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ReplyPart:
+    """Some octets of the reply to an rpc that was sent with `streamed`, in order; together they are the
+    message. `last` when nothing follows.
+    """
+
+    message_id: str
+    part: bytes
+    last: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class NotificationReceived:
     """A notification; `event_time` is its text (RFC 3339), `content` the one element that it carries."""
 
@@ -86,6 +97,7 @@ Event = (
     | HelloReceived
     | RpcReceived
     | ReplyReceived
+    | ReplyPart
     | NotificationReceived
     | SessionFailed
     | SessionClosed

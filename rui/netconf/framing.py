@@ -43,8 +43,17 @@ class Decoder(Protocol):
     def next_message(self) -> bytes | None:
         """Return the next whole message, or None while incomplete. Raises FramingError, and goes on to."""
 
+    def take_part(self) -> bytes:
+        """Take away what is there of the message under way; `next_message` then returns what follows of it.
+
+        Call it when `next_message` has returned None. What was taken does not count against the bound.
+        """
+
     def take_rest(self) -> bytes:
         """Take away what was fed and not yet read as a message."""
+
+    bounded: bool
+    """Whether messages above the bound are refused; else whoever takes parts looks at their sizes."""
 
     @property
     def offset(self) -> int:
@@ -56,6 +65,7 @@ class EndOfMessageDecoder:
 
     def __init__(self, max_message: int = DEFAULT_MAX_MESSAGE, offset: int = 0) -> None:
         self._max = max_message
+        self.bounded = True
         self._buffer = bytearray()
         self._scanned = 0
         self._offset = offset
@@ -76,7 +86,7 @@ class EndOfMessageDecoder:
             raise self._failed
         end = self._buffer.find(END_OF_MESSAGE, self._scanned)
         size = len(self._buffer) - (len(END_OF_MESSAGE) - 1) if end < 0 else end
-        if size > self._max:
+        if self.bounded and size > self._max:
             self._failed = FramingError(f"message larger than {self._max} octets", self._offset + self._max)
             raise self._failed
         if end < 0:
@@ -88,6 +98,14 @@ class EndOfMessageDecoder:
         self._offset += consumed
         self._scanned = 0
         return message
+
+    def take_part(self) -> bytes:
+        """Take away what is there of the message under way, and surely no part of its end."""
+        part = bytes(memoryview(self._buffer)[: self._scanned])
+        del self._buffer[: self._scanned]
+        self._offset += self._scanned
+        self._scanned = 0
+        return part
 
     def take_rest(self) -> bytes:
         """Take away what was fed and not yet read as a message."""
@@ -141,7 +159,9 @@ class ChunkedDecoder:
         self._buffer = bytearray()
         self._position = 0
         self._dropped = offset
+        self.bounded = True
         self._message = _Parts()
+        self._begun = False
         self._remaining = 0
         self._failed: FramingError | None = None
 
@@ -183,6 +203,11 @@ class ChunkedDecoder:
             if whole is not None:
                 return whole
 
+    def take_part(self) -> bytes:
+        """Take away what is there of the message under way."""
+        self._begun = self._begun or self._message.size > 0
+        return self._message.take()
+
     def take_rest(self) -> bytes:
         """Take away what was fed and not yet read as a message."""
         rest = bytes(memoryview(self._buffer)[self._position :])
@@ -195,10 +220,11 @@ class ChunkedDecoder:
         """Enter a chunk; return the message when this chunk is all of it and lies whole in the buffer."""
         if size > MAX_CHUNK_SIZE:
             raise self._fail(f"chunk-size {size} is above {MAX_CHUNK_SIZE}", self._position + 2)
-        if self._message.size + size > self._max:
+        if self.bounded and self._message.size + size > self._max:
             raise self._fail(f"message larger than {self._max} octets", self._position + 2)
         end = start + size
         if not self._message.size and self._buffer.startswith(END_OF_CHUNKS, end):
+            self._begun = False
             self._position = end + len(END_OF_CHUNKS)
             return bytes(memoryview(self._buffer)[start:end])
         self._position = start
@@ -214,8 +240,9 @@ class ChunkedDecoder:
         return not self._remaining
 
     def _end_message(self, end: int) -> bytes:
-        if not self._message.size:
+        if not self._message.size and not self._begun:
             raise self._fail("end-of-chunks without a chunk before it", self._position)
+        self._begun = False
         self._position = end
         return self._message.take()
 

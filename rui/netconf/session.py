@@ -10,7 +10,8 @@ from rui.netconf import messages, names
 from rui.netconf.bulk import Bulk
 from rui.netconf.endpoint import Limits, Session, SessionStateError, local_name
 from rui.netconf.errors import RpcError
-from rui.netconf.events import Event, ReplyReceived, RpcReceived, SessionClosed
+from rui.netconf.events import Event, ReplyPart, ReplyReceived, RpcReceived, SessionClosed
+from rui.netconf.replystream import Head
 from rui.netconf.states import State, Trigger
 
 __all__ = ["ClientSession", "Limits", "ServerSession", "SessionStateError"]
@@ -28,18 +29,29 @@ class ClientSession(Session):
         self._last_id = 0
         self._outstanding: OrderedDict[str, bool] = OrderedDict()
         self._close_id: str | None = None
+        self._streamed: set[str] = set()
+        self._head = Head()
+        self._coming: str | None = None
 
     @property
     def outstanding(self) -> int:
         """How many rpcs wait for their reply, abandoned ones included; `limits.max_outstanding` bounds it."""
         return len(self._outstanding)
 
-    def send_rpc(self, operation: messages.Body) -> str:
-        """Queue an rpc and return its message-id. Raises SessionStateError when not open or too many wait."""
+    def send_rpc(self, operation: messages.Body, *, streamed: bool = False) -> str:
+        """Queue an rpc and return its message-id. Raises SessionStateError when not open or too many wait.
+
+        With `streamed` its reply may come as ReplyPart events, and be larger than `limits.max_message`. A
+        reply that came at once, or says that something is wrong, is a ReplyReceived as ever.
+        """
         self._require(State.OPEN)
         if len(self._outstanding) >= self.limits.max_outstanding:
             raise SessionStateError(f"{len(self._outstanding)} rpcs wait for a reply already")
-        return self._send(operation)
+        message_id = self._send(operation)
+        if streamed:
+            self._streamed.add(message_id)
+            self._decoder.bounded = False
+        return message_id
 
     def abandon(self, message_id: str) -> None:
         """Wait no longer for this reply: should it still come it is dropped silently."""
@@ -75,7 +87,34 @@ class ClientSession(Session):
             raise messages.MessageError("a server's hello must have a session-id (RFC 6241 8.1)")
         return hello.session_id
 
+    def _on_unfinished(self) -> None:
+        if self._coming is None and not self._streamed:
+            return
+        part = self._decoder.take_part()
+        if self._coming is None:
+            answered = self._head.add(part)
+            if answered is None or answered not in self._streamed or answered not in self._outstanding:
+                if len(self._head) > self.limits.max_message:
+                    self._fail(f"a message is larger than {self.limits.max_message} octets")
+                return
+            self._coming, part = answered, self._head.take()
+        self._hand_on(part, last=False)
+
+    def _hand_on(self, part: bytes, *, last: bool) -> None:
+        message_id = self._coming
+        if message_id is not None and not self._outstanding[message_id] and (part or last):
+            self._events.append(ReplyPart(message_id, part, last))
+
     def _on_open_message(self, raw: bytes) -> None:
+        if self._coming is not None:
+            self._hand_on(raw, last=True)
+            self._answered(self._coming)
+            self._coming = None
+            return
+        raw = self._head.take() + raw
+        if len(raw) > self.limits.max_message:
+            self._fail(f"a message is larger than {self.limits.max_message} octets")
+            return
         try:
             root, bulk = self._parser.read(raw)
             if root.tag == names.RPC_REPLY:
@@ -92,7 +131,7 @@ class ClientSession(Session):
         if message_id is None and root.find(names.RPC_ERROR) is not None:
             # our message-id could not be read; replies come in the order of the requests (RFC 6241 4.5)
             message_id = next(iter(self._outstanding), None)
-        abandoned = None if message_id is None else self._outstanding.pop(message_id, None)
+        abandoned = None if message_id is None else self._answered(message_id)
         if message_id is None or abandoned is None:
             shown = "no message-id" if message_id is None else f"message-id {message_id[:40]!r}"
             raise messages.MessageError(f"rpc-reply with {shown}, which answers no rpc of ours")
@@ -101,6 +140,12 @@ class ClientSession(Session):
             self._events.append(SessionClosed("close-session answered"))
         elif not abandoned:
             self._events.append(ReplyReceived(message_id, root, raw))
+
+    def _answered(self, message_id: str) -> bool | None:
+        """Take note that a reply is whole; say whether it was abandoned, None where it answers nothing."""
+        self._streamed.discard(message_id)
+        self._decoder.bounded = not self._streamed
+        return self._outstanding.pop(message_id, None)
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -107,6 +108,30 @@ async def test_reads_a_list_of_some_size(session: ClientSession) -> None:
     parts = reply.data.findall(f".//{toy('part')}")
     assert len(parts) == 100
     assert parts[99].findtext(toy("note")) == "caf\u00e9 " * 20
+
+
+INVENTORY = f'<get xmlns="{names.BASE}"><filter><inventory xmlns="{TOY}"/></filter></get>'.encode()
+
+
+async def test_streams_a_reply_larger_than_a_message_may_be(target: Target, driver: Driver, rig: Rig) -> None:
+    rig.parts.parts, rig.parts.note = 500, "x" * 2000
+    session = await connect(replace(target, max_message=100_000), driver=driver, timeout=30)
+    parser = etree.XMLPullParser(events=("end",), tag=toy("part"), resolve_entities=False)
+    seen = []
+    async with aclosing(session.rpc_stream(INVENTORY)) as pieces:
+        async for piece in pieces:
+            parser.feed(piece)
+            seen += [len(etree.tostring(event[1])) > 2000 for event in parser.read_events()]  # type: ignore[arg-type]
+    assert seen == [True] * 1000
+    # who leaves early hears nothing more of it
+    async with aclosing(session.rpc_stream(INVENTORY)) as pieces:
+        await anext(pieces)
+    assert (await session.rpc(ADD)).content[0].text == "5"
+    with pytest.raises(RpcError):
+        await anext(session.rpc_stream(f'<nonsense xmlns="{TOY}"/>'.encode()))
+    await session.close()
+    with pytest.raises(SessionClosed):
+        await anext(session.rpc_stream(INVENTORY))
 
 
 async def test_gets_the_text_of_a_module(session: ClientSession) -> None:

@@ -79,6 +79,18 @@ class SessionPair:
         framed = chunked if self.server.version == "1.1" else raw + b"]]>]]>"
         return self.server.receive_data(framed, self.now)
 
-    def tell(self, raw: bytes) -> list[Event]:
-        """Deliver a raw message from the server; return the client's events."""
-        return self.client.receive_data(b"\n#%d\n%b\n##\n" % (len(raw), raw), self.now)
+    def tell(self, *messages: bytes, chunk: int | None = None) -> list[Event]:
+        """Deliver raw messages from the server, `step` octets at a time, in chunks of this size; return the
+        client's events.
+        """
+        framed = b"".join(self._framed(raw, chunk or len(raw)) for raw in messages)
+        events: list[Event] = []
+        for start in range(0, len(framed), self.step):
+            events += self.client.receive_data(framed[start : start + self.step], self.now)
+        return events
+
+    def _framed(self, raw: bytes, size: int) -> bytes:
+        if self.client.version == "1.0":
+            return raw + b"]]>]]>"
+        chunks = (raw[start : start + size] for start in range(0, len(raw), size))
+        return b"".join(b"\n#%d\n%b" % (len(chunk), chunk) for chunk in chunks) + b"\n##\n"

@@ -2,7 +2,7 @@ import pytest
 from lxml import etree
 
 from rui.netconf import names
-from rui.netconf.events import NotificationReceived, ReplyReceived, SessionFailed
+from rui.netconf.events import NotificationReceived, ReplyPart, ReplyReceived, SessionFailed
 from rui.netconf.session import Limits, SessionStateError
 from tests.unit.netconf.pair import BOTH, ONLY_1_0, SessionPair, only
 
@@ -117,3 +117,68 @@ def test_an_operation_that_the_framing_cannot_carry_is_refused_and_nothing_is_se
         pair.client.send_rpc(b'<get xmlns="urn:g" a="]]>]]>"/>')
     assert pair.client.data_to_send() == b""
     assert pair.client.outstanding == 0
+
+
+ENTRIES = "".join(f"<e>{number:05}é</e>" for number in range(900))
+
+
+@pytest.mark.parametrize("version", [BOTH, ONLY_1_0])
+@pytest.mark.parametrize("step", [1, 4096])
+@pytest.mark.parametrize("front", ["", '<?xml version="1.0" encoding="UTF-8"?>\n<!-- > -->'])
+def test_a_streamed_reply_comes_in_parts_that_are_its_bytes(
+    version: tuple[str, ...], step: int, front: str
+) -> None:
+    pair = SessionPair.open(server=version, limits=Limits(max_message=5_000), step=step)
+    plain, streamed = pair.client.send_rpc(GET), pair.client.send_rpc(GET, streamed=True)
+    content = f"<data>{ENTRIES}</data>"
+    raw = front.encode() + reply(streamed, content)
+    events = pair.tell(reply(plain, "<data><a/></data>"), raw, chunk=2000)
+    assert only(ReplyReceived, events).message_id == plain
+    parts = [event for event in events if isinstance(event, ReplyPart)]
+    assert b"".join(event.part for event in parts) == raw
+    assert [event.last for event in parts] == [False] * (len(parts) - 1) + [True]
+    assert max(len(event.part) for event in parts) < 5000
+    assert pair.client.outstanding == 0
+    # the bound holds again
+    large = reply(pair.client.send_rpc(GET), content)
+    assert "larger than 5000" in only(SessionFailed, pair.tell(large, chunk=2000)).reason
+
+
+@pytest.mark.parametrize("content", ["<rpc-error/>", "<data/>", ""])
+def test_a_short_or_bad_reply_to_a_streamed_rpc_is_one(pair: SessionPair, content: str) -> None:
+    pair.step = 9
+    message_id = pair.client.send_rpc(GET, streamed=True)
+    raw = reply(message_id, content + "<!-- " + "x" * 20_000 + " -->")
+    if content == "<data/>":
+        raw = reply(message_id, content)
+        pair.step = 4096
+    assert only(ReplyReceived, pair.tell(raw)).raw == raw
+
+
+def test_what_comes_beside_a_streamed_reply_is_as_ever(pair: SessionPair) -> None:
+    pair.step = 11
+    streamed, other = pair.client.send_rpc(GET, streamed=True), pair.client.send_rpc(GET)
+    event = f'<notification xmlns="{names.NOTIFICATION}"><eventTime>2026-11-23T10:00:00Z</eventTime><a/>'
+    events = pair.tell(
+        f"{event}</notification>".encode(), reply(other, f"<data>{ENTRIES}</data>"), reply(streamed, ENTRIES)
+    )
+    assert only(NotificationReceived, events).content.tag == f"{{{names.NOTIFICATION}}}a"
+    assert only(ReplyReceived, events).message_id == other
+    assert {item.message_id for item in events if isinstance(item, ReplyPart)} == {streamed}
+
+
+def test_of_an_abandoned_stream_nothing_more_is_told(pair: SessionPair) -> None:
+    message_id = pair.client.send_rpc(GET, streamed=True)
+    raw = reply(message_id, ENTRIES)
+    framed = b"\n#%d\n%b" % (len(raw), raw)
+    assert only(ReplyPart, pair.client.receive_data(framed[:3000], pair.now))
+    pair.client.abandon(message_id)
+    assert not pair.client.receive_data(framed[3000:] + b"\n##\n", pair.now)
+    assert pair.client.outstanding == 0
+
+
+def test_while_a_stream_is_due_other_messages_are_bounded_all_the_same() -> None:
+    pair = SessionPair.open(limits=Limits(max_message=10_000), step=1000)
+    other = pair.client.send_rpc(GET)
+    pair.client.send_rpc(GET, streamed=True)
+    assert "larger than 10000" in only(SessionFailed, pair.tell(reply(other, ENTRIES))).reason
