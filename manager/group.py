@@ -125,10 +125,8 @@ class Group:
 
     def grant_requested(self, device: str, request: GrantRequest) -> None:
         """A secondary asks to take the primary's place [0245]; it is answered by ``grant-result``."""
-        primary = self.cloud.primary
-        held = None
-        if primary is not None:
-            held = (primary.device, primary.epoch, self._links.heard_at(primary.device))
+        holder = self.cloud.holder
+        held = None if holder is None else (*holder, self._links.heard_at(holder[0]))
         result = self._leases.ask(request, held, self.cloud.cursors, self._now())
         if result.granted:
             self._report(self.name, Report("grant-given", device, result.reason))

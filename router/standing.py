@@ -19,7 +19,7 @@ from rui.backup.member_outputs import Adopted
 from rui.backup.standing import (
     PERIOD,
     Ask,
-    NotInSyncError,
+    NotReadyError,
     Outclaim,
     Output,
     Release,
@@ -100,7 +100,7 @@ class Standing:
         """Become primary as an operator wishes; raises RpcError where this router is not in sync."""
         try:
             self.core.switch(force=force, by=by, now=self._loop.time())
-        except NotInSyncError as error:
+        except NotReadyError as error:
             raise RpcError.operation_failed(str(error)) from error
         self._perform()
 
@@ -149,7 +149,8 @@ class Standing:
             peers = {name: peer.link.state for name, peer in failover.peers.items()}
         if not self._cloud_heard():
             cloud = LinkState.DOWN
-        return Seen(cloud, peers, election is not None and election.master_priority == YIELDING)
+        yields = election is not None and election.master_priority == YIELDING
+        return Seen(cloud, peers, yields, election is None or election.stands)
 
     def _perform(self) -> None:
         """Do what is to be done, in order; what follows a change of role adds to the end of it."""

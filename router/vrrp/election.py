@@ -199,6 +199,11 @@ class Election:
         return None if self._router.master is None else self._router.master.source.address
 
     @property
+    def stands(self) -> bool:
+        """Whether this router takes part: its link is up."""
+        return self._router.state is not State.INITIALIZE
+
+    @property
     def master_priority(self) -> int | None:
         """What the Master that this Backup follows says of itself; None while none is heard."""
         return None if self._router.master is None else self._router.master.priority

@@ -32,7 +32,7 @@ from rui.backup.registrar import Registrar
 from rui.backup.replica import Join, judge
 from rui.backup.source import SourceOptions
 from rui.backup.table import Page, Slice
-from rui.backup.version import ZERO, Version
+from rui.backup.version import ZERO, Epoch, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,14 @@ class Cloud:
         """The newest primary that is recorded, whether in touch or not."""
         recorded = (entry for entry in self.entries.values() if entry.role is Role.PRIMARY)
         return max(recorded, key=lambda entry: entry.epoch, default=None)
+
+    @property
+    def holder(self) -> tuple[str, Epoch] | None:
+        """Who has the primary's place, and under which epoch: its storage entry may not be durable yet."""
+        claiming = self._registrar.claiming
+        if claiming is not None and claiming.epoch == self.position.writer:
+            return claiming.device, claiming.epoch
+        return None if self.primary is None else (self.primary.device, self.primary.epoch)
 
     @property
     def cursors(self) -> Mapping[str, Version]:

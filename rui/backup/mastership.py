@@ -69,6 +69,9 @@ IGNORED: frozenset[tuple[MasterState, Event]] = frozenset(
 )
 """News that changes nothing: an order to the primary, a grant that came too late."""
 
+PREEMPTS = 5.0
+"""Seconds in which who was ordered to be primary may preempt the Master."""
+
 _SERVES = {_S.PRIMARY, _S.YIELDING}
 
 
@@ -196,7 +199,7 @@ class Mastership:
     def ordered(self, reason: str, now: float) -> None:
         """An operator, or the primary that hands over, wants this router to be primary."""
         if self.options.elected and not self.primary:
-            self._outputs.append(UseGrant(now + 5.0))
+            self._outputs.append(UseGrant(now + PREEMPTS))
         self._happen(_E.ORDERED, reason, now)
 
     def superseded(self, by: str, now: float) -> None:

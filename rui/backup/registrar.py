@@ -61,6 +61,12 @@ class Registrar:
         return found if found is not None and found.device in self._in_touch else None
 
     @property
+    def claiming(self) -> IdentityNotification | None:
+        """The primary that is being admitted, if one is."""
+        current = self._current
+        return current.notification if current and current.notification.role is Role.PRIMARY else None
+
+    @property
     def in_touch(self) -> Set[str]:
         """The devices that have identified themselves on the session that they have now."""
         return self._in_touch

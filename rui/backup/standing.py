@@ -15,6 +15,7 @@ from rui.backup.identity import Role
 from rui.backup.lease import GrantRequest, GrantResult
 from rui.backup.links import LinkState
 from rui.backup.mastership import (
+    PREEMPTS,
     AskGrant,
     Changed,
     Demote,
@@ -36,24 +37,28 @@ _SILENT = 4
 """Link timeouts after which a member that has said nothing of what it says in each of them is silent."""
 _REDIAL = 2
 """Link timeouts in which a channel that is dialled anew comes up."""
+_WON = PREEMPTS + 1.0
+"""Seconds in which who was ordered to be primary has to win the election: else another serves."""
 _KEPT = 1.0
 """Seconds after which a router that has taken the role, and says so, has not lost the election again."""
 
 
-class NotInSyncError(Exception):
-    """The router lacks what the primary has, or may lack it; the message says what to do."""
+class NotReadyError(Exception):
+    """The router lacks what the primary has, or could serve nobody; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What a router sees: its link to the cloud, DOWN without a session, and to each other member.
 
-    ``yields`` says that the Master of the election is heard with the priority of one that yields.
+    ``yields`` says that the Master of the election is heard with the priority of one that yields, ``stands``
+    that this router takes part in it.
     """
 
     cloud: LinkState
     peers: Mapping[str, LinkState] = field(default_factory=dict)
     yields: bool = False
+    stands: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,7 @@ class Standing:
         self._judged_from = now + link_timeout
         self._since = now
         self._master = False
-        self._yields = False
+        self._yields, self._stands = False, True
         self._leader = ""
         self._leader_heard = now
         self._leader_sure = False
@@ -176,14 +181,19 @@ class Standing:
         self._follow(now)
 
     def switch(self, *, force: bool, by: str, now: float) -> None:
-        """Become primary as an operator wishes; raises NotInSyncError unless forced."""
+        """Become primary as an operator wishes; raises NotReadyError unless forced."""
         member = self._member
         if member.role is Role.PRIMARY:
             return
         if not force and not member.in_sync:
-            raise NotInSyncError(
+            raise NotReadyError(
                 f"{member.device} is not known to be in sync with the primary of group {member.group}: "
                 "wait until it is, or ask with force"
+            )
+        if not force and self.core.options.elected and not self._stands:
+            raise NotReadyError(
+                f"{member.device} does not take part in the election of group {member.group}: "
+                "bring its access link up, or ask with force"
             )
         self.core.ordered(f"asked by {by}", now)
         self._follow(now)
@@ -242,7 +252,7 @@ class Standing:
 
     def look(self, seen: Seen, now: float) -> None:
         """Take what is seen now, every :data:`PERIOD`, and do what is due."""
-        self._yields = seen.yields
+        self._yields, self._stands = seen.yields, seen.stands
         self._poor = seen.cloud is LinkState.DEGRADED
         if seen.peers:
             self._release(seen.cloud, now)
@@ -262,6 +272,8 @@ class Standing:
             self.core.evidence(cloud=cloud, peer=peer, synced=self._member.in_sync, now=now)
         elif not self._member.in_sync:
             self.core.out_of_sync()
+        if self._unelected and now >= self._since + _WON:
+            self.core.elected(False, "VRRP: ordered to be primary, it has not become Master", now)
         if self.core.primary and self._member.serving and self._member.epoch != self._told:
             # A batch that was being written was finished first [0139]
             self._outputs.append(TellTaken(""))
@@ -275,6 +287,10 @@ class Standing:
         drained = list(self._outputs)
         self._outputs.clear()
         return drained
+
+    @property
+    def _unelected(self) -> bool:
+        return self.core.options.elected and self.core.primary and not self._master
 
     @property
     def _leading(self) -> str:

@@ -123,10 +123,8 @@ class CloudDevice:
     def grant_requested(self, device: str, request: GrantRequest) -> None:
         """A secondary asks to take the primary's place, as ``manager.group`` answers it."""
         self.hears(device)
-        primary = self.core.primary
-        held = None
-        if primary is not None:
-            held = (primary.device, primary.epoch, self._heard_at.get(primary.device))
+        holder = self.core.holder
+        held = None if holder is None else (*holder, self._heard_at.get(holder[0]))
         result = self._leases.ask(request, held, self.core.cursors, self.now)
         self.world.witness.answered(request, result, self.store.entries, self.now)
 

@@ -12,7 +12,7 @@ from rui.backup.mastership import Changed, Demote, MasterOptions, Promote, Share
 from rui.backup.standing import (
     PERIOD,
     Ask,
-    NotInSyncError,
+    NotReadyError,
     Outclaim,
     Output,
     Release,
@@ -23,6 +23,7 @@ from rui.backup.standing import (
     TellTaken,
 )
 from rui.backup.switchover import Taken
+from rui.vrrp.states import State
 from rui.vrrp.values import YIELDING
 from rui_cli.sim.access import Election
 from rui_cli.sim.line import DIALLER, OTHER
@@ -68,7 +69,7 @@ class Standing:
         world, router = self._router.world, self._router
         try:
             self.core.switch(force=force, by="operator", now=router.now)
-        except NotInSyncError:
+        except NotReadyError:
             return
         world.witness.ordered(router.name, router.now)
         self._perform()
@@ -105,7 +106,8 @@ class Standing:
         peers = {name: peer.link.state for name, peer in router.peers.items()}
         yields = self.election is not None and self.election.master_priority == YIELDING
         router.world.witness.looks(router.name, synced=router.member.in_sync, now=router.now)
-        self.core.look(Seen(cloud, peers, yields), router.now)
+        stands = self.election is None or self.election.vrrp.state is not State.INITIALIZE
+        self.core.look(Seen(cloud, peers, yields, stands), router.now)
         self._perform()
 
     def _perform(self) -> None:

@@ -13,7 +13,7 @@ from rui.backup.member import Member
 from rui.backup.messages import Position
 from rui.backup.standing import (
     Ask,
-    NotInSyncError,
+    NotReadyError,
     Outclaim,
     Output,
     Release,
@@ -148,7 +148,7 @@ def test_of_two_primaries_one_steps_down_and_the_other_says_so_again() -> None:
 
 def test_only_who_is_in_sync_obeys_an_operator_unless_forced() -> None:
     core = standing()
-    with pytest.raises(NotInSyncError, match="ask with force"):
+    with pytest.raises(NotReadyError, match="ask with force"):
         core.switch(force=False, by="operator", now=4.0)
     core.switch(force=True, by="operator", now=4.0)
     assert doings(core, Promote) == [Promote("asked by operator")]
@@ -176,6 +176,36 @@ def master(now: float = 4.0) -> Standing:
     assert core.core.state is MasterState.SHARING
     core.outputs()
     return core
+
+
+def test_who_could_serve_nobody_is_not_made_primary_unless_by_force() -> None:
+    core = standing(Role.SECONDARY, ELECTED)
+    core._member.target = HELD.live
+    assert core._member.in_sync
+    core.look(Seen(UP, {"bras-a": UP}, stands=False), 1.0)
+    with pytest.raises(NotReadyError, match="bring its access link up"):
+        core.switch(force=False, by="operator", now=1.1)
+    core.look(Seen(UP, {"bras-a": UP}), 1.2)
+    core.switch(force=False, by="operator", now=1.3)
+    assert core.core.primary
+
+
+def test_who_was_made_primary_and_does_not_become_master_gives_the_role_back() -> None:
+    core = standing(Role.SECONDARY, ELECTED)
+    core.switch(force=True, by="operator", now=1.0)
+    assert doings(core, Promote)
+    core.look(Seen(UP, {"bras-a": UP}), 6.9)
+    assert core.core.primary
+    core.look(Seen(UP, {"bras-a": UP}), 7.0)
+    assert [type(one) for one in doings(core, Demote)] == [Demote]
+
+
+def test_who_was_made_primary_and_becomes_master_keeps_the_role() -> None:
+    core = standing(Role.SECONDARY, ELECTED)
+    core.switch(force=True, by="operator", now=1.0)
+    core.elected(True, "granted", 1.1)
+    core.look(Seen(UP, {"bras-a": UP}), 30.0)
+    assert core.core.primary
 
 
 def test_who_serves_beside_the_primary_tells_it_and_hears_that_it_is_one() -> None:
