@@ -15,8 +15,10 @@ from pathlib import Path
 from lxml import etree
 
 from netconf_server import load_schema
-from netconf_server.edit import Operation, apply_edit
+from netconf_server.change import RUNNING
+from netconf_server.edit import Operation
 from netconf_server.eventfilter import xpath_filter
+from netconf_server.outcome import Checks, Edit, work_out
 from netconf_server.persist import empty_config
 from netconf_server.subtree import SubtreeFilter
 from netconf_server.xpathfilter import XPathFilter
@@ -27,7 +29,7 @@ from rui.netconf.errors import RpcError
 from rui.netconf.events import RpcReceived
 from rui.netconf.framing import ChunkedDecoder, Decoder, EndOfMessageDecoder, FramingError
 from rui.netconf.session import ClientSession, Limits, ServerSession
-from rui.schema import DataError, Schema
+from rui.schema import Schema
 from rui.vrrp import packet as vrrp_packet
 
 YANG = Path(__file__).parents[1] / "data" / "yang"
@@ -71,13 +73,19 @@ def server_session(data: bytes) -> None:
 
 
 def client_session(data: bytes) -> None:
-    """A client's session with an rpc under way, whatever the server says."""
-    session = ClientSession(limits=Limits(max_message=_BOUND))
-    session.start(0.0)
-    session.receive_data(_SERVER_HELLO, 0.5)
-    session.send_rpc(b'<get xmlns="urn:ietf:params:xml:ns:netconf:base:1.0"/>')
-    session.receive_data(data, 1.0)
-    session.receive_eof()
+    """A client's session with rpcs under way, one of them streamed, whatever the server says and wherever
+    that is cut.
+    """
+    get = b'<get xmlns="urn:ietf:params:xml:ns:netconf:base:1.0"/>'
+    for step in (len(data) or 1, 5):
+        session = ClientSession(limits=Limits(max_message=_BOUND))
+        session.start(0.0)
+        session.receive_data(_SERVER_HELLO, 0.5)
+        session.send_rpc(get)
+        session.send_rpc(get, streamed=True)
+        for start in range(0, len(data), step):
+            session.receive_data(data[start : start + step], 1.0)
+        session.receive_eof()
 
 
 def message(data: bytes) -> None:
@@ -137,18 +145,20 @@ def _schema() -> Schema:
 
 
 def edit_config(data: bytes) -> None:
-    """Two edits on an empty configuration: an rpc-error or a tree whose names the schema knows."""
+    """Two edits on an empty configuration, with continue-on-error where the input is odd: an rpc-error, or a
+    tree that the schema takes.
+    """
     trees = _two_trees(data)
     if trees is None:
         return
-    schema, tree = _schema(), empty_config()
-    for edit in trees:
-        try:
-            apply_edit(schema.tree.data, tree, edit, Operation.MERGE)
-            if len(tree):
-                schema.check_config(tree)
-        except (RpcError, DataError):
-            continue
+    checks, tree, goes_on = Checks(_schema()), empty_config(), len(data) % 2 == 1
+    for config in trees:
+        edit = Edit(
+            RUNNING, config, Operation.MERGE, continue_on_error=goes_on, whole=True, told=False, session=None
+        )
+        with contextlib.suppress(RpcError):
+            tree = work_out(edit, tree, checks, None).change.new
+    checks.whole(tree)
 
 
 def vrrp(data: bytes) -> None:
