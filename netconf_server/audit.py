@@ -85,10 +85,16 @@ class Audit:
     def _value(self, element: etree._Element | None, node: Node) -> str:
         if self._is_secret(node):
             return MASK
-        text = "" if element is None else "".join(str(piece) for piece in element.itertext())
+        text = "" if element is None else _text(element)
         return repr(text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}…")
 
     def _is_secret(self, node: Node) -> bool:
         if node.type is not None and _HASH in node.type.typedefs:
             return True
         return node.module != MODULE and self._marks.denies(node, Right.READ)
+
+
+def _text(element: etree._Element) -> str:
+    if len(element) == 0:
+        return element.text or ""
+    return "".join(str(piece) for piece in element.itertext())

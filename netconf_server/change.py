@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
@@ -46,6 +47,14 @@ class Change:
         if not self._found:
             self._found.append(tuple(islice(self.all_differences(top), MOST_TOLD + 1)))
         return self._found[0]
+
+    def concerns(self, tag: str) -> bool:
+        """Say whether top-level nodes with this tag may differ, without a look at them."""
+        return self._tags is None or tag in self._tags
+
+    @cached_property
+    def _tags(self) -> frozenset[str] | None:
+        return None if self.edit is None else frozenset(str(child.tag) for child in self.edit)
 
     def all_differences(self, top: Mapping[str, Node]) -> Iterator[Difference]:
         """Every difference, looked for anew."""

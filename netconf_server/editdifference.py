@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from lxml import etree
@@ -35,18 +35,21 @@ def _inside(
     new: etree._Element,
     siblings: Mapping[str, Node],
     place: Place,
+    *,
+    same: Sequence[str] = (),
 ) -> Iterator[Difference]:
+    """What differs inside of two elements but for the children with the tags in `same`."""
     asked: dict[str, list[etree._Element]] = {}
     for child in edit.iterchildren(etree.Element):
-        asked.setdefault(str(child.tag), []).append(child)
+        tag = str(child.tag)
+        if tag in siblings and tag not in same:
+            asked.setdefault(tag, []).append(child)
     # What one case of a choice brings takes others away, of which the edit does not speak (RFC 7950 7.9).
-    if any(tag in siblings and siblings[tag].choices for tag in asked):
+    if any(siblings[tag].choices for tag in asked):
         yield from between(old, new, siblings, place)
         return
     for tag, items in asked.items():
-        node = siblings.get(tag)
-        if node is not None:
-            yield from _named(items, old, new, node, place)
+        yield from _named(items, old, new, siblings[tag], place)
 
 
 def _named(
@@ -64,7 +67,7 @@ def _named(
             pair = find_entry(old, node, key), find_entry(new, node, key)
             yield from _entry(item, *pair, node, place_of(place, node, item))
         return
-    yield from of_node(old.findall(node.tag), new.findall(node.tag), node, place)
+    yield from of_node(list(old.iterchildren(node.tag)), list(new.iterchildren(node.tag)), node, place)
 
 
 def _entry(
@@ -79,7 +82,7 @@ def _entry(
     if one is None or other is None:
         yield Difference(Happened.CREATED if one is None else Happened.DELETED, node, place, one, other)
     elif _merges(item):
-        yield from _inside(item, one, other, node.children, place)
+        yield from _inside(item, one, other, node.children, place, same=key_tags(node))
     elif to_bytes(one) != to_bytes(other):
         yield from between(one, other, node.children, place)
 

@@ -154,7 +154,7 @@ class AccessControl:
         return root
 
     def _verify(self, change: Change) -> None:
-        if _configured(change.old) == _configured(change.new):
+        if not _concerned(change):
             return
         try:
             read_policy(self._schema, change.new)
@@ -162,10 +162,14 @@ class AccessControl:
             raise RpcError.invalid_value(str(error)) from error
 
     def _apply(self, change: Change) -> None:
-        if _configured(change.old) != _configured(change.new):
+        if _concerned(change):
             self._policy = read_policy(self._schema, change.new)
             self._accesses.clear()
             log.info("access-control-changed", enabled=self._policy.enabled, rules=_count(self._policy))
+
+
+def _concerned(change: Change) -> bool:
+    return change.concerns(CONTAINER) and _configured(change.old) != _configured(change.new)
 
 
 def _configured(tree: etree._Element) -> bytes:

@@ -4,6 +4,8 @@ envelope.
 
 from __future__ import annotations
 
+from typing import Final
+
 from lxml import etree
 
 from netconf_server.confirmed import DEFAULT_TIMEOUT, Confirmation
@@ -19,15 +21,15 @@ from rui.netconf.errors import RpcError
 from rui.netconf.tags import ErrorType
 from rui.schema import Defaults
 
-# Parameters that hold data of other modules; the schema is shown the envelope without their content.
-_OPAQUE = frozenset({
+OPAQUE: Final = frozenset({
     names.base("config"), names.base("filter"), f"{{{NMDA}}}config", f"{{{NMDA}}}subtree-filter",
 })  # fmt: skip
+"""Parameters that hold data of other modules; the schema is shown the envelope without their content."""
 
 
 def envelope(operation: etree._Element) -> etree._Element:
     """The operation for the schema: a copy in which `config` and `filter` are empty, itself without these."""
-    opaque = any(child.tag in _OPAQUE for child in operation.iter(etree.Element))
+    opaque = any(child.tag in OPAQUE for child in operation.iter(etree.Element))
     if not opaque and ETAG not in operation.attrib:
         return operation
     copy = etree.Element(operation.tag, nsmap=scope(operation))
@@ -38,7 +40,7 @@ def envelope(operation: etree._Element) -> etree._Element:
 
 def _copy_envelope(parent: etree._Element, source: etree._Element) -> None:
     copy = etree.SubElement(parent, source.tag, nsmap=scope(source))
-    if source.tag in _OPAQUE:
+    if source.tag in OPAQUE:
         return
     copy.attrib.update(source.attrib)
     copy.text = source.text

@@ -8,23 +8,22 @@ from pathlib import Path
 import asyncssh
 import structlog
 
-from netconf_server import monitoring, params, ssh, yanglibrary
+from netconf_server import monitoring, ssh, yanglibrary
 from netconf_server.accounts import Accounts
 from netconf_server.actions import ACTION, ActionHandler, Actions
 from netconf_server.admission import source_of
 from netconf_server.audit import Audit
-from netconf_server.bulk import without_records
 from netconf_server.call import Handler, Reply, RpcCall, SessionInfo
 from netconf_server.capabilities import OWN_MODULES, server_capabilities
 from netconf_server.datastores import Datastores
 from netconf_server.etagedit import Conditions
-from netconf_server.faults import to_rpc_error
 from netconf_server.hostkey import load_or_create_host_key
+from netconf_server.inputs import Inputs
 from netconf_server.limits import Limits
 from netconf_server.local import LocalSession
 from netconf_server.monitoring import StateTree, StreamsTree, Totals
 from netconf_server.nacm import STATE, AccessControl
-from netconf_server.nmda import EDIT_DATA, GET_DATA, NmdaOperations
+from netconf_server.nmda import NmdaOperations
 from netconf_server.notifications import Notifications
 from netconf_server.operations import DataOperations
 from netconf_server.partialops import PartialLockOperations
@@ -35,7 +34,6 @@ from netconf_server.session import Session, utc_now
 from netconf_server.sessionops import SessionOperations
 from netconf_server.shells import OpenShell
 from netconf_server.streams import Stream
-from netconf_server.subscription_classic import CREATE_SUBSCRIPTION
 from netconf_server.tls import TlsGate
 from netconf_server.tlscontext import TlsOptions
 from netconf_server.transport import Transport
@@ -43,8 +41,7 @@ from netconf_server.urls import UrlFolder
 from netconf_server.yanglibrary import LibraryTree, ModulesStateTree
 from rui.netconf import names
 from rui.netconf.errors import RpcError
-from rui.netconf.tags import ErrorType
-from rui.schema import DataError, Schema
+from rui.schema import Schema
 
 log = structlog.get_logger(__name__)
 
@@ -100,6 +97,7 @@ class NetconfServer:
         self._actions.guard = self.access_control.check_action
         self._handlers: dict[str, Handler] = {}
         self._bulk: set[str] = set()
+        self._inputs = Inputs(schema, self._bulk)
         self._closing = False
         self._register_own()
         accounts.watch(self._drop_gone_users)
@@ -340,24 +338,8 @@ class NetconfServer:
         if handler is None:
             raise self._unknown(tag)
         self.access_control.check_call(call.session.user, tag)
-        self._check_input(call, tag)
+        self._inputs.check(call)
         return await handler(call)
-
-    def _check_input(self, call: RpcCall, tag: str) -> None:
-        if tag not in self.schema.tree.rpcs or tag in _CHECKED_BY_HAND:
-            return
-        if tag in self._bulk:
-            operation = without_records(call.operation)
-        elif names.split(tag)[0] == names.BASE:
-            operation = params.envelope(call.operation)
-        else:
-            operation = call.operation
-        try:
-            self.schema.check_rpc(operation)
-        except DataError as error:
-            raise to_rpc_error(
-                error, self.schema, error_type=ErrorType.PROTOCOL, data=call.operation.getparent()
-            ) from error
 
     def _unknown(self, tag: str) -> RpcError:
         namespace, name = names.split(tag)
@@ -369,8 +351,3 @@ class NetconfServer:
         if namespace is None or namespace not in {*known, names.BASE, names.NOTIFICATION}:
             return RpcError.unknown_namespace(tag, namespace or "")
         return RpcError.operation_not_supported(f"there is no operation {name!r} in {namespace}")
-
-
-# Where the schema's word would be less exact than ours: targets that depend on features which this server
-# lacks, errors that RFC 5277 names.
-_CHECKED_BY_HAND = frozenset({names.base("delete-config"), GET_DATA, EDIT_DATA, CREATE_SUBSCRIPTION})

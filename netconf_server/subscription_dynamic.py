@@ -225,7 +225,8 @@ class DynamicSubscriptions:
 
 def _refuse_configured(change: Change) -> None:
     """Subscriptions are made by operations here, not by configuration (feature `configured`)."""
-    if change.new.find(subscribed_tag("subscriptions")) is not None:
+    tag = subscribed_tag("subscriptions")
+    if change.concerns(tag) and change.new.find(tag) is not None:
         raise RpcError.operation_not_supported(
             "configured subscriptions are not supported; use establish-subscription"
         )
@@ -234,6 +235,8 @@ def _refuse_configured(change: Change) -> None:
 def _changed_entries(change: Change, tag: str, key: str) -> set[str]:
     """The keys of the filters that came, went or are others now."""
     tag_above = subscribed_tag("filters")
+    if not change.concerns(tag_above):
+        return set()
     holders = [tree.find(tag_above) for tree in (change.old, change.new)]
     if not any(holder is not None for holder in holders):
         return set()
