@@ -149,6 +149,9 @@ class Adoption:
             if offer.live and known == version:
                 known = None
             if held is not None and not supersedes(version, known):
+                login = record is not None and not offer.live and not holds(own.lineage, version, version)
+                if login and self._origins.bounds(held):
+                    unsure.append(key)  # The end may have come before it
                 if not offer.live and held.version <= offer.until:
                     # What it has adopted itself the other replica holds under a newer version than it offers
                     written[key] = own.again(held)
@@ -163,7 +166,7 @@ class Adoption:
                     unsure.append(key)
             # The end of a user that is not known here too: another replica may hold what came before it
             written[key] = own.write(key, record if end is None else None)
-            self._origins.note(key, written[key], version if end is None else end)
+            self._origins.note(key, written[key], end or version, bound=end is not None)
         if judgement.clear is not None:
             unsure += self._clear(judgement.clear, batch, offer, own, written)
             self._seen[offer.by] = _Seen(batch.lineage, offer.until, judgement.clear.last)
@@ -181,13 +184,15 @@ class Adoption:
     def _end_of(self, key: bytes, version: Version, offer: Offer, own: Own) -> tuple[Version | None, bool]:
         """Return up to where a user who is not held has logged off, None if not, and whether that is sure."""
         floor = own.table.floor
-        ends = [seen.until for by, seen in self._seen.items() if by != offer.by and seen.ends(key, version)]
+        others = [seen for by, seen in self._seen.items() if by != offer.by and seen.reaches(key)]
+        ends = [seen.until for seen in others if seen.ends(version)]
         if version <= offer.shared or holds(own.lineage, version, version):
             ends.append(max(version, floor))
         if ends:
             return max(ends), True
         # Who came under a newer version than all that is forgotten here stays, though maybe one left before
-        return floor if version <= floor else None, floor <= offer.shared
+        sure = floor <= offer.shared and all(seen.until < version for seen in others)
+        return floor if version <= floor else None, sure
 
     def _clear(
         self, page: SnapshotPage, batch: Batch, offer: Offer, own: Own, written: dict[bytes, Version]
@@ -207,7 +212,7 @@ class Adoption:
             if known <= offer.shared or holds(batch.lineage, offer.until, known):
                 written[held.key] = own.write(held.key, None)
                 # When that was nobody knows; who has logged in behind the page is online
-                self._origins.note(held.key, written[held.key], offer.until)
+                self._origins.note(held.key, written[held.key], offer.until, bound=True)
             elif known <= offer.until:
                 kept.append(held.key)
                 if held.version <= offer.until:
@@ -223,6 +228,10 @@ class _Seen(NamedTuple):
     bucket: int
     """The last that has come."""
 
-    def ends(self, key: bytes, version: Version) -> bool:
-        """Say whether a change of a key that is not held was known there, so that its end has followed."""
-        return bucket_of(key) <= self.bucket and holds(self.lineage, self.until, version)
+    def reaches(self, key: bytes) -> bool:
+        """Say whether the key's bucket has come: who is not held is absent there."""
+        return bucket_of(key) <= self.bucket
+
+    def ends(self, version: Version) -> bool:
+        """Say whether a change of one who is absent was known there, so that its end has followed."""
+        return holds(self.lineage, self.until, version)

@@ -426,7 +426,7 @@ class Member(Sender):
         """Start one append with all that waits, unless one is under way."""
         if self._writing:
             return
-        frames = self._writer.frames(self.position, self.origins)
+        frames = self._writer.frames(self.position, self.origins, self.quarantined)
         if self._facts_changed:
             self._facts_changed = False
             frames.append(Frame(frames[-1].position if frames else self.position, facts=dict(self.facts)))

@@ -25,16 +25,26 @@ class Origins:
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
         self._known: dict[bytes, tuple[Version, Version]] = {}
+        # Of these the origin is no version of a change: somewhere before it the user has logged off. Not kept
+        # with the journal.
+        self._bounds: set[bytes] = set()
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def note(self, key: bytes, written: Version, origin: Version) -> None:
-        """What was offered under ``origin`` is written as ``written``."""
+    def note(self, key: bytes, written: Version, origin: Version, *, bound: bool = False) -> None:
+        """What was offered under ``origin`` is written as ``written``; ``bound``: an end from before it."""
         self._known.pop(key, None)
         self._known[key] = (written, origin)
+        self._bounds.discard(key)
+        if bound:
+            self._bounds.add(key)
         if len(self._known) > self._kept:
-            del self._known[next(iter(self._known))]
+            self._forget(next(iter(self._known)))
+
+    def bounds(self, held: Change) -> bool:
+        """Say whether this is an end of which only the latest time is known."""
+        return held.key in self._bounds and self.of(held) != held.version
 
     def of(self, held: Change | None) -> Version | None:
         """Return the version that an offer of this key has to be newer than; None where nothing is held."""
@@ -45,12 +55,13 @@ class Origins:
             return held.version
         if known[0] == held.version:
             return known[1]
-        del self._known[held.key]
+        self._forget(held.key)
         return held.version
 
     def moved(self, held: Change, written: Version) -> None:
         """What is held is written again, unchanged, as ``written``."""
-        self.note(held.key, written, self.of(held) or held.version)
+        origin = self.of(held) or held.version
+        self.note(held.key, written, origin, bound=held.key in self._bounds)
 
     def among(self, changes: Iterable[Change]) -> Mapping[bytes, Version]:
         """Return those of changes that go into a frame of the journal or into a batch."""
@@ -73,6 +84,10 @@ class Origins:
             origin = origins.get(key)
             if origin is not None:
                 self.note(key, version, origin)
+
+    def _forget(self, key: bytes) -> None:
+        del self._known[key]
+        self._bounds.discard(key)
 
 
 def as_offered(batch: Batch) -> Batch:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rui.backup.journal import Frame
 from rui.backup.lineage import Lineage, extend
-from rui.backup.messages import Change, Position
+from rui.backup.messages import Change, Position, Quarantined
 from rui.backup.origins import Origins
 from rui.backup.version import NO_EPOCH, Epoch, Version
 
@@ -72,13 +72,21 @@ class Writer:
         self.pending_bytes += len(record or b"")
         return change
 
-    def frames(self, position: Position, origins: Origins) -> list[Frame]:
-        """Return what waits, behind ``position``, for one append."""
+    def frames(
+        self, position: Position, origins: Origins, quarantined: Mapping[bytes, Quarantined]
+    ) -> list[Frame]:
+        """Return what waits, behind ``position``, for one append, with what is known of its records."""
         found = []
         while self._steps:
             step = self._steps.popleft()
             position = step.after(position)
-            found.append(Frame(position, step.changes, origins=origins.among(step.changes)))
+            reasons = {
+                key.decode(): quarantined[key].reason
+                for key, version, _ in (step.changes if quarantined else ())
+                if key in quarantined and quarantined[key].version == version
+            }
+            origin = origins.among(step.changes)
+            found.append(Frame(position, step.changes, quarantined=reasons, origins=origin))
         return found
 
     def written(self, frames: Iterable[Frame]) -> None:

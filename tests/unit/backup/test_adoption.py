@@ -59,7 +59,7 @@ def test_of_two_that_are_offered_the_newer_one_counts_in_either_order() -> None:
     assert version(8).epoch == A
 
 
-B = Epoch(2, "bras-b")
+B, C = Epoch(2, "bras-b"), Epoch(3, "bras-a")
 OF_A: Lineage = (Fork(A, ZERO),)
 
 
@@ -170,3 +170,32 @@ def test_an_old_end_does_not_vouch_for_who_may_have_left_again_before_a_snapshot
     primary.offered("bras-b", put(1, 7), put(2, 31, B))
     assert live(primary) == {put(2, 31, B).key}
     assert primary.found.unsure == (key(1), key(2))
+
+
+def test_who_is_absent_at_a_replica_that_has_come_further_may_have_left_there() -> None:
+    """In either order: the newer end, of a login that the second replica never saw, is forgotten there."""
+    primary = Primary()
+    primary.offered_all("bras-a", ZERO, (Fork(A, ZERO), Fork(C, version(5))), until=version(7, C))
+    primary.offered("bras-b", put(1, 12, B), put(2, 9, C))
+    assert live(primary) == {key(1), key(2)}
+    assert primary.found.unsure == (key(1),)
+    primary = Primary()
+    primary.offered("bras-b", put(1, 12, B))
+    primary.offered_all("bras-a", ZERO, (Fork(A, ZERO), Fork(C, version(5))), until=version(7, C))
+    assert live(primary) == {key(1)}
+    assert primary.found.unsure == (key(1),)
+
+
+def test_a_login_is_unsure_that_may_have_come_behind_an_end_of_which_no_time_is_known() -> None:
+    """Here the user is known to have left, some time before the floor; another replica saw a login."""
+    primary = Primary()
+    for change in (put(1, 5), gone(1, 6), gone(2, 70)):
+        primary.table.apply(change)
+    primary.table.trim_tombstones(0, version(70))
+    primary.own = primary.own._replace(lineage=(Fork(A, ZERO), Fork(MINE, version(70))))
+    primary.offered("cloud", put(1, 5))
+    assert (live(primary), primary.found.unsure) == (set(), ())
+    primary.offered("bras-z", put(1, 3, Epoch(1, "a-bras")))
+    assert (live(primary), primary.found.unsure) == (set(), (key(1),))
+    primary.offered("bras-b", put(1, 5))
+    assert primary.found.unsure == (), "what is of the primary's own history came before"

@@ -22,6 +22,7 @@ from rui.backup.member_outputs import (
 from rui.backup.messages import (
     LAST_BUCKET,
     Batch,
+    Offer,
     Position,
     Quarantined,
     Receipt,
@@ -235,6 +236,21 @@ def test_a_poisoned_record_is_kept_counted_and_reported() -> None:
     member.receive(stream(2, 3, put(2, 3)), (), "healed")
     write(member)
     assert member.digest().quarantined == 0
+
+
+def test_what_a_primary_takes_over_of_a_poisoned_record_is_journalled_with_the_reason() -> None:
+    member = primary()
+    write(member)
+    last = version(2, Epoch(2, "bras-b"))
+    record = put(2, 2, last.epoch)
+    bad = Quarantined(key(2), last, "lease-time: out of range")
+    batch = Batch(GROUP, member.epoch, Stream(ZERO, last), (record,), offer=Offer("bras-b", ZERO, last))
+    member.receive(batch, (bad,), "tag")
+    frames = write(member)
+    assert [frame.quarantined for frame in frames if frame.changes] == [{key(2).decode(): bad.reason}]
+    member.put(key(2), b"<user>well</user>")
+    member.flush()
+    assert [frame.quarantined for frame in write(member) if frame.changes] == [{}]
 
 
 def test_a_primary_refuses_what_others_deliver() -> None:
