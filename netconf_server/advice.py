@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from rui.schema import Issue, Node, Tag, TypeSpec
+from rui.schema import Issue, Kind, Node, Tag, TypeSpec
 
 _BY_APP_TAG: Final = {
     "instance-required": "create what it points to, or point to what is there",
@@ -18,6 +19,7 @@ _BY_TAG: Final = {
     Tag.MISSING_ELEMENT: "give it as well",
     Tag.UNKNOWN_ELEMENT: "leave it out; get-schema tells what there is",
 }
+_CHOICE: Final = re.compile(r'Mandatory choice "([^"]+)"')
 # Words of libyang's own that say nothing to a client.
 _NOISE: Final = "ly2 "
 # How libyang begins what it says of a value; a model's own error-message is sent as it is (RFC 7950 7.5.4.1).
@@ -28,12 +30,28 @@ def message_of(issue: Issue, node: Node | None) -> str:
     """What is wrong, as the model or libyang says it, and what to do; `node` is the schema's there."""
     said = issue.message.replace(_NOISE, "").rstrip(".")
     what = _BY_APP_TAG.get(issue.app_tag or "") or _BY_TAG.get(issue.tag, "")
+    if issue.app_tag == "missing-choice":
+        what = _cases(said, node) or what
     if "When condition" in said:
         what = "leave it out, or make the condition hold"
     if issue.tag is Tag.INVALID_VALUE and said.startswith(_OWN_WORDS) and node is not None and node.type:
         fitting = expected(node.type)
         what = f"give {fitting}" if fitting else ""
     return f"{said}; {what}" if what else said
+
+
+def _cases(said: str, node: Node | None) -> str:
+    """The nodes that the missing choice in a node, or in an operation's input, is made of."""
+    choice = _CHOICE.search(said)
+    if node is None or choice is None:
+        return ""
+    holder = next((child for child in node.children.values() if child.kind is Kind.INPUT), node)
+    fitting = tuple(
+        child.name
+        for child in holder.children.values()
+        if any(member.choice.rpartition(":")[2] == choice[1] for member in child.choices)
+    )
+    return f"give one of {_list(fitting)}" if fitting else ""
 
 
 def expected(spec: TypeSpec) -> str:

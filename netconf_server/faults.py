@@ -80,8 +80,16 @@ def _add_value(error: RpcError, issue: Issue, data: etree._Element) -> None:
         found = data.xpath(f".{path}", namespaces=error.path_namespaces)
     except etree.XPathError:
         return
-    if isinstance(found, list) and len(found) == 1 and isinstance(found[0], etree._Element):
-        error.info = (*error.info, _text(BAD_VALUE, "bad-value", (found[0].text or "")[:_LONGEST_VALUE]))
+    texts = (
+        [item.text or "" for item in found if isinstance(item, etree._Element)]
+        if isinstance(found, list)
+        else []
+    )
+    if len(texts) > 1:
+        # Without a key that is right the path says only which list it is.
+        texts = [text for text in dict.fromkeys(texts) if f'"{text}"' in issue.message]
+    if len(texts) == 1:
+        error.info = (*error.info, _text(BAD_VALUE, "bad-value", texts[0][:_LONGEST_VALUE]))
 
 
 def named_either_way(path: str) -> str:

@@ -35,27 +35,37 @@ class UrlFolder:
 
     async def read(self, url: str) -> etree._Element:
         """The configuration in a file, as a `config` element; what it holds is not checked."""
-        data = await self._do(url, self._read)
         try:
-            return parse_config(data)
+            return parse_config(await self._do(url, self._read))
+        except FileNotFoundError as error:
+            raise _no_file(url) from error
         except ValueError as error:
             raise RpcError.invalid_value(f"{url}: {error}") from error
 
     async def write(self, url: str, tree: etree._Element) -> None:
         """Make a configuration the content of a file, which is replaced if it is there."""
         data = config_bytes(tree)
-        await self._do(url, lambda folder, name: _write(folder, name, data))
+        try:
+            await self._do(url, lambda folder, name: _write(folder, name, data))
+        except FileNotFoundError as error:
+            raise RpcError.data_missing(
+                f"{url}: there is no such folder; leave it out of the name"
+            ) from error
 
     async def delete(self, url: str) -> None:
         """Delete a file."""
-        await self._do(url, lambda folder, name: os.unlink(name, dir_fd=folder))
+        try:
+            await self._do(url, lambda folder, name: os.unlink(name, dir_fd=folder))
+        except FileNotFoundError as error:
+            raise _no_file(url) from error
 
     async def _do(self, url: str, work: Callable[[int, str], T]) -> T:
+        """Raises FileNotFoundError besides RpcError."""
         steps = self._steps(url)
         try:
             return await asyncio.to_thread(self._in_folder, steps, work)
-        except FileNotFoundError as error:
-            raise RpcError.data_missing(f"{url}: there is no such file") from error
+        except FileNotFoundError:
+            raise
         except OSError as error:
             raise RpcError.operation_failed(f"{url}: {error.strerror}; give a plain file") from error
 
@@ -88,6 +98,10 @@ class UrlFolder:
             if found.st_size > self._max_size:
                 raise OSError(0, f"is longer than {self._max_size} octets")
             return file.read(self._max_size)
+
+
+def _no_file(url: str) -> RpcError:
+    return RpcError.data_missing(f"{url}: there is no such file")
 
 
 def _leads_out(step: str) -> bool:

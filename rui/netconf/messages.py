@@ -26,6 +26,8 @@ _HUGE_FROM: Final = 8_000_000
 _MAX_DEPTH: Final = 256
 """libxml2's own bound of nesting, which it lifts for huge messages."""
 
+_TOO_DEEP_MESSAGE: Final = f"elements nest deeper than {_MAX_DEPTH}; nest them less"
+_BEYOND_BOUNDS: Final = etree.ErrorTypes.ERR_RESOURCE_LIMIT
 _TOO_DEEP: Final = etree.XPath(f"boolean({'/*' * (_MAX_DEPTH + 1)})")
 
 _MAX_UINT32: Final = 4_294_967_295
@@ -62,6 +64,8 @@ class MessageParser:
         try:
             root = etree.fromstring(text, parser)
         except etree.XMLSyntaxError as error:
+            if error.code == _BEYOND_BOUNDS and "depth" in error.msg:
+                raise MessageError(_TOO_DEEP_MESSAGE) from None
             raise MessageError(f"not well-formed XML in UTF-8: {error.msg}") from None
         except ValueError as error:
             raise MessageError(f"not well-formed XML in UTF-8: {error}") from None
@@ -72,7 +76,7 @@ class MessageParser:
         if root.getroottree().docinfo.internalDTD is not None:
             raise MessageError("a document type declaration is not allowed (RFC 6241 3)")
         if len(text) >= _HUGE_FROM and _TOO_DEEP(root):
-            raise MessageError(f"elements nest deeper than {_MAX_DEPTH}: excessive depth")
+            raise MessageError(_TOO_DEEP_MESSAGE)
         return root, bulk
 
     def _choose(self, size: int) -> etree.XMLParser:

@@ -116,3 +116,10 @@ async def test_what_no_node_of_the_edit_is_at_fault_of_refuses_all(schema: Schem
     assert await errors_of(stores, edit) == ["invalid-value /top/small", "data-missing /top/ref"]
     assert await errors_of(stores, "<even>4</even><most>3</most>") == ["operation-failed /top/low"]
     assert stores.running is before
+
+
+async def test_the_value_of_a_wrong_key_is_told_among_other_entries(schema: Schema) -> None:
+    stores = Datastores(schema, config(GIVEN))
+    with pytest.raises(RpcError) as caught:
+        await stores.edit(RUNNING, config("<item><id>999</id></item>"))
+    assert (caught.value.tag, caught.value.info_text("bad-value")) == ("invalid-value", "999")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from netconf_server.persist import empty_config
 from netconf_server.urls import UrlFolder
 from rui.netconf import names
 from rui.netconf.errors import RpcError
@@ -163,3 +164,12 @@ async def test_without_the_capability_there_are_no_files(tmp_path: Path) -> None
         await UrlFolder(None).read("file:///a.xml")
     assert refused.value.tag == "operation-not-supported"
     await rig.server.close()
+
+
+async def test_a_folder_that_is_missing_is_called_one(tmp_path: Path) -> None:
+    urls = UrlFolder(tmp_path)
+    with pytest.raises(RpcError, match="no such folder") as caught:
+        await urls.write("file:///sub/a.xml", empty_config())
+    assert caught.value.tag == "data-missing"
+    with pytest.raises(RpcError, match="no such file"):
+        await urls.read("file:///sub/a.xml")
