@@ -27,7 +27,6 @@ _MAX_DEPTH: Final = 256
 """libxml2's own bound of nesting, which it lifts for huge messages."""
 
 _TOO_DEEP_MESSAGE: Final = f"elements nest deeper than {_MAX_DEPTH}; nest them less"
-_BEYOND_BOUNDS: Final = etree.ErrorTypes.ERR_RESOURCE_LIMIT
 _TOO_DEEP: Final = etree.XPath(f"boolean({'/*' * (_MAX_DEPTH + 1)})")
 
 _MAX_UINT32: Final = 4_294_967_295
@@ -64,7 +63,7 @@ class MessageParser:
         try:
             root = etree.fromstring(text, parser)
         except etree.XMLSyntaxError as error:
-            if error.code == _BEYOND_BOUNDS and "depth" in error.msg:
+            if "Excessive depth" in str(error.msg):
                 raise MessageError(_TOO_DEEP_MESSAGE) from None
             raise MessageError(f"not well-formed XML in UTF-8: {error.msg}") from None
         except ValueError as error:
