@@ -133,7 +133,10 @@ class Story:
         if len(world.routers) < world.odds.routers or not world.hosts[CLOUD].up:
             return False
         primary = world.primary
-        if primary is None or any(router.member.waiting_for_disk for router in world.routers.values()):
+        # Asked at every event: what mostly tells first
+        if primary is None or world.store.position.cursor != primary.member.durable:
+            return False
+        if any(router.member.waiting_for_disk for router in world.routers.values()):
             return False
         if any(router.member.serving for router in world.routers.values() if router is not primary):
             return False
@@ -141,9 +144,8 @@ class Story:
             return False
         if primary.member.position.writer != primary.member.epoch:
             return False
-        durable = primary.member.durable
+        durable, history = primary.member.durable, primary.member.position.lineage
         positions = [router.member.position for router in world.routers.values() if router is not primary]
-        history = primary.member.position.lineage
         return all(
             position.cursor == durable and position.snapshot is None and position.lineage == history
             for position in [*positions, world.store.position]
