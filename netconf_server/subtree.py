@@ -6,8 +6,10 @@ in part keep their keys (section 6.2 allows the server to), so that a client can
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, TypeAlias
 
 from lxml import etree
@@ -17,6 +19,11 @@ from netconf_server.xmltree import append_copy, attributes, scope
 from rui.netconf import names
 from rui.schema import Node
 
+# XML's white space, which is what surrounds a value (section 6.2.5).
+_SPACE: Final = " \t\r\n"
+_WORDS: Final = re.compile(f"[^{_SPACE}]+")
+# Children from which on it pays to ask in C which of them may be selected.
+_MANY: Final = 64
 _TRANSACTION_IDS: Final = "urn:ietf:params:xml:ns:netconf:txid:1.0"
 
 # What a filter selects of one element: nothing, all of it, or some children (by position) each in part.
@@ -54,10 +61,34 @@ class FilterNode:
         """Say whether a content match (section 6.2.5) holds: equal without surrounding white space,
         prefixes resolved.
         """
-        value = (element.text or "").strip()
+        value = (element.text or "").strip(_SPACE)
         if self.qualified is not None and ":" in value:
             return _qualified(value, element) == self.qualified
         return value == self.text
+
+    @cached_property
+    def _keyed(self) -> tuple[etree.XPath, dict[str, str]] | None:
+        """The elements inside another one that this node may select by its content match nodes, asked in C,
+        and the expression's variables; None where that cannot be asked. No fewer than it selects.
+        """
+        plain = [(item, item.namespace) for item in self.content if item.qualified is None]
+        namespaces = {f"n{i}": space for i, (_, space) in enumerate(plain) if space is not None}
+        if self.namespace is None or not plain or len(namespaces) < len(plain):
+            return None
+        matches = "".join(
+            f"[n{i}:{item.name}[normalize-space(text()) = $v{i}]]" for i, (item, _) in enumerate(plain)
+        )
+        values = {f"v{i}": " ".join(_WORDS.findall(item.text or "")) for i, (item, _) in enumerate(plain)}
+        namespaces["own"] = self.namespace
+        return etree.XPath(f"own:{self.name}{matches}", namespaces=namespaces), values
+
+    def may_select(self, parent: etree._Element) -> frozenset[etree._Element] | None:
+        """The children that this node may select something of, None for any; of others it selects nothing."""
+        if self._keyed is None:
+            return None
+        found, values = self._keyed
+        nodes = found(parent, **values)
+        return frozenset(nodes) if isinstance(nodes, list) else None  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -118,7 +149,7 @@ def pruned(
 def _compile(element: etree._Element, *, is_root: bool = False) -> FilterNode:
     name = etree.QName(element)
     children = [_compile(child) for child in element.iterchildren(etree.Element)]
-    text = (element.text or "").strip() if not children and not is_root else ""
+    text = (element.text or "").strip(_SPACE) if not children and not is_root else ""
     return FilterNode(
         namespace=name.namespace,
         name=name.localname,
@@ -164,17 +195,36 @@ def _select(node: FilterNode, element: etree._Element) -> Selection:
         chosen.update(dict.fromkeys(hits, True))
     if not node.others:
         return True
-    # Of a large list that nothing here names no entry is looked at.
-    named: dict[str, list[FilterNode]] = {}
+    if len(children) > _MANY:
+        _select_of_many(node, element, children, chosen)
+        return chosen or False
     for i, child in enumerate(children):
-        tag = str(child.tag)
-        if tag not in named:
-            named[tag] = [other for other in node.others if other.names(tag)]
-        if named[tag] and chosen.get(i) is not True:
-            found = _merge(_select(other, child) for other in named[tag])
+        if chosen.get(i) is not True:
+            found = _merge(_select(other, child) for other in node.others)
             if found is not False:
                 chosen[i] = found
     return chosen or False
+
+
+def _select_of_many(
+    node: FilterNode,
+    element: etree._Element,
+    children: list[etree._Element],
+    chosen: dict[int, Selection],
+) -> None:
+    """Add to `chosen` what is selected of many children: those that no filter node names, or that have other
+    keys, are not looked at one by one.
+    """
+    named: dict[str, list[tuple[FilterNode, frozenset[etree._Element] | None]]] = {}
+    for i, child in enumerate(children):
+        tag = str(child.tag)
+        if tag not in named:
+            named[tag] = [(other, other.may_select(element)) for other in node.others if other.names(tag)]
+        fitting = [other for other, possible in named[tag] if possible is None or child in possible]
+        if fitting and chosen.get(i) is not True:
+            found = _merge(_select(other, child) for other in fitting)
+            if found is not False:
+                chosen[i] = found
 
 
 def _merge(selections: Iterable[Selection]) -> Selection:

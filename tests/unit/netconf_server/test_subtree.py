@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from netconf_server.subtree import SubtreeFilter
+from netconf_server import subtree
+from netconf_server.subtree import FilterNode, SubtreeFilter
 from tests.integration.netconf_server_rig import TOY, toy_schema
 
 FILE = Path(__file__).parents[2] / "data" / "subtree-filter.txt"
@@ -60,3 +61,61 @@ def test_a_filter_says_early_that_it_selects_nothing() -> None:
     wanted = SubtreeFilter.compile(etree.fromstring('<filter><top xmlns="urn:a"/></filter>'))
     assert wanted.at("{urn:b}top") == []
     assert len(wanted.at("{urn:a}top")) == 1
+
+
+def many(filtered: str) -> tuple[SubtreeFilter, etree._Element]:
+    """A filter inside `top`, and a `top` with more entries than are looked at one by one."""
+    entries = "".join(
+        f"<e><k> {i}\n</k><g>{i % 3}</g><l>a</l><l>b {i}</l></e><o><k>{i}</k></o>" for i in range(100)
+    )
+    wanted = etree.fromstring(
+        f'<filter><top xmlns="urn:m" xmlns:p="urn:p">{filtered}</top></filter>'
+    )
+    tree = etree.fromstring(
+        f'<top xmlns="urn:m" xmlns:q="urn:p"><only/>{entries}<e at="x"><k>q:id</k></e><k>7</k></top>'
+    )
+    return SubtreeFilter.compile(wanted), tree
+
+
+@pytest.mark.parametrize(
+    ("filtered", "count"),
+    [
+        ("<only/>", 0),
+        ("<e><k>7</k></e>", 1),
+        ("<e><k>7</k><k>8</k></e>", 0),
+        ("<e><k>7</k></e><e><k>8</k><g/></e>", 2),
+        ("<e><g>1</g><k/></e>", 33),
+        ("<e><l>b 7</l></e>", 1),
+        ("<e><l>b  7</l></e>", 0),
+        ("<e><k>p:id</k></e>", 1),
+        ("<e><k>7</k><l>b 7</l></e><only/>", 1),
+        ('<n:e xmlns:n="urn:n"><k>7</k></n:e>', 0),
+        ('<e xmlns=""><k>7</k></e>', 1),
+        ('<e at="x"/><o><k>3</k></o>', 1),
+        ("<k>7</k><e><k>9</k></e>", 1),
+        ("<k>8</k><e><k>9</k></e>", 0),
+        ("<e><k>none</k></e>", 0),
+    ],
+)
+def test_of_many_entries_the_same_are_selected(
+    filtered: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled, tree = many(filtered)
+    found = compiled.apply(tree)
+    assert (0 if found is None else len(found.findall("{urn:m}e"))) == count
+    monkeypatch.setattr(subtree, "_MANY", 10_000)
+    assert canonical(found) == canonical(compiled.apply(tree))
+
+
+def test_entries_with_other_keys_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled, tree = many("<e><k>7</k></e><o><k>8</k></o>")
+    seen: list[etree._Element] = []
+    matches = FilterNode.matches
+
+    def counted(node: FilterNode, element: etree._Element) -> bool:
+        seen.append(element)
+        return matches(node, element)
+
+    monkeypatch.setattr(FilterNode, "matches", counted)
+    assert compiled.apply(tree) is not None
+    assert len(seen) < 20
