@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from inspect import isawaitable, iscoroutinefunction
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -414,5 +414,5 @@ async def _worked_out(work: Callable[[], T], *, large: bool) -> T:
 
 
 async def _settle(result: Awaitable[None] | None) -> None:
-    if isawaitable(result):
+    if result is not None:
         await result

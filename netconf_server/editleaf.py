@@ -64,10 +64,12 @@ def set_leaf(
 ) -> etree._Element:
     """Give the leaf `found`, or a new one, the value of `source`; return the element it is now."""
     prefixes = value_prefixes(source)
-    if found is not None and not prefixes:
-        found.text = canonical(source.text, node)
-        return found
     if found is not None:
+        if not prefixes:
+            found.text = canonical(source.text, node)
+            return found
+        if found.text == source.text and value_prefixes(found) == prefixes:
+            return found
         target.remove(found)
     namespace = names.split(str(source.tag))[0] or ""
     leaf = etree.SubElement(target, source.tag, nsmap=names.nsmap(namespace, prefixes))

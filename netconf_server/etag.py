@@ -37,7 +37,8 @@ def etag_of(parts: Sequence[etree._Element]) -> str:
 
 def wants_new_tag(operation: etree._Element) -> bool:
     """Say whether the reply to a change is to have the datastore's new tag (`with-etag`)."""
-    return (operation.findtext(_WITH_ETAG) or "").strip() == "true"
+    asked = next(operation.iterchildren(_WITH_ETAG), None)
+    return asked is not None and (asked.text or "").strip() == "true"
 
 
 def ok_with_tag(tree: etree._Element) -> list[etree._Element]:

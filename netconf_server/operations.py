@@ -85,18 +85,18 @@ class DataOperations:
         config = holders.content(operation)
         if isinstance(config, holders.Url):
             config = await self._urls.read(config.text)
-        test = params.text(operation, "test-option")
-        error = params.text(operation, "error-option") or "stop-on-error"
+        said = params.texts(operation)
+        test = said.get("test-option")
         target, views = self._datastore(call, "target"), self._seen_by(call.session.user)
         await self._datastores.edit(
             target,
             config,
             expects=self._conditions.of_edit(target, config, views),
-            default=read_default_operation(params.text(operation, "default-operation")),
+            default=read_default_operation(said.get("default-operation")),
             # A candidate may be incomplete (RFC 7950 8.3.3) unless the client asks for the test by name.
             validate=test == "test-then-set",
             test_only=test == "test-only",
-            continue_on_error=error == "continue-on-error",
+            continue_on_error=said.get("error-option") == "continue-on-error",
             session=call.session.id,
         )
         return self._conditions.reply(operation, target, views)

@@ -54,6 +54,16 @@ def text(operation: etree._Element, name: str) -> str | None:
     return None if found is None else found.strip()
 
 
+def texts(operation: etree._Element) -> dict[str, str]:
+    """The texts of all parameters in the base namespace by name, as `text` gives them one by one."""
+    return {
+        name: (child.text or "").strip()
+        for child in operation.iterchildren(etree.Element)
+        for namespace, name in (names.split(str(child.tag)),)
+        if namespace == names.BASE
+    }
+
+
 def confirmation(operation: etree._Element) -> Confirmation | None:
     """How a commit waits for its confirmation, None when it is a final one. Raises RpcError."""
     timeout, persist = text(operation, "confirm-timeout"), text(operation, "persist")

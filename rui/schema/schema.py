@@ -22,7 +22,8 @@ from rui.schema.tree import Kind, Node, Tree, find_nested
 NETCONF_NAMESPACE = "urn:ietf:params:xml:ns:netconf:base:1.0"
 # Elements of NETCONF itself that wrap data: their content is what is checked.
 _WRAPPERS = frozenset(f"{{{NETCONF_NAMESPACE}}}{name}" for name in ("config", "data"))
-# Requests that held are remembered, so many of so many octets at most: clients repeat themselves.
+# Requests and notifications that held are remembered, so many of so many octets at most: both repeat
+# themselves.
 _REMEMBERED = 256
 _LONGEST_REMEMBERED = 2048
 # RFC 6241 and RFC 5277 give `filter` attributes without a prefix, which libyang takes for errors.
@@ -221,7 +222,7 @@ class Schema:
         self._remember(body)
 
     def _remember(self, request: bytes) -> None:
-        """Know a valid request again: what holds of it depends on nothing but the modules."""
+        """Know a valid request or notification again: what holds of it depends on nothing but the modules."""
         if len(request) <= _LONGEST_REMEMBERED:
             self._held[request] = None
             if len(self._held) > _REMEMBERED:
@@ -261,7 +262,10 @@ class Schema:
                 raise DataError((issue,), source)
             self.check_nested(element, node, source=source)
             return
-        self._hold(self._requests, content, Purpose.OPERATION, Tag.MISSING_ELEMENT, source)
+        body = _body(content)
+        if body not in self._held:
+            self._hold(self._requests, body, Purpose.OPERATION, Tag.MISSING_ELEMENT, source)
+            self._remember(body)
 
     def check_nested(
         self, data: Document, node: Node, *, reply: bool = False, source: str = "request"
