@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from inspect import iscoroutinefunction
@@ -68,6 +69,7 @@ class Datastores:
         self._waits = file is not None
         # Changes wait for each other: the callbacks and the disk take time.
         self._turn = asyncio.Lock()
+        self._checking = asyncio.Lock()
         kept = file if self._startup is None else None
         self._confirmed = ConfirmedCommit(None if kept is None else before_file(kept), self._bring_back)
 
@@ -184,14 +186,16 @@ class Datastores:
         """
         async with self._turn:
             self.locks.check_write(target, session)
-            fresh = empty_config()
-            apply_edit(self.schema.tree.data, fresh, tree)
-            if not copied:
-                self._allow(target, fresh, session)
-            if target != CANDIDATE:
-                await self.validate(fresh)
-            else:
-                await _worked_out(partial(self._checks.values, fresh), large=_is_large(fresh))
+
+            def work() -> etree._Element:
+                fresh = empty_config()
+                apply_edit(self.schema.tree.data, fresh, tree)
+                if not copied:
+                    self._allow(target, fresh, session)
+                (self._checks.values if target == CANDIDATE else self._checks.whole)(fresh)
+                return fresh
+
+            fresh = await _worked_out(work, large=_is_large(tree))
             await self._make(Change(self.tree(target), fresh, session, target))
 
     async def delete(self, *, session: int | None = None) -> None:
@@ -199,7 +203,7 @@ class Datastores:
         async with self._turn:
             self.locks.check_write(STARTUP, session)
             self._allow(STARTUP, empty_config(), session)
-            await self._finish(self._file.remove())
+            await _to_its_end(self._file.remove())
             change = Change(self.tree(STARTUP), empty_config(), session, STARTUP)
             self._startup = change.new
             await self._tell(self._edited, change)
@@ -227,14 +231,14 @@ class Datastores:
                 held = await _worked_out(work, large=_is_large(candidate))
                 self._check_still(CANDIDATE, candidate)
                 self._candidate = held
-            await self._finish(self._commit(confirm, session))
+            await _to_its_end(self._commit(confirm, session))
 
     async def cancel_commit(self, *, persist_id: str | None = None, session: int | None = None) -> None:
         """Take back the commit that waits for its confirmation (RFC 6241 8.4.4.1). Raises RpcError."""
         async with self._turn:
             before = self._confirmed.cancelled()
             self._confirmed.check(session, persist_id)
-            await self._finish(self._take_back(before, ConfirmChange(ConfirmEvent.CANCEL, session)))
+            await _to_its_end(self._take_back(before, ConfirmChange(ConfirmEvent.CANCEL, session)))
 
     async def discard(self, *, session: int | None = None) -> None:
         """Make the candidate equal to running again (RFC 6241 8.3.4.2). Raises RpcError."""
@@ -248,8 +252,12 @@ class Datastores:
             raise RpcError.in_use(f"{target} was given up by another session meanwhile; send it again")
 
     async def validate(self, tree: etree._Element) -> None:
-        """Check a whole configuration. Raises RpcError with every fault."""
-        await _worked_out(partial(self._checks.whole, tree), large=_is_large(tree))
+        """Check a whole configuration, a large one when no other is being checked. Raises RpcError with
+        every fault.
+        """
+        large = _is_large(tree)
+        async with self._checking if large else nullcontext():
+            await _worked_out(partial(self._checks.whole, tree), large=large)
 
     # --- locking
 
@@ -391,16 +399,7 @@ class Datastores:
 
     async def _make(self, change: Change) -> None:
         """Make a change, as a whole: where nothing waits in between nothing can break it off."""
-        await (self._finish(self._put(change)) if self._waits else self._put(change))
-
-    async def _finish(self, change: Coroutine[None, None, T]) -> T:
-        """Carry a change through even if the session that asked for it is ended meanwhile."""
-        task = asyncio.ensure_future(change)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task])
-            raise
+        await (_to_its_end(self._put(change)) if self._waits else self._put(change))
 
 
 def _is_large(config: etree._Element) -> bool:
@@ -409,8 +408,23 @@ def _is_large(config: etree._Element) -> bool:
 
 
 async def _worked_out(work: Callable[[], T], *, large: bool) -> T:
-    """The result of `work` on trees that nobody changes; beside the event loop where it takes long."""
-    return await asyncio.to_thread(work) if large else work()
+    """The result of `work` on trees that nobody changes; beside the event loop where it takes long.
+
+    Who asked for it may be gone: it ends all the same before the next one begins, so there is one at a time.
+    """
+    return await _to_its_end(asyncio.to_thread(work)) if large else work()
+
+
+async def _to_its_end(work: Coroutine[None, None, T]) -> T:
+    """Carry `work` through even if the session that asked for it is ended meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # nobody is there to be told
+        raise
 
 
 async def _settle(result: Awaitable[None] | None) -> None:

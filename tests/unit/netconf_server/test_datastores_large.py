@@ -98,6 +98,38 @@ async def test_while_much_is_checked_gets_are_answered_and_changes_wait(
         await both.edit(RUNNING, config("<name>y</name>"), session=2)
 
 
+async def test_a_check_that_nobody_waits_for_any_more_ends_before_the_next_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = stores()
+    held = HeldCheck(both.schema, monkeypatch)
+    large = asyncio.create_task(both.edit(RUNNING, config(MANY), session=1))
+    await held.begun.wait()
+    large.cancel()
+    other = asyncio.create_task(both.edit(RUNNING, config("<name>x</name>"), session=2))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not other.done()
+    held.go_on.set()
+    await other
+    assert large.cancelled()
+    assert (value(both.running, "name"), len(both.running[0])) == ("x", 1)
+
+
+async def test_large_configurations_are_validated_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = stores()
+    held = HeldCheck(both.schema, monkeypatch)
+    checks = [asyncio.create_task(both.validate(config(MANY))) for _ in range(2)]
+    await held.begun.wait()
+    held.begun.clear()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not held.begun.is_set()
+    await both.edit(CANDIDATE, config("<name>x</name>"))
+    held.go_on.set()
+    await asyncio.gather(*checks)
+
+
 async def test_a_candidate_given_up_while_it_is_checked_is_not_committed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
