@@ -10,7 +10,7 @@ import structlog
 from router.alarms import Alarms
 from router.audit import Audits
 from router.config import GroupConfig
-from router.journal import Compactor, GroupJournal, Quota, Recovered, Upkeep
+from router.journal import Compactor, Counting, GroupJournal, Quota, Recovered, Upkeep
 from router.lag import Lag, LagMeter
 from router.lastrole import ROLE, last_role, role_fact
 from router.notes import Notes
@@ -96,7 +96,8 @@ class Group:
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self._progress = asyncio.Event()
-        self._upkeep = Upkeep(config.id, journal, Compactor(journal, self.member, self._settled))
+        compactor = Compactor(journal, self.member, self._settled)
+        self._upkeep = Upkeep(config.id, journal, compactor, Counting(self.member.table, self._perform))
         self._attached: Callable[[], None] | None = None
         self._telling = False
         self._audit_timer: asyncio.TimerHandle | None = None
@@ -106,6 +107,7 @@ class Group:
         """Begin in the configured role."""
         self.member.start()
         self._perform()
+        self._upkeep.look(self._loop.time())
         self._arm_audit()
 
     async def stop(self) -> None:

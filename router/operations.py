@@ -10,6 +10,7 @@ from lxml import etree
 from netconf_server import NetconfServer, RpcCall, Subscription
 from router.download import Downloader
 from router.group import Group
+from router.journal import counted
 from router.listener import Listener, decoded
 from router.rbs import Switch
 from rui.backup import wire
@@ -114,6 +115,7 @@ class Operations:
         request = decoded(lambda: decode_digest_request(call.operation))
         self._local(request.group, call.session.user)
         member = self._group(request.group).member
+        await counted(member.table)
         return encode_digest(member.digest(), member.table.buckets if request.buckets else None)
 
     def is_cloud(self, user: str) -> bool:

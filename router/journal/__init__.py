@@ -13,6 +13,7 @@ that a good one follows is damage.
 """
 
 from router.journal.compaction import Compactor
+from router.journal.counting import Counting, counted
 from router.journal.directory import DataDirectory
 from router.journal.errors import DataDirectoryError
 from router.journal.quota import Quota
@@ -22,6 +23,7 @@ from router.journal.writer import GroupJournal
 
 __all__ = [
     "Compactor",
+    "Counting",
     "Cut",
     "DataDirectory",
     "DataDirectoryError",
@@ -29,5 +31,6 @@ __all__ = [
     "Quota",
     "Recovered",
     "Upkeep",
+    "counted",
     "recover",
 ]

@@ -22,7 +22,6 @@ from rui.backup.version import NO_EPOCH, ZERO, Epoch, Version
 
 _SEQ_BITS = 40
 _SEQ_MASK = (1 << _SEQ_BITS) - 1
-_MASK = MODULUS - 1
 _PREFIX = 8
 _COMPACT_AT_LEAST = 4096
 
@@ -70,7 +69,8 @@ class Table:
         self._macs = Macs()
         self._tombstones = 0
         self._deletes: deque[tuple[Version, bytes]] = deque()
-        self.buckets = empty_buckets()
+        self._buckets = empty_buckets()
+        self._uncounted: set[bytes] = set()
         self.head = ZERO
         self.floor = ZERO
         self.complete_from = ZERO
@@ -78,6 +78,25 @@ class Table:
 
     def __len__(self) -> int:
         return len(self._values) - self._tombstones
+
+    @property
+    def buckets(self) -> array[int]:
+        """The digests of all buckets; what is left to count is counted now."""
+        self.count(len(self._uncounted))
+        return self._buckets
+
+    @property
+    def uncounted(self) -> int:
+        """How many live records are not in their bucket's digest yet."""
+        return len(self._uncounted)
+
+    def count(self, most: int) -> None:
+        """Bring records into their buckets' digests, at most so many: some 3 microseconds each."""
+        for _ in range(min(most, len(self._uncounted))):
+            key = self._uncounted.pop()
+            value = self._values[key]
+            version = self._version(int.from_bytes(value[:_PREFIX], "big"))
+            self._add(key, record_digest(key, version, value[_PREFIX:]))
 
     @property
     def tombstones(self) -> int:
@@ -117,7 +136,7 @@ class Table:
 
     def apply_all(self, changes: Iterable[Change]) -> list[Change]:
         """Take the changes one after the other as :meth:`apply` does; return those that were taken."""
-        values, buckets, watchers = self._values, self.buckets, self.watchers
+        values, watchers, uncounted = self._values, self.watchers, self._uncounted
         add_ordinal, add_key = self._ordinals.append, self._keys.append
         taken: list[Change] = []
         epoch, front, head = None, 0, self.head
@@ -142,8 +161,7 @@ class Table:
                 self._deletes.append((version, key))
             else:
                 values[key] = prefix + record
-                bucket = bucket_of(key)
-                buckets[bucket] = (buckets[bucket] + record_digest(key, version, record)) & _MASK
+                uncounted.add(key)
             if version > head:
                 self.head = head = version
             elif version < head:
@@ -274,14 +292,16 @@ class Table:
         self._macs.remove(key)
 
     def _forget(self, key: bytes, value: bytes, version: Version) -> None:
-        if len(value) > _PREFIX:
-            self._add(key, MODULUS - record_digest(key, version, value[_PREFIX:]))
-        else:
+        if len(value) == _PREFIX:
             self._tombstones -= 1
+        elif key in self._uncounted:
+            self._uncounted.remove(key)
+        else:
+            self._add(key, MODULUS - record_digest(key, version, value[_PREFIX:]))
 
     def _add(self, key: bytes, amount: int) -> None:
         bucket = bucket_of(key)
-        self.buckets[bucket] = (self.buckets[bucket] + amount) % MODULUS
+        self._buckets[bucket] = (self._buckets[bucket] + amount) % MODULUS
 
     def _change(self, key: bytes, value: bytes) -> Change:
         version = self._version(int.from_bytes(value[:_PREFIX], "big"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from rui.backup import copies
 from rui.backup.digest import combine
 from rui.backup.identity import IdentityResult, Role
 from rui.backup.member import Member
@@ -163,3 +166,23 @@ def test_everything_is_sent_again_when_asked() -> None:
     member.acknowledge(given(replica, page), 0.0)
     assert not member.source.snapshot_under_way
     assert replica.table.head == member.durable
+
+
+def test_neither_end_holds_the_loop_for_a_digest_of_much_that_is_uncounted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(copies, "COUNTED_AT_ONCE", 1)
+    member, replica = primary(1, 2), secondary()
+    member.source.audit_due = True
+    batch = upload(member)
+    assert not batch.digest
+    member.acknowledge(given(replica, batch), 0.0)
+    member.table.count(2)
+    marker = upload(member)
+    assert marker.digest
+    receipt = given(replica, marker)
+    assert (receipt.result, receipt.agrees) == (Result.STORED, None)
+    member.acknowledge(receipt, 0.0)
+    replica.table.count(1)
+    member.source.audit_due = True
+    assert given(replica, upload(member)).agrees is True
