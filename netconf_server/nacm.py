@@ -53,7 +53,7 @@ class AccessControl:
         self._user_of = user_of
         self._marks = Marks(self._schema)
         self._hearing = Hearing(self._schema)
-        self._accesses: dict[str, Access] = {}
+        self._accesses: dict[str, tuple[Access, Readable]] = {}
         self._policy = _OFF
         self._operations = self._writes = self._notifications = 0
         self.present = any(
@@ -68,10 +68,14 @@ class AccessControl:
 
     def access(self, user: str) -> Access:
         """The rights of a user now. Ask again for each request: they may change."""
+        return self._rights(user)[0]
+
+    def _rights(self, user: str) -> tuple[Access, Readable]:
         found = self._accesses.get(user)
         if found is None:
             unlimited = self._accounts.is_recovery(user)
-            found = self._accesses[user] = Access(user, self._policy, self._marks, unlimited=unlimited)
+            access = Access(user, self._policy, self._marks, unlimited=unlimited)
+            found = self._accesses[user] = access, Readable(access, self._top)
         return found
 
     # --- what it refuses
@@ -112,8 +116,10 @@ class AccessControl:
         return allowed
 
     def view(self, user: str) -> Readable:
-        """What leaves out of data that is read what the user may not read."""
-        return Readable(self.access(user), self._top)
+        """What leaves out of data that is read what the user may not read: the same as long as his rights
+        are.
+        """
+        return self._rights(user)[1]
 
     def check_edit(self, session: int | None, config: etree._Element, default: Operation) -> None:
         """Refuse an edit that asks to create or delete what its session has no right to. Raises RpcError."""

@@ -11,8 +11,9 @@ from netconf_server.defaults import DefaultsViews
 from netconf_server.edit import read_default_operation
 from netconf_server.etagedit import Conditions
 from netconf_server.etagread import TaggedReading
-from netconf_server.query import Query, SeenBy
+from netconf_server.query import Query, SeenBy, View
 from netconf_server.readout import Readout
+from netconf_server.replies import KnownReplies
 from netconf_server.urls import UrlFolder
 from netconf_server.written import paced, wrapped
 from rui.netconf import names
@@ -40,6 +41,7 @@ class DataOperations:
         self._views = DefaultsViews(datastores.schema)
         self._seen_by = seen_by
         self._conditions = conditions
+        self._known = KnownReplies(datastores)
 
     def handlers(self) -> dict[str, Handler]:
         """The handlers by the operation's local name, all in the base namespace."""
@@ -63,22 +65,28 @@ class DataOperations:
         return paced(wrapped(_DATA_START, pieces, _DATA_END, always=True))
 
     async def _get_config(self, call: RpcCall) -> Reply:
-        query = self._query(call)
-        tree = self._datastores.tree(self._datastore(call, "source"))
+        source = self._datastore(call, "source")
+        tree = self._datastores.tree(source)
         tagged = TaggedReading(call.operation, self._datastores.schema.tree.data)
         if tagged.asked:
-            return tagged.read(self._readout, tree, query, names.DATA)
-        return paced(wrapped(_DATA_START, self._readout.config(tree, query), _DATA_END, always=True))
+            return tagged.read(self._readout, tree, self._query(call), names.DATA)
+        question = (source, self._shown(call), params.filter_bytes(call.operation))
+        known = self._known.find(question, tree)
+        if known is not None:
+            return [known]
+        pieces = wrapped(_DATA_START, self._readout.config(tree, self._query(call)), _DATA_END, always=True)
+        return paced(self._known.noted(question, tree, pieces))
 
     def _datastore(self, call: RpcCall, role: str) -> str:
         return holders.datastore(call.operation, role, self._datastores.names)
 
     def _query(self, call: RpcCall) -> Query:
         """What is asked for, as far as the user may read it (RFC 8341 3.2.4)."""
+        return Query(params.read_filter(call.operation), self._shown(call))
+
+    def _shown(self, call: RpcCall) -> tuple[View, ...]:
         mode = params.defaults_mode(call.operation) or Defaults.EXPLICIT
-        return Query(
-            params.read_filter(call.operation), (*self._views.of(mode), *self._seen_by(call.session.user))
-        )
+        return (*self._views.of(mode), *self._seen_by(call.session.user))
 
     async def _edit_config(self, call: RpcCall) -> Reply:
         operation = call.operation

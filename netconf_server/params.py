@@ -14,7 +14,7 @@ from netconf_server.etag import ETAG
 from netconf_server.holders import NMDA
 from netconf_server.query import Wanted
 from netconf_server.subtree import SubtreeFilter
-from netconf_server.xmltree import scope
+from netconf_server.xmltree import scope, to_bytes
 from netconf_server.xpathfilter import XPathFilter
 from rui.netconf import names
 from rui.netconf.errors import RpcError
@@ -111,6 +111,12 @@ def read_filter(operation: etree._Element) -> Wanted:
     except ValueError as error:
         message = f"select is no XPath expression that can be used here: {error}"
         raise RpcError.bad_attribute("select", tag, message, error_type=ErrorType.PROTOCOL) from None
+
+
+def filter_bytes(operation: etree._Element) -> bytes:
+    """The filter of an operation as bytes, with all prefixes in scope; nothing where it has none."""
+    element = next(operation.iterchildren(names.base("filter")), None)
+    return b"" if element is None else to_bytes(element)
 
 
 def prefixes(element: etree._Element) -> dict[str, str]:

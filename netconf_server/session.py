@@ -368,6 +368,8 @@ class Session:
             self._held += 1
             # What waited while rpcs were outstanding is read now.
             self._handle(self._core.resume())
+            if not self._rpcs:
+                self._flush()
 
     async def _answer(self, rpc: RpcReceived) -> None:
         self.counters.in_rpcs += 1
