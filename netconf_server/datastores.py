@@ -8,17 +8,18 @@ changes: every change makes a new one, so readers need no lock and a refused cha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import structlog
 from lxml import etree
 
+from netconf_server.beside import is_large, to_its_end, worked_out
 from netconf_server.change import CANDIDATE, RUNNING, STARTUP, Apply, Change, Guard, Verify
 from netconf_server.confirmed import Confirmation, ConfirmChange, ConfirmedCommit, ConfirmEvent, OnConfirm
 from netconf_server.edit import Operation, apply_edit
@@ -36,10 +37,6 @@ log = structlog.get_logger(__name__)
 
 
 T = TypeVar("T")
-
-# Elements of an edit, or of what it changes, above which it is worked out beside the event loop.
-_LARGE: Final = 5_000
-_IS_LARGE: Final = etree.XPath(f"boolean(descendant::*[{_LARGE}])")
 
 
 class Datastores:
@@ -159,7 +156,7 @@ class Datastores:
             base = self.tree(target)
             if expects is not None:
                 expects(base)
-            large = _is_large(config)
+            large = is_large(config)
             edit = Edit(
                 target,
                 config,
@@ -170,7 +167,7 @@ class Datastores:
                 session=session,
             )
             work = partial(work_out, edit, base, self._checks, self.guard)
-            outcome = await _worked_out(work, large=large or _is_large(base))
+            outcome = await worked_out(work, large=large or is_large(base))
             self._check_still(target, base)
             if not test_only:
                 await self._make(outcome.change)
@@ -195,7 +192,7 @@ class Datastores:
                 (self._checks.values if target == CANDIDATE else self._checks.whole)(fresh)
                 return fresh
 
-            fresh = await _worked_out(work, large=_is_large(tree))
+            fresh = await worked_out(work, large=is_large(tree))
             await self._make(Change(self.tree(target), fresh, session, target))
 
     async def delete(self, *, session: int | None = None) -> None:
@@ -203,7 +200,7 @@ class Datastores:
         async with self._turn:
             self.locks.check_write(STARTUP, session)
             self._allow(STARTUP, empty_config(), session)
-            await _to_its_end(self._file.remove())
+            await to_its_end(self._file.remove())
             change = Change(self.tree(STARTUP), empty_config(), session, STARTUP)
             self._startup = change.new
             await self._tell(self._edited, change)
@@ -228,17 +225,17 @@ class Datastores:
                 candidate = self._candidate
                 self._allow(RUNNING, candidate, session)
                 work = partial(self._checks.holding, candidate, self._running)
-                held = await _worked_out(work, large=_is_large(candidate))
+                held = await worked_out(work, large=is_large(candidate))
                 self._check_still(CANDIDATE, candidate)
                 self._candidate = held
-            await _to_its_end(self._commit(confirm, session))
+            await to_its_end(self._commit(confirm, session))
 
     async def cancel_commit(self, *, persist_id: str | None = None, session: int | None = None) -> None:
         """Take back the commit that waits for its confirmation (RFC 6241 8.4.4.1). Raises RpcError."""
         async with self._turn:
             before = self._confirmed.cancelled()
             self._confirmed.check(session, persist_id)
-            await _to_its_end(self._take_back(before, ConfirmChange(ConfirmEvent.CANCEL, session)))
+            await to_its_end(self._take_back(before, ConfirmChange(ConfirmEvent.CANCEL, session)))
 
     async def discard(self, *, session: int | None = None) -> None:
         """Make the candidate equal to running again (RFC 6241 8.3.4.2). Raises RpcError."""
@@ -255,9 +252,9 @@ class Datastores:
         """Check a whole configuration, a large one when no other is being checked. Raises RpcError with
         every fault.
         """
-        large = _is_large(tree)
+        large = is_large(tree)
         async with self._checking if large else nullcontext():
-            await _worked_out(partial(self._checks.whole, tree), large=large)
+            await worked_out(partial(self._checks.whole, tree), large=large)
 
     # --- locking
 
@@ -389,7 +386,7 @@ class Datastores:
         await self._tell(self._apply, change)
 
     async def _tell(self, listeners: list[Apply], change: Change) -> None:
-        if listeners and change.edit is None and _is_large(change.new):
+        if listeners and change.edit is None and is_large(change.new):
             await asyncio.to_thread(change.differences, self.schema.tree.data)
         for listener in listeners:
             try:
@@ -399,32 +396,7 @@ class Datastores:
 
     async def _make(self, change: Change) -> None:
         """Make a change, as a whole: where nothing waits in between nothing can break it off."""
-        await (_to_its_end(self._put(change)) if self._waits else self._put(change))
-
-
-def _is_large(config: etree._Element) -> bool:
-    """Whether work on this takes so long that others should go on meanwhile."""
-    return bool(_IS_LARGE(config))
-
-
-async def _worked_out(work: Callable[[], T], *, large: bool) -> T:
-    """The result of `work` on trees that nobody changes; beside the event loop where it takes long.
-
-    Who asked for it may be gone: it ends all the same before the next one begins, so there is one at a time.
-    """
-    return await _to_its_end(asyncio.to_thread(work)) if large else work()
-
-
-async def _to_its_end(work: Coroutine[None, None, T]) -> T:
-    """Carry `work` through even if the session that asked for it is ended meanwhile."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # nobody is there to be told
-        raise
+        await (to_its_end(self._put(change)) if self._waits else self._put(change))
 
 
 async def _settle(result: Awaitable[None] | None) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from lxml import etree
 
 from netconf_server import holders, params
+from netconf_server.beside import is_large
 from netconf_server.call import Handler, Reply, RpcCall
 from netconf_server.configonly import ConfigView
 from netconf_server.datastores import RUNNING, Datastores
@@ -21,7 +23,7 @@ from netconf_server.query import Query, SeenBy, View, Wanted
 from netconf_server.readout import Readout
 from netconf_server.subtree import SubtreeFilter
 from netconf_server.urls import UrlFolder
-from netconf_server.written import paced, wrapped
+from netconf_server.written import paced, paced_beside, wrapped
 from netconf_server.xpathfilter import XPathFilter
 from rui.netconf.errors import ErrorType, RpcError
 from rui.schema import DataError, Defaults
@@ -73,14 +75,16 @@ class NmdaOperations:
         self._check(operation)
         query = Query(_wanted(operation), self._views(call, name), _depth(operation))
         if name == OPERATIONAL:
-            pieces = self._readout.everything(self._datastores.running, query)
-        else:
-            tree = self._datastores.tree(RUNNING if name == INTENDED else name)
-            tagged = TaggedReading(operation, self._datastores.schema.tree.data)
-            if tagged.asked:
-                return tagged.read(self._readout, tree, query, _tag("data"))
-            pieces = self._readout.config(tree, query)
-        return paced(wrapped(_START, pieces, _END, always=True))
+            pieces = await self._readout.read(self._datastores.running, query)
+            return paced(wrapped(_START, pieces, _END, always=True))
+        tree = self._datastores.tree(RUNNING if name == INTENDED else name)
+        large = is_large(tree)
+        tagged = TaggedReading(operation, self._datastores.schema.tree.data)
+        if tagged.asked:
+            work = partial(tagged.read, self._readout, tree, query, _tag("data"))
+            return await self._readout.beside.do(work) if large else work()
+        pieces = wrapped(_START, self._readout.config(tree, query), _END, always=True)
+        return paced_beside(pieces, self._readout.beside) if large else paced(pieces)
 
     async def _edit_data(self, call: RpcCall) -> Reply:
         operation = call.operation

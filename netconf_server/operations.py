@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from lxml import etree
 
 from netconf_server import holders, params
+from netconf_server.beside import is_large, worked_out
 from netconf_server.call import Handler, Reply, RpcCall
 from netconf_server.datastores import CANDIDATE, RUNNING, STARTUP, Datastores
 from netconf_server.defaults import DefaultsViews
@@ -15,7 +19,7 @@ from netconf_server.query import Query, SeenBy, View
 from netconf_server.readout import Readout
 from netconf_server.replies import KnownReplies
 from netconf_server.urls import UrlFolder
-from netconf_server.written import paced, wrapped
+from netconf_server.written import paced, paced_beside, wrapped
 from rui.netconf import names
 from rui.netconf.errors import RpcError
 from rui.schema import Defaults
@@ -61,21 +65,24 @@ class DataOperations:
 
     async def _get(self, call: RpcCall) -> Reply:
         query = self._query(call)
-        pieces = self._readout.everything(self._datastores.running, query)
+        pieces = await self._readout.read(self._datastores.running, query)
         return paced(wrapped(_DATA_START, pieces, _DATA_END, always=True))
 
     async def _get_config(self, call: RpcCall) -> Reply:
         source = self._datastore(call, "source")
         tree = self._datastores.tree(source)
         tagged = TaggedReading(call.operation, self._datastores.schema.tree.data)
+        large = is_large(tree)
         if tagged.asked:
-            return tagged.read(self._readout, tree, self._query(call), names.DATA)
+            work = partial(tagged.read, self._readout, tree, self._query(call), names.DATA)
+            return await self._readout.beside.do(work) if large else work()
         question = (source, self._shown(call), params.filter_bytes(call.operation))
         known = self._known.find(question, tree)
         if known is not None:
             return [known]
         pieces = wrapped(_DATA_START, self._readout.config(tree, self._query(call)), _DATA_END, always=True)
-        return paced(self._known.noted(question, tree, pieces))
+        noted = self._known.noted(question, tree, pieces)
+        return paced_beside(noted, self._readout.beside) if large else paced(noted)
 
     def _datastore(self, call: RpcCall, role: str) -> str:
         return holders.datastore(call.operation, role, self._datastores.names)
@@ -132,12 +139,9 @@ class DataOperations:
         if not isinstance(source, str):
             return source
         tree = self._datastores.tree(source)
-        for view in (
-            *self._views.of(params.copy_mode(call.operation, tagged=tagged)),
-            *self._seen_by(call.session.user),
-        ):
-            tree = view.tree(tree)
-        return tree
+        mode = params.copy_mode(call.operation, tagged=tagged)
+        views = (*self._views.of(mode), *self._seen_by(call.session.user))
+        return await worked_out(partial(_seen, tree, views), large=is_large(tree))
 
     async def _delete_config(self, call: RpcCall) -> Reply:
         target = holders.holder(call.operation, "target", self._datastores.names)
@@ -183,3 +187,9 @@ class DataOperations:
     async def _unlock(self, call: RpcCall) -> Reply:
         self._datastores.unlock(self._datastore(call, "target"), call.session.id)
         return None
+
+
+def _seen(tree: etree._Element, views: Sequence[View]) -> etree._Element:
+    for view in views:
+        tree = view.tree(tree)
+    return tree

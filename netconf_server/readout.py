@@ -8,19 +8,22 @@ bound on the depth, need what they look at as a tree; that is bounded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 from lxml import etree
 
+from netconf_server.beside import Beside, is_large
 from netconf_server.liststream import branched
 from netconf_server.persist import empty_config
 from netconf_server.providers import ListBranch, Providers, combine
 from netconf_server.pushdown import Filters
 from netconf_server.query import Query, Wanted
 from netconf_server.subtree import Selection, SubtreeFilter, apply_nodes, pruned, select
-from netconf_server.written import written
+from netconf_server.written import paced, written
 from netconf_server.xmltree import append_copy, parsed, reparsed, scope, to_bytes
 from netconf_server.xpathfilter import XPathFilter
 from rui.netconf import names
@@ -37,6 +40,7 @@ class Readout:
     def __init__(self, schema: Schema, providers: Providers) -> None:
         self._schema = schema
         self._providers = providers
+        self.beside = Beside()
 
     def config(self, tree: etree._Element, query: Query) -> Iterator[bytes]:
         """The pieces of a configuration tree that are wanted. Raises RpcError."""
@@ -47,6 +51,32 @@ class Readout:
             return
         for child in tree:
             yield from self._element(child, _top(query.wanted, str(child.tag)))
+
+    async def read(self, running: etree._Element, query: Query) -> Iterator[bytes]:
+        """As `everything`, with what takes long of running beside the event loop. Raises RpcError."""
+        lists = self._providers.lists
+        if not is_large(running):
+            return self.everything(running, query)
+        whole = query.depth is None and not isinstance(query.wanted, XPathFilter)
+        streamed = query if whole else _superset(query)
+        ready = await self.beside.do(partial(self._ready, running, streamed))
+        pieces = self._streamed(running, streamed, lists, ready)
+        if whole:
+            return pieces
+        held = [piece async for piece in paced(_bounded(pieces))]
+        return iter(await self.beside.do(lambda: list(self._selected(_tree(iter(held)), query))))
+
+    def _ready(self, running: etree._Element, query: Query) -> dict[str, list[etree._Element]]:
+        """What is wanted of running where no provider adds to it, by tag."""
+        provided = set(self._providers.top_tags())
+        ready: dict[str, list[etree._Element]] = {}
+        for tag in dict.fromkeys(str(child.tag) for child in running):
+            filters = _top(query.wanted, tag)
+            if tag in provided or (filters is not None and not filters):
+                continue
+            seen = self._viewed(list(running.iterchildren(tag)), query)
+            ready[tag] = [found for item in seen if (found := self._filtered(item, filters)) is not None]
+        return ready
 
     def everything(
         self, running: etree._Element, query: Query, lists: Sequence[ListBranch] | None = None
@@ -60,17 +90,25 @@ class Readout:
         if query.depth is None and not isinstance(query.wanted, XPathFilter):
             yield from self._streamed(running, query, lists)
             return
-        wanted = query.wanted.superset if isinstance(query.wanted, XPathFilter) else query.wanted
-        pieces = self._streamed(running, replace(query, wanted=wanted, depth=None), lists)
+        pieces = self._streamed(running, _superset(query), lists)
         yield from self._selected(_tree(pieces), query)
 
     def _streamed(
-        self, running: etree._Element, query: Query, lists: Sequence[ListBranch]
+        self,
+        running: etree._Element,
+        query: Query,
+        lists: Sequence[ListBranch],
+        ready: Mapping[str, Sequence[etree._Element]] = MappingProxyType({}),
     ) -> Iterator[bytes]:
+        """`ready` has what is wanted of some top-level elements already."""
         tags = dict.fromkeys([str(child.tag) for child in running] + list(self._providers.top_tags()))
         for tag in tags:
             filters = _top(query.wanted, tag)
             if filters is not None and not filters:
+                continue
+            if tag in ready:
+                for element in ready[tag]:
+                    yield from written(element)
                 continue
             small = self._viewed(self._small(running, tag), query)
             branches = [branch for branch in lists if branch.nodes[0].tag == tag]
@@ -107,11 +145,14 @@ class Readout:
         return [whole, *found[1:]]
 
     def _element(self, element: etree._Element, filters: Filters) -> Iterator[bytes]:
-        selected: etree._Element | None = element
-        if filters is not None:
-            selected = apply_nodes(filters, element, self._schema.tree.data.get(str(element.tag)))
+        selected = self._filtered(element, filters)
         if selected is not None:
             yield from written(selected)
+
+    def _filtered(self, element: etree._Element, filters: Filters) -> etree._Element | None:
+        if filters is None:
+            return element
+        return apply_nodes(filters, element, self._schema.tree.data.get(str(element.tag)))
 
     def _selected(self, tree: etree._Element, query: Query) -> Iterator[bytes]:
         """What a query with an expression or a depth selects of a tree."""
@@ -134,17 +175,26 @@ def _top(wanted: Wanted, tag: str) -> Filters:
 def _tree(pieces: Iterator[bytes]) -> etree._Element:
     """The pieces as one tree. Raises RpcError `too-big`."""
     start, end = to_bytes(empty_config()).replace(b"/>", b">"), b"</config>"
-    held = [start]
+    return parsed(b"".join((start, *_bounded(pieces), end)))
+
+
+def _bounded(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same pieces. Raises RpcError `too-big` where they are more than can be built as one tree."""
     size = 0
     for piece in pieces:
-        held.append(piece)
+        yield piece
         size += len(piece)
         if size > MAX_TREE:
             raise RpcError.too_big(
                 f"the filter looks at more than {MAX_TREE >> 20} MiB of data; name the entries of large lists"
                 " by their keys, or give a subtree filter without max-depth"
             )
-    return parsed(b"".join((*held, end)))
+
+
+def _superset(query: Query) -> Query:
+    """What is looked at for an expression or a bound on the depth."""
+    wanted = query.wanted.superset if isinstance(query.wanted, XPathFilter) else query.wanted
+    return replace(query, wanted=wanted, depth=None)
 
 
 def _nested(tags: Sequence[str], element: etree._Element) -> etree._Element:
