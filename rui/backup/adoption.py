@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from rui.backup.lineage import Lineage, holds
+from rui.backup.lineage import MAX_FORKS, Lineage, holds
 from rui.backup.member_outputs import Answer
 from rui.backup.messages import (
     Batch,
@@ -186,7 +186,7 @@ class Adoption:
         floor = own.table.floor
         others = [seen for by, seen in self._seen.items() if by != offer.by and seen.reaches(key)]
         ends = [seen.until for seen in others if seen.ends(version)]
-        if version <= offer.shared or holds(own.lineage, version, version):
+        if _through(own.lineage, version, offer.shared):
             ends.append(max(version, floor))
         if ends:
             return max(ends), True
@@ -209,7 +209,10 @@ class Adoption:
                 continue
             # Who was taken over from another replica may have been known there too
             known = self._origins.of(held) or held.version
-            if known <= offer.shared or holds(batch.lineage, offer.until, known):
+            shared = held.version <= offer.shared or (
+                known <= offer.shared and _through(own.lineage, known, offer.shared)
+            )
+            if shared or holds(batch.lineage, offer.until, known):
                 written[held.key] = own.write(held.key, None)
                 # When that was nobody knows; who has logged in behind the page is online
                 self._origins.note(held.key, written[held.key], offer.until, bound=True)
@@ -218,6 +221,16 @@ class Adoption:
                 if held.version <= offer.until:
                     written[held.key] = own.again(held)
         return kept
+
+
+def _through(lineage: Lineage, version: Version, shared: Version) -> bool:
+    """Say whether a history that is shared up to ``shared`` is known to have been through a version.
+
+    An origin may be of another history although it is the older version.
+    """
+    if not lineage or (len(lineage) == MAX_FORKS and version.epoch < lineage[0].epoch):
+        return version <= shared
+    return holds(lineage, version, version)
 
 
 class _Seen(NamedTuple):

@@ -199,3 +199,18 @@ def test_a_login_is_unsure_that_may_have_come_behind_an_end_of_which_no_time_is_
     assert (live(primary), primary.found.unsure) == (set(), (key(1),))
     primary.offered("bras-b", put(1, 5))
     assert primary.found.unsure == (), "what is of the primary's own history came before"
+
+
+def test_an_origin_of_another_history_is_not_in_the_shared_one_although_it_is_older() -> None:
+    """bras-c adopted bras-b's login behind what the primary shares with it."""
+    forks = (Fork(B, ZERO), Fork(Epoch(3, "bras-c"), version(2, B)))
+    shared = version(5, Epoch(3, "bras-c"))
+    primary = Primary()
+    primary.own = primary.own._replace(lineage=(*forks, Fork(MINE, shared)))
+    login = put(1, 11, B)
+    part = Stream(shared, version(7, Epoch(3, "bras-c")))
+    primary.receive(Batch(GROUP, MINE, part, (login,), forks, Offer("cloud", shared, part.last)))
+    assert live(primary) == {key(1)}
+    page = SnapshotPage(part.last, 0, LAST_BUCKET)
+    primary.receive(Batch(GROUP, MINE, page, (), forks, Offer("bras-b", shared, part.last)))
+    assert live(primary) == {key(1)}, "nor does bras-b know, who lacks him"
