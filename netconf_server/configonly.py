@@ -10,7 +10,7 @@ from netconf_server.persist import empty_config
 from netconf_server.query import Read
 from netconf_server.values import key_tags
 from netconf_server.xmltree import append_copy, attributes, scope
-from rui.schema import Kind, Node
+from rui.schema import OPERATIONS, Kind, Node
 
 
 def only(element: etree._Element, node: Node, *, config: bool) -> etree._Element | None:
@@ -19,13 +19,20 @@ def only(element: etree._Element, node: Node, *, config: bool) -> etree._Element
 
     Configuration that leads to state stays, with the keys of its list entries.
     """
-    if node.config is config and all(child.config is config for child in node.walk()):
+    if _wholly(node, config):
         return element
     if not node.config:
         return None if config else element
     copy = etree.Element(element.tag, attrib=attributes(element), nsmap=scope(element))
     kept = _fill(copy, element, node, config=config)
     return copy if kept or config else None
+
+
+def _wholly(node: Node, config: bool) -> bool:
+    """Whether only configuration, or only state, can be in a node; operations are never in data."""
+    return node.config is config and all(
+        _wholly(child, config) for child in node.children.values() if child.kind not in OPERATIONS
+    )
 
 
 def _fill(copy: etree._Element, element: etree._Element, node: Node, *, config: bool) -> bool:

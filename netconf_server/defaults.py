@@ -16,6 +16,7 @@ from netconf_server.persist import empty_config
 from netconf_server.providers import Entry
 from netconf_server.query import Read
 from netconf_server.values import key_tags
+from netconf_server.written import tags_of
 from netconf_server.xmltree import append_copy, parsed, to_bytes
 from rui.netconf import names
 from rui.netconf.errors import RpcError
@@ -70,14 +71,16 @@ class DefaultsView:
 
     def tree(self, tree: etree._Element) -> etree._Element:
         """A configuration with its defaults, and without those of state."""
-        shown = empty_config()
         missing = self.missing([str(child.tag) for child in tree])
+        shown = []
         for element in self._render(list(tree)) + missing:
             node = self._schema.tree.data[str(element.tag)]
             selected = only(element, node, config=True)
             if selected is not None:
-                append_copy(shown, selected)
-        return shown
+                shown.append(to_bytes(selected))
+        # All at once: element by element a large configuration takes ten times as long.
+        start, end = tags_of(empty_config())
+        return parsed(b"".join((start, *shown, end)))
 
     def element(self, element: etree._Element, node: Node | None) -> etree._Element | None:
         """An element with its defaults; what no module defines has none."""
