@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
@@ -48,13 +47,13 @@ class Change:
             self._found.append(tuple(islice(self.all_differences(top), MOST_TOLD + 1)))
         return self._found[0]
 
+    def know(self, found: Sequence[Difference]) -> None:
+        """Take note of all differences, so that nobody has to look for them."""
+        self._found.append(tuple(found[: MOST_TOLD + 1]))
+
     def concerns(self, tag: str) -> bool:
         """Say whether top-level nodes with this tag may differ, without a look at them."""
-        return self._tags is None or tag in self._tags
-
-    @cached_property
-    def _tags(self) -> frozenset[str] | None:
-        return None if self.edit is None else frozenset(str(child.tag) for child in self.edit)
+        return self.edit is None or any(child.tag == tag for child in self.edit)
 
     def all_differences(self, top: Mapping[str, Node]) -> Iterator[Difference]:
         """Every difference, looked for anew."""

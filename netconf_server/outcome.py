@@ -15,6 +15,7 @@ from netconf_server.change import CANDIDATE, MOST_TOLD, Change, Guard
 from netconf_server.difference import Happened
 from netconf_server.edit import Operation, apply_edit
 from netconf_server.editfaulty import take_out_faulty
+from netconf_server.editvalues import set_values
 from netconf_server.faults import to_rpc_error
 from netconf_server.payload import payload_of
 from netconf_server.whens import lapsed, remove_node
@@ -138,11 +139,15 @@ def work_out(edit: Edit, base: etree._Element, checks: Checks, guard: Guard | No
 def _applied(
     edit: Edit, config: etree._Element, base: etree._Element, checks: Checks, guard: Guard | None
 ) -> tuple[Change, list[RpcError]]:
-    tree = copy.deepcopy(base)
-    errors = apply_edit(
-        checks.schema.tree.data, tree, config, edit.default, continue_on_error=edit.continue_on_error
-    )
+    tree, top = copy.deepcopy(base), checks.schema.tree.data
     change = Change(base, tree, edit.session, edit.target, edit.config if edit.told else None)
+    errors: list[RpcError] = []
+    plain = edit.told and edit.default is Operation.MERGE and not edit.continue_on_error
+    values = set_values(top, tree, config) if plain else None
+    if values is None:
+        errors = apply_edit(top, tree, config, edit.default, continue_on_error=edit.continue_on_error)
+    else:
+        change.know(values)
     if guard is not None:
         guard.check_change(change)
     return change, errors
