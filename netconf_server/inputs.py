@@ -71,5 +71,5 @@ def _shape(element: etree._Element) -> Shape | None:
     # The meaning of a prefix, and of attributes, depends on more than these.
     if element.attrib or (text is not None and (":" in text or len(text) > _LONGEST_TEXT)):
         return None
-    inner = [_shape(child) for child in element]
-    return None if None in inner else (tag, text, tuple(inner))
+    inner = [shape for child in element if (shape := _shape(child)) is not None]
+    return (tag, text, tuple(inner)) if len(inner) == len(element) else None
