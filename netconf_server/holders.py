@@ -17,6 +17,8 @@ NMDA: Final = "urn:ietf:params:xml:ns:yang:ietf-netconf-nmda"
 DATASTORES: Final = "urn:ietf:params:xml:ns:yang:ietf-datastores"
 INTENDED: Final = "intended"
 OPERATIONAL: Final = "operational"
+_CONFIG: Final = names.base("config")
+_EDIT_CONFIG: Final = names.base("edit-config")
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,11 @@ def datastore(operation: etree._Element, role: str, known: Sequence[str]) -> str
 
 def content(operation: etree._Element) -> etree._Element | Url:
     """What an edit brings: its `config` or `url`, in the operation's namespace. Raises RpcError."""
+    config = next(operation.iterchildren(_CONFIG), None)
+    if config is not None and operation.tag == _EDIT_CONFIG:
+        return config
     namespace, name = names.split(str(operation.tag))
     config = operation.find(f"{{{namespace}}}config")
-    if config is not None and namespace == names.BASE:
-        return config
     if config is not None:
         config = reparsed(config)
         config.tag = names.base("config")

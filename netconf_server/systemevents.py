@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
+from xml.sax.saxutils import escape, quoteattr
 
 import structlog
 from lxml import etree
@@ -58,13 +60,10 @@ class SystemEvents:
         """Tell which nodes of running (or startup) a session has changed."""
         if not self._heard:
             return
-        event = _event("netconf-config-change")
-        self._add_changed_by(event, change.session)
-        _add(event, "datastore", datastore)
-        for place, operation in self._edits(change):
-            self._add_edit(event, place, operation)
-        if event.find(f"{{{EVENTS}}}edit") is not None:
-            self._publish(event)
+        edits = [_edit(place, operation) for place, operation in self._edits(change)]
+        if edits:
+            info = self._sessions.get(change.session) if change.session is not None else None
+            self._publish(b"".join((_change_start(info, datastore), *edits, _CHANGE_END)))
 
     def confirmed_commit(self, change: ConfirmChange) -> None:
         """Tell of a step of a confirmed commit."""
@@ -82,7 +81,7 @@ class SystemEvents:
         before = {capability.partition("?")[0]: capability for capability in old}
         after = {capability.partition("?")[0]: capability for capability in new}
         event = _event("netconf-capability-change")
-        self._add_changed_by(event, None)
+        _add_changed_by(event, None)
         for uri, capability in after.items():
             if uri not in before:
                 _add(event, "added-capability", capability)
@@ -111,21 +110,7 @@ class SystemEvents:
             if texts[0] != texts[1]:
                 yield Place.root().child(node), "merge"
 
-    def _add_edit(self, event: etree._Element, place: Place, operation: str) -> None:
-        edit = _add(event, "edit")
-        target = etree.SubElement(edit, f"{{{EVENTS}}}target", nsmap=place.namespaces)
-        target.text = place.text
-        _add(edit, "operation", operation)
-
-    def _add_changed_by(self, event: etree._Element, session: int | None) -> None:
-        holder = _add(event, "changed-by")
-        info = self._sessions.get(session) if session is not None else None
-        if info is None:
-            _add(holder, "server")
-        else:
-            _add_session(holder, info)
-
-    def _publish(self, event: etree._Element) -> None:
+    def _publish(self, event: etree._Element | bytes) -> None:
         if not self._heard:
             return
         try:
@@ -166,6 +151,33 @@ def _add_session(parent: etree._Element, info: SessionInfo | None, number: int |
     host = _source_host(info)
     if host:
         _add(parent, "source-host", host)
+
+
+def _add_changed_by(event: etree._Element, info: SessionInfo | None) -> None:
+    """Add who made a change: a session, or the server itself."""
+    holder = _add(event, "changed-by")
+    if info is None:
+        _add(holder, "server")
+    else:
+        _add_session(holder, info)
+
+
+@lru_cache(maxsize=64)
+def _change_start(info: SessionInfo | None, datastore: str) -> bytes:
+    """What a session's events of changes have in front of the edits."""
+    event = _event("netconf-config-change")
+    _add_changed_by(event, info)
+    _add(event, "datastore", datastore)
+    return to_bytes(event).removesuffix(_CHANGE_END)
+
+
+_CHANGE_END: Final = b"</netconf-config-change>"
+
+
+def _edit(place: Place, operation: str) -> bytes:
+    prefixes = "".join(f" xmlns:{prefix}={quoteattr(uri)}" for prefix, uri in place.namespaces.items())
+    target = f"<target{prefixes}>{escape(place.text)}</target>"
+    return f"<edit>{target}<operation>{operation}</operation></edit>".encode()
 
 
 def _source_host(info: SessionInfo | None) -> str:

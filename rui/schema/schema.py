@@ -250,6 +250,9 @@ class Schema:
         """Check the content of a notification (the element beside eventTime), which may stand among data
         (RFC 7950 7.16.2). Raises DataError.
         """
+        body = _body(content)
+        if body in self._held:
+            return
         element = _parse(content, source) if isinstance(content, bytes) and self._nested else content
         if isinstance(element, etree._Element) and element.tag in self.tree.data:
             node = find_nested(self.tree.data, element, Kind.NOTIFICATION)
@@ -262,10 +265,8 @@ class Schema:
                 raise DataError((issue,), source)
             self.check_nested(element, node, source=source)
             return
-        body = _body(content)
-        if body not in self._held:
-            self._hold(self._requests, body, Purpose.OPERATION, Tag.MISSING_ELEMENT, source)
-            self._remember(body)
+        self._hold(self._requests, body, Purpose.OPERATION, Tag.MISSING_ELEMENT, source)
+        self._remember(body)
 
     def check_nested(
         self, data: Document, node: Node, *, reply: bool = False, source: str = "request"
