@@ -10,7 +10,7 @@ from rui.backup.table import Table
 _PAUSE = 0.05
 _SHORT_PAUSE = 0.005
 _AT_ONCE = 500
-"""Records: one to two milliseconds of the loop's time."""
+"""Records: some three milliseconds of the loop's time."""
 _BESIDE_WORK = 100
 _SHARE = 100
 _FOR_SOMEBODY = 2000

@@ -8,7 +8,7 @@ from rui.backup.source import Source, WantPage
 from rui.backup.table import Table
 from rui.backup.version import Version
 
-COUNTED_AT_ONCE = 10_000
+COUNTED_AT_ONCE = 5_000
 """Records that are brought into a digest when it is due; more are waited for, since that takes a while."""
 
 

@@ -91,7 +91,7 @@ class Table:
         return len(self._uncounted)
 
     def count(self, most: int) -> None:
-        """Bring records into their buckets' digests, at most so many: some 3 microseconds each."""
+        """Bring records into their buckets' digests, at most so many: some 5 microseconds each."""
         for _ in range(min(most, len(self._uncounted))):
             key = self._uncounted.pop()
             value = self._values[key]

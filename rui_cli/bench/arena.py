@@ -145,8 +145,13 @@ class Arena:
             self._check(f"{name} {milestone} {users}", f"it is at {marks.count_at()}", deadline)
             await asyncio.sleep(_POLL)
 
-    async def until_event(self, name: str, event: str, within: float, **facts: str) -> float:
-        """Wait until a device has logged an event with these facts; return when, in monotonic seconds."""
+    async def until_event(
+        self, name: str, event: str, within: float, *, after: float = 0.0, **facts: str
+    ) -> float:
+        """Wait until a device has logged an event with these facts after a time; return when.
+
+        Times are monotonic seconds.
+        """
         deadline = time.monotonic() + within
         while True:
             for line in self.fleet.members[name].log.read_text().splitlines():
@@ -154,7 +159,8 @@ class Arena:
                     fields = json.loads(line)
                     if isinstance(fields, dict) and {"event": event, **facts}.items() <= fields.items():
                         wall = datetime.fromisoformat(fields["timestamp"]).timestamp()
-                        return wall - time.time() + time.monotonic()
+                        if (at := wall - time.time() + time.monotonic()) > after:
+                            return at
             self._check(f"{name} {event}", "it has not said so", deadline)
             await asyncio.sleep(_POLL)
 

@@ -88,7 +88,7 @@ async def _on_cloud_path(running: Arena) -> None:
 
 
 async def _until_local(running: Arena, at: float) -> float:
-    local = await running.until_event(PRIMARY, "path", _WITHIN, new="local")
+    local = await running.until_event(PRIMARY, "path", _WITHIN, after=at, new="local")
     return (local - at - LINK_TIMEOUT) * 1000
 
 

@@ -41,7 +41,7 @@ _RPC = b'<rpc xmlns="%s" message-id="1">' % names.BASE.encode()
 
 _SENDING = ("read_us", "encode_us", "frame_us")
 _RECEIVING = ("unframe_us", "parse_us", "inspect_us")
-_KEEPING = ("journal_us", "table_us")
+_KEEPING = ("journal_us", "table_us", "count_us")
 
 
 async def measure(
@@ -51,8 +51,8 @@ async def measure(
 ) -> tuple[dict[str, float], float]:
     """Return microseconds a user of each step and, summed up, of each device; others' cores are left at 0.
 
-    ``primary_us`` is table, journal and sending, ``secondary_us`` receiving, journal and table, ``cloud_us``
-    receiving, the store's transaction and sending.
+    ``primary_us`` is table, journal, digest and sending, ``secondary_us`` receiving, journal, table and
+    digest, ``cloud_us`` receiving, the store's transaction and sending.
     """
     batches = _batches(users)
     # As in the processes, the collector need not go through what lives on.
@@ -128,6 +128,7 @@ def _inspect(inspector: Inspector, raw: bytes, root: etree._Element, bulk: Bulk 
 def _kept(batches: Sequence[Batch]) -> dict[str, float]:
     users = sum(len(batch.changes) for batch in batches)
     table = _filled(batches)
+    uncounted = iter([_filled(batches) for _ in range(_TIMES)])
     with tempfile.TemporaryDirectory(prefix="rui-bench-") as name:
         folder = Path(name)
         segment = SegmentWriter.create(log_path(folder, 1))
@@ -139,6 +140,7 @@ def _kept(batches: Sequence[Batch]) -> dict[str, float]:
         store = _least(lambda: _store(folder / f"{next(numbers)}.sqlite", batches), users)
     return {
         "table_us": _least(lambda: _filled(batches), users),
+        "count_us": _least(lambda: next(uncounted).count(users), users),
         "read_us": _least(lambda: [_following(table, batch) for batch in batches], users),
         "journal_us": journal,
         "store_us": store,
