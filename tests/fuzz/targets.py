@@ -154,7 +154,7 @@ def edit_config(data: bytes) -> None:
     checks, tree, goes_on = Checks(_schema()), empty_config(), len(data) % 2 == 1
     for config in trees:
         edit = Edit(
-            RUNNING, config, Operation.MERGE, continue_on_error=goes_on, whole=True, told=False, session=None
+            RUNNING, config, Operation.MERGE, continue_on_error=goes_on, whole=True, told=True, session=None
         )
         with contextlib.suppress(RpcError):
             tree = work_out(edit, tree, checks, None).change.new
