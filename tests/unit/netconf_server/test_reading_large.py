@@ -13,7 +13,7 @@ from netconf_server import beside
 from tests.integration.netconf_server_rig import TOY, toy, toy_schema
 from tests.unit.netconf_server.local_rig import NMDA, LocalRig
 
-USERS = "".join(f"<user><name>u{i}</name><uid>{i}</uid></user>" for i in range(1800))
+USERS = "".join(f"<user><name>u{i}</name><uid>{i}</uid></user>" for i in range(40))
 RUNNING = (
     f'<system xmlns="{TOY}"><name>n</name>{USERS}<timers><hold>5</hold></timers></system>'
     f'<palette xmlns="{TOY}"><hue>red</hue></palette>'
@@ -58,7 +58,8 @@ READS = {
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> LocalRig:
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalRig:
+    monkeypatch.setattr(beside, "_IS_LARGE", etree.XPath("boolean(descendant::*[100])"))
     return LocalRig(toy_schema(), tmp_path, RUNNING)
 
 
