@@ -52,7 +52,7 @@ class Host:
         self.up = False
         self.frozen = False
         self.skew = skew
-        self._held: deque[tuple[int, Act]] = deque()
+        self._held: deque[Act] = deque()
 
     @property
     def wall(self) -> float:
@@ -80,10 +80,9 @@ class Host:
         self.frozen = self.up
 
     def thaw(self) -> None:
-        """The process goes on, with what has waited for it first."""
+        """The process goes on, with what has waited for it first, in order."""
         self.frozen = False
-        while self._held:
-            self.clock.after(0.0, partial(self._run, *self._held.popleft()))
+        self.clock.after(0.0, partial(self._catch_up, self.life))
 
     def at(self, when: float, act: Act) -> None:
         """Have this process do something then."""
@@ -100,10 +99,18 @@ class Host:
     def _run(self, life: int, act: Act) -> None:
         if life != self.life or not self.up:
             return
-        if self.frozen:
-            self._held.append((life, act))
+        if self.frozen or self._held:
+            self._held.append(act)
         else:
             act()
+
+    def _catch_up(self, life: int) -> None:
+        if life != self.life or self.frozen or not self._held:
+            return
+        act = self._held.popleft()
+        if self._held:
+            self.clock.after(0.0, partial(self._catch_up, life))
+        act()
 
 
 _SOONEST = 0.001
