@@ -43,7 +43,7 @@ async def to_its_end(work: Coroutine[None, None, T]) -> T:
 class Beside:
     """Room for a few works at once; others wait for their turn, so that the disk never waits for them all."""
 
-    def __init__(self, at_once: int = 2) -> None:
+    def __init__(self, at_once: int = 3) -> None:
         self._room = asyncio.Semaphore(at_once)
 
     async def do(self, work: Callable[[], T]) -> T:

@@ -54,26 +54,31 @@ class Readout:
 
     async def read(self, running: etree._Element, query: Query) -> Iterator[bytes]:
         """As `everything`, with what takes long of running beside the event loop. Raises RpcError."""
-        lists = self._providers.lists
-        if not is_large(running):
-            return self.everything(running, query)
         whole = query.depth is None and not isinstance(query.wanted, XPathFilter)
         streamed = query if whole else _superset(query)
-        ready = await self.beside.do(partial(self._ready, running, streamed))
-        pieces = self._streamed(running, streamed, lists, ready)
+        tags = self._own_tags(running, streamed)
+        if not tags or not is_large(running):
+            return self.everything(running, query)
+        ready = await self.beside.do(partial(self._ready, running, streamed, tags))
+        pieces = self._streamed(running, streamed, self._providers.lists, ready)
         if whole:
             return pieces
         held = [piece async for piece in paced(_bounded(pieces))]
         return iter(await self.beside.do(lambda: list(self._selected(_tree(iter(held)), query))))
 
-    def _ready(self, running: etree._Element, query: Query) -> dict[str, list[etree._Element]]:
-        """What is wanted of running where no provider adds to it, by tag."""
+    def _own_tags(self, running: etree._Element, query: Query) -> list[str]:
+        """The tags of the wanted top-level elements of running to which no provider adds."""
         provided = set(self._providers.top_tags())
+        tags = dict.fromkeys(str(child.tag) for child in running)
+        return [tag for tag in tags if tag not in provided and _top(query.wanted, tag) != []]
+
+    def _ready(
+        self, running: etree._Element, query: Query, tags: Sequence[str]
+    ) -> dict[str, list[etree._Element]]:
+        """What is wanted of the top-level elements of running with these tags."""
         ready: dict[str, list[etree._Element]] = {}
-        for tag in dict.fromkeys(str(child.tag) for child in running):
+        for tag in tags:
             filters = _top(query.wanted, tag)
-            if tag in provided or (filters is not None and not filters):
-                continue
             seen = self._viewed(list(running.iterchildren(tag)), query)
             ready[tag] = [found for item in seen if (found := self._filtered(item, filters)) is not None]
         return ready

@@ -53,7 +53,6 @@ READS = {
     "get, a key": f'<get><filter type="subtree">{ONE}</filter></get>',
     "get, defaults": f"<get>{DEFAULTS}</get>",
     "get, a path": "<get><filter type=\"xpath\" select=\"/t:system/t:user[t:uid='9']\"/></get>",
-    "get, all about": '<get><filter type="subtree"/></get>',
 }  # fmt: skip
 
 
@@ -89,6 +88,14 @@ async def test_what_is_read_is_the_same(
     threads.clear()
     assert canonical(await rig.rpc(operation)) == found
     assert not threads
+
+
+async def test_who_wants_nothing_of_it_waits_for_nobody(
+    rig: LocalRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(beside, "worked_out")
+    wanted = f'<inventory xmlns="{TOY}"/><palette xmlns="urn:example:none"/>'
+    assert (await rig.rpc(f'<get><filter type="subtree">{wanted}</filter></get>')).find("{*}data") is not None
 
 
 class Held:
