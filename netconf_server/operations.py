@@ -72,17 +72,16 @@ class DataOperations:
         source = self._datastore(call, "source")
         tree = self._datastores.tree(source)
         tagged = TaggedReading(call.operation, self._datastores.schema.tree.data)
-        large = is_large(tree)
         if tagged.asked:
             work = partial(tagged.read, self._readout, tree, self._query(call), names.DATA)
-            return await self._readout.beside.do(work) if large else work()
+            return await self._readout.beside.do(work) if is_large(tree) else work()
         question = (source, self._shown(call), params.filter_bytes(call.operation))
         known = self._known.find(question, tree)
         if known is not None:
             return [known]
         pieces = wrapped(_DATA_START, self._readout.config(tree, self._query(call)), _DATA_END, always=True)
         noted = self._known.noted(question, tree, pieces)
-        return paced_beside(noted, self._readout.beside) if large else paced(noted)
+        return paced_beside(noted, self._readout.beside) if is_large(tree) else paced(noted)
 
     def _datastore(self, call: RpcCall, role: str) -> str:
         return holders.datastore(call.operation, role, self._datastores.names)
