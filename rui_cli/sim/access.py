@@ -36,7 +36,7 @@ class Access:
         self.sources = {
             name: Source(IPv4Address(f"198.51.100.{number}")) for number, name in enumerate(names, 2)
         }
-        self._able: set[str] = set()
+        self._able: dict[str, int] = {}
         self._unserved_since: float | None = None
 
     @property
@@ -98,7 +98,12 @@ class Access:
         world, now = self.world, self.world.clock.now
         if not world.odds.vrrp_interval:
             return
-        able = {name for name, router in world.routers.items() if name in self.attached and router.host.awake}
+        # By process: one that has begun anew has had no time yet
+        able = {
+            name: router.host.life
+            for name, router in world.routers.items()
+            if name in self.attached and router.host.awake
+        }
         if not able or able != self._able or any(self._forwards(name) for name in able):
             self._able, self._unserved_since = able, None
         elif self._unserved_since is None:
