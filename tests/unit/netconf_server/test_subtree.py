@@ -68,9 +68,7 @@ def many(filtered: str) -> tuple[SubtreeFilter, etree._Element]:
     entries = "".join(
         f"<e><k> {i}\n</k><g>{i % 3}</g><l>a</l><l>b {i}</l></e><o><k>{i}</k></o>" for i in range(100)
     )
-    wanted = etree.fromstring(
-        f'<filter><top xmlns="urn:m" xmlns:p="urn:p">{filtered}</top></filter>'
-    )
+    wanted = etree.fromstring(f'<filter><top xmlns="urn:m" xmlns:p="urn:p">{filtered}</top></filter>')
     tree = etree.fromstring(
         f'<top xmlns="urn:m" xmlns:q="urn:p"><only/>{entries}<e at="x"><k>q:id</k></e><k>7</k></top>'
     )
