@@ -125,7 +125,7 @@ class Group:
 
     def grant_requested(self, device: str, request: GrantRequest) -> None:
         """A secondary asks to take the primary's place [0245]; it is answered by ``grant-result``."""
-        holder = self.cloud.holder
+        holder = self.cloud.holder(device)
         held = None if holder is None else (*holder, self._links.heard_at(holder[0]))
         result = self._leases.ask(request, held, self.cloud.cursors, self._now())
         if result.granted:

@@ -120,11 +120,13 @@ class Cloud:
         recorded = (entry for entry in self.entries.values() if entry.role is Role.PRIMARY)
         return max(recorded, key=lambda entry: entry.epoch, default=None)
 
-    @property
-    def holder(self) -> tuple[str, Epoch] | None:
-        """Who has the primary's place, and under which epoch: its storage entry may not be durable yet."""
+    def holder(self, asker: str) -> tuple[str, Epoch] | None:
+        """Whose place it is that ``asker`` asks for, and under which epoch.
+
+        That of a primary that has claimed is its own although its storage entry may not be durable yet.
+        """
         claiming = self._registrar.claiming
-        if claiming is not None and claiming.epoch == self.position.writer:
+        if claiming and claiming.device != asker and claiming.epoch == self.position.writer:
             return claiming.device, claiming.epoch
         return None if self.primary is None else (self.primary.device, self.primary.epoch)
 

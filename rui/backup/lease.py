@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rui.backup.version import Epoch, Version
+from rui.backup.version import NO_EPOCH, Epoch, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class LeaseOptions:
 class GrantRequest:
     """A secondary asks to take the primary's place; ``yielding`` says that the primary has yielded.
 
+    ``writer`` is the newest epoch that it has followed: it may not know a primary that came since.
     ``poor`` says that the asker's own link to the cloud is poor: no better than that of a primary that has
     released its lease. ``number`` tells the asker's requests apart.
     """
@@ -37,6 +38,7 @@ class GrantRequest:
     yielding: bool = False
     poor: bool = False
     number: int = 0
+    writer: Epoch = NO_EPOCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ class Leases:
             return f"the cloud has started a moment ago: ask again in {self._quiet_until - now:.1f} s"
         if self._grant is not None and self._grant[0] != request.device and now < self._grant[1]:
             return f"{self._grant[0]} has been granted it"
-        if primary is not None and primary[0] != request.device and not request.yielding:
+        yielded = request.yielding and primary is not None and request.writer == primary[1]
+        if primary is not None and primary[0] != request.device and not yielded:
             device, epoch, heard = primary
             left = 0.0 if heard is None else heard + self.options.lease - now
             if left > 0 and (request.poor or not self._is_released(device, epoch, now)):

@@ -344,7 +344,7 @@ class Standing:
                     member = self._member
                     cursor = member.position.live
                     self._asked += 1
-                    facts = (cursor, self._yields, self._poor, self._asked)
+                    facts = (cursor, self._yields, self._poor, self._asked, member.position.writer)
                     self._outputs.append(Ask(GrantRequest(member.group, member.device, *facts)))
                 case Promote():
                     self._moving(now)

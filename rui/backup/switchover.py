@@ -84,6 +84,7 @@ def encode_grant_request(request: GrantRequest) -> etree._Element:
         ("device-id", request.device),
         ("cursor", str(request.cursor)),
         ("request", str(request.number)),
+        *([("epoch", str(request.writer))] if request.writer.counter else ()),
     )
     if request.yielding:
         etree.SubElement(element, _tag("yielding"))
@@ -96,11 +97,12 @@ def decode_grant_request(element: etree._Element) -> GrantRequest:
     """Read the notification ``grant-request``; raises WireError."""
     try:
         cursor, number = Version.parse(_text(element, "cursor")), int(_text(element, "request"))
+        writer = Epoch.parse(element.findtext(_tag("epoch")) or "")
     except ValueError as error:
         raise WireError(f"grant-request: {error}") from error
     yielding, poor = (element.find(_tag(name)) is not None for name in ("yielding", "poor"))
     group, device = _text(element, "group-id"), _text(element, "device-id")
-    return GrantRequest(group, device, cursor, yielding, poor, number)
+    return GrantRequest(group, device, cursor, yielding, poor, number, writer)
 
 
 def encode_grant_result(result: GrantResult) -> etree._Element:

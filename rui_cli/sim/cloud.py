@@ -123,7 +123,7 @@ class CloudDevice:
     def grant_requested(self, device: str, request: GrantRequest) -> None:
         """A secondary asks to take the primary's place, as ``manager.group`` answers it."""
         self.hears(device)
-        holder = self.core.holder
+        holder = self.core.holder(device)
         held = None if holder is None else (*holder, self._heard_at.get(holder[0]))
         result = self._leases.ask(request, held, self.core.cursors, self.now)
         self.world.witness.answered(request, result, self.store.entries, self.now)

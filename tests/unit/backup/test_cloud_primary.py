@@ -36,11 +36,12 @@ def test_a_primary_has_its_place_once_its_claim_is_durable() -> None:
     cloud = admitted()
     cloud.identify("bras-b", first_identity("bras-b", B), WALL)
     epoch = one(Claim, cloud.outputs(0.0)).epoch
-    assert cloud.holder == ("bras-a", A)
+    assert cloud.holder("bras-c") == ("bras-a", A)
     cloud.moved(Position(cloud.position.cursor, None, epoch), cloud.floor)
     cloud.claimed(Receipt(GROUP, Result.STORED, cloud.position), 0.0)
     assert cloud.primary is not None
     assert cloud.primary.device == "bras-a"
-    assert cloud.holder == ("bras-b", B)
+    assert cloud.holder("bras-c") == ("bras-b", B)
+    assert cloud.holder("bras-b") == ("bras-a", A), "nobody asks for his own"
     keep(cloud)
-    assert cloud.holder == ("bras-b", B)
+    assert cloud.holder("bras-c") == ("bras-b", B)

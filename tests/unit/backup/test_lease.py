@@ -15,8 +15,10 @@ def at(seq: int) -> Version:
     return Version(PRIMARY, seq)
 
 
-def request(device: str = "bras-b", seq: int = 10, *, yielding: bool = False) -> GrantRequest:
-    return GrantRequest("g1", device, at(seq), yielding)
+def request(
+    device: str = "bras-b", seq: int = 10, *, yielding: bool = False, writer: Epoch = PRIMARY
+) -> GrantRequest:
+    return GrantRequest("g1", device, at(seq), yielding, writer=writer)
 
 
 def held(heard: float | None) -> tuple[str, Epoch, float | None]:
@@ -100,3 +102,5 @@ def test_a_release_is_of_one_epoch() -> None:
 def test_a_primary_that_yields_is_replaced_at_once() -> None:
     leases = Leases(OPTIONS, 0.0)
     assert leases.ask(request(yielding=True), held(100.0), {}, 100.0).granted
+    former = request("bras-c", yielding=True, writer=Epoch(2, "bras-c"))
+    assert not Leases(OPTIONS, 0.0).ask(former, held(100.0), {}, 100.0).granted, "another one yields"

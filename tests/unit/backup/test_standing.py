@@ -53,7 +53,7 @@ def test_nobody_is_judged_before_the_links_had_their_time() -> None:
     core.look(Seen(UP, {"bras-a": DOWN}), 2.9)
     assert core.core.state is MasterState.SECONDARY
     core.look(Seen(UP, {"bras-a": DOWN}), 3.0)
-    assert doings(core, Ask) == [Ask(GrantRequest("g1", "bras-b", HELD.live, number=1))]
+    assert doings(core, Ask) == [Ask(GrantRequest("g1", "bras-b", HELD.live, number=1, writer=A1))]
 
 
 def test_an_answer_to_a_former_question_is_ignored() -> None:
@@ -120,7 +120,7 @@ def test_a_lease_is_released_again_and_again_while_the_link_is_poor() -> None:
 def test_who_asks_says_that_its_own_link_is_poor() -> None:
     core = standing()
     core.look(Seen(DEGRADED, {"bras-a": DOWN}), 4.0)
-    assert doings(core, Ask) == [Ask(GrantRequest("g1", "bras-b", HELD.live, poor=True, number=1))]
+    assert doings(core, Ask) == [Ask(GrantRequest("g1", "bras-b", HELD.live, poor=True, number=1, writer=A1))]
 
 
 def test_a_new_primary_tells_everybody_and_whoever_comes_up() -> None:

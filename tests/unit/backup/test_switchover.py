@@ -50,12 +50,12 @@ def again(element: etree._Element) -> etree._Element:
 
 
 def test_messages_are_read_back_and_hold_by_the_model(schema: Schema) -> None:
-    request = GrantRequest("g1", "bras-b", Version(A1, 9), yielding=True)
+    request = GrantRequest("g1", "bras-b", Version(A1, 9), yielding=True, number=7, writer=A1)
     asked = again(switchover.encode_grant_request(request))
     schema.check_notification(asked)
     assert switchover.decode_grant_request(asked) == request
 
-    result = GrantResult("g1", True, 5.0, "the primary is not heard of")
+    result = GrantResult("g1", True, 5.0, "the primary is not heard of", 7)
     answered = again(switchover.encode_grant_result(result))
     schema.check_rpc(answered)
     assert switchover.decode_grant_result(answered) == result
