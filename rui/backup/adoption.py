@@ -143,7 +143,9 @@ class Adoption:
         written: dict[bytes, Version] = {}
         passed_over: dict[bytes, Version] = {}
         unsure: list[bytes] = []
-        for key, version, record in batch.changes:
+        for key, written_as, record in batch.changes:
+            # What another primary has adopted counts as what it was before
+            version = batch.origins.get(key, written_as)
             held = own.table.get(key)
             known = self._origins.of(held)
             if offer.live and known == version:
@@ -161,7 +163,7 @@ class Adoption:
             unknown = (held is None or self._vague(held, own.table.floor)) and not offer.live
             end = None
             if unknown and record is not None:
-                end, sure = self._end_of(key, version, offer, own)
+                end, sure = self._end_of(Change(key, written_as, record), version, offer, own)
                 if not sure:
                     unsure.append(key)
             # The end of a user that is not known here too: another replica may hold what came before it
@@ -181,15 +183,26 @@ class Adoption:
         """
         return held.record is None and (self._origins.of(held) != held.version or held.version < floor)
 
-    def _end_of(self, key: bytes, version: Version, offer: Offer, own: Own) -> tuple[Version | None, bool]:
-        """Return up to where a user who is not held has logged off, None if not, and whether that is sure."""
+    def _end_of(
+        self, change: Change, version: Version, offer: Offer, own: Own
+    ) -> tuple[Version | None, bool]:
+        """Return up to where a user who is not held has logged off, None if not, and whether that is sure.
+
+        ``version`` is what the change counts as.
+        """
         floor = own.table.floor
-        others = [seen for by, seen in self._seen.items() if by != offer.by and seen.reaches(key)]
+        others = [seen for by, seen in self._seen.items() if by != offer.by and seen.reaches(change.key)]
         ends = [seen.until for seen in others if seen.ends(version)]
+        sure = bool(ends)
         if _through(own.lineage, version, offer.shared):
-            ends.append(max(version, floor))
+            # Who was adopted behind the common point was online there: he has left here since, or who took
+            # over in the middle of what a replica sent lacks him
+            adopted = version != change.version and change.version > offer.shared
+            if not adopted or floor > offer.shared:
+                ends.append(max(version, floor))
+                sure |= not adopted
         if ends:
-            return max(ends), True
+            return max(ends), sure
         # Who came under a newer version than all that is forgotten here stays, though maybe one left before
         sure = floor <= offer.shared and all(seen.until < version for seen in others)
         return floor if version <= floor else None, sure

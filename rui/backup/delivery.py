@@ -13,7 +13,6 @@ from enum import Enum
 from rui.backup.cloud_outputs import Deliver, Delivered, GiveUp, Instruct, Read
 from rui.backup.lineage import Lineage, written_by
 from rui.backup.messages import Batch, Offer, Position, Receipt, Result
-from rui.backup.origins import as_offered
 from rui.backup.source import Source, SourceOptions, SourceState
 from rui.backup.table import Page, Slice
 from rui.backup.version import ZERO, Epoch, Version
@@ -225,7 +224,7 @@ class DirectDelivery:
             self.batches += 1
             self.records += len(batch.changes)
             if self.offer is not None:
-                batch = replace(as_offered(batch), lineage=self._own, offer=self.offer)
+                batch = replace(batch, lineage=self._own, offer=self.offer)
             self._outputs.append(Deliver(self.device, self._session, batch))
 
     def _marked(self, batch: Batch | None, outlook: Outlook, now: float) -> Batch | None:

@@ -161,8 +161,7 @@ class Member(Sender):
     @property
     def wanted(self) -> Position:
         """Behind which this secondary downloads: what it holds, or where it joins the primary's history."""
-        joins = self._joins
-        return self.position if joins is None else Position(joins.shared, None, joins.writer, joins.lineage)
+        return self.position if self._joins is None else self._joins.behind(self.position)
 
     def remember(self, fact: str, value: str) -> None:
         """Keep a small text with the journal."""
@@ -461,7 +460,9 @@ class Member(Sender):
                 apply(incoming, judgement, self.table, self.quarantined, self.origins)
                 if judgement.position.lineage != self.position.lineage:
                     self._offers.drop()  # It was for another history
-                    self._joins, self._offered_upto = None, self.table.head
+                    if self._joins is not None and self._joins.lineage == judgement.position.lineage:
+                        self._offered_upto = self.table.head
+                    self._joins = None
                 self.position = judgement.position
                 self.durable = self.position.live
                 self.table.trim_tombstones(self.options.tombstones, self.durable)

@@ -2,17 +2,16 @@
 
 Another replica may offer a change of the same user later: it is compared with the change that was offered,
 not with the newer version under which that was written here. Origins travel with the primary's stream, so
-that whoever holds its changes knows them, and offers what was adopted as what it was before. What was adopted
-is only known for as long as the table holds it as it was written, so a user's own next change makes it void
-by itself.
+that whoever holds its changes knows them, and offers what was adopted with what it was before. An origin is
+only known for as long as the table holds what was adopted as it was written, so a user's own next change makes
+it void by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
-from rui.backup.messages import Batch, Change
+from rui.backup.messages import Change
 from rui.backup.version import Version
 
 KEPT = 100_000
@@ -88,15 +87,3 @@ class Origins:
     def _forget(self, key: bytes) -> None:
         del self._known[key]
         self._bounds.discard(key)
-
-
-def as_offered(batch: Batch) -> Batch:
-    """Return a batch of an offer with what was adopted under the versions that it had before.
-
-    Under the newer ones it would win against what its first writer has done since.
-    """
-    if not batch.origins:
-        return batch
-    before = batch.origins.get
-    changes = tuple(change._replace(version=before(change.key, change.version)) for change in batch.changes)
-    return replace(batch, changes=changes, origins={})

@@ -65,6 +65,10 @@ class Join:
         """Return by which position a batch is judged at a replica that stands at ``before``."""
         if {before.writer, batch.writer} != {self.writer} or before.lineage == self.lineage:
             return before
+        return self.behind(before)
+
+    def behind(self, before: Position) -> Position:
+        """Return where the history begins for a replica that stands at ``before``."""
         # What came early may be shared beyond what is held without a gap
         return Position(min(self.shared, before.live), None, self.writer, self.lineage)
 

@@ -16,7 +16,7 @@ from rui.backup.lineage import Lineage
 from rui.backup.member_outputs import CLOUD
 from rui.backup.messages import Batch, Position, Receipt, Shared
 from rui.backup.offering import Offering, Offers
-from rui.backup.origins import Origins, as_offered
+from rui.backup.origins import Origins
 from rui.backup.replica import Join
 from rui.backup.sharing import Sharing, Users
 from rui.backup.source import Source, SourceOptions, SourceState
@@ -117,7 +117,7 @@ class Sender(Holdings):
     def _offered(self, via: str, now: float) -> Batch | None:
         """Return the next batch of an offer."""
         batch = self._offers.next(via, self.table, now)
-        return None if batch is None else as_offered(self._with_origins(batch))
+        return None if batch is None else self._with_origins(batch)
 
     def _with_origins(self, batch: Batch) -> Batch:
         return replace(batch, origins=self.origins.among(batch.changes)) if len(self.origins) else batch

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rui.backup.adoption import Adoption, Own
 from rui.backup.identity import Role
 from rui.backup.lineage import Fork, Lineage
@@ -135,7 +137,7 @@ def test_who_logged_in_behind_an_end_that_was_taken_over_is_online() -> None:
     assert live(primary) == {put(1, 31).key}
 
 
-def test_what_was_adopted_is_offered_under_the_version_that_it_came_with() -> None:
+def test_what_was_adopted_is_offered_with_the_version_that_it_came_with() -> None:
     """Else it would win against what bras-a, its first writer, has done since and nobody else has."""
     mine, theirs, now_primary = version(11, B), version(3), Epoch(5, "bras-a")
     table, origins = Table(), Origins()
@@ -149,7 +151,8 @@ def test_what_was_adopted_is_offered_under_the_version_that_it_came_with() -> No
     member.stored()
     batch = member.next_local("bras-a", 0.0)
     assert batch is not None
-    assert [(change.version, change.key) for change in batch.changes] == [(theirs, put(1, 3).key)]
+    assert [(change.version, change.key) for change in batch.changes] == [(mine, put(1, 3).key)]
+    assert batch.origins == {put(1, 3).key: theirs}
 
 
 def test_what_is_newer_here_is_written_again_where_the_older_has_a_newer_version_there() -> None:
@@ -214,3 +217,23 @@ def test_an_origin_of_another_history_is_not_in_the_shared_one_although_it_is_ol
     page = SnapshotPage(part.last, 0, LAST_BUCKET)
     primary.receive(Batch(GROUP, MINE, page, (), forks, Offer("bras-b", shared, part.last)))
     assert live(primary) == {key(1)}, "nor does bras-b know, who lacks him"
+
+
+def test_who_was_adopted_behind_the_common_point_was_online_there() -> None:
+    """The primary lacks him although its history has been through his login: it took over half-way."""
+    shared = version(31, B)
+    mine = (Fork(A, ZERO), Fork(B, version(77)), Fork(MINE, shared))
+    adopted = Change(key(1), version(51, B), b"<user/>")
+    offer = Offer("cloud", shared, version(55, B))
+    batch = Batch(GROUP, MINE, Stream(shared, offer.until), (adopted,), mine[:2], offer)
+    primary = Primary()
+    primary.own = primary.own._replace(lineage=mine)
+    primary.receive(replace(batch, origins={key(1): version(70)}))
+    assert (live(primary), primary.found.unsure) == ({key(1)}, ())
+    primary = Primary()
+    primary.own = primary.own._replace(lineage=mine)
+    primary.table.apply(gone(2, 4, MINE))
+    primary.table.trim_tombstones(0, version(4, MINE))
+    primary.receive(replace(batch, origins={key(1): version(70)}))
+    found = (live(primary), primary.found.unsure)
+    assert found == (set(), (key(1),)), "he may have left here, and that is forgotten"

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from rui.backup.identity import Role
-from rui.backup.lineage import Lineage
+from rui.backup.lineage import Fork, Lineage
 from rui.backup.member import Member
 from rui.backup.member_outputs import CLOUD, Answer
-from rui.backup.messages import Batch, Offer, Position, Result, Stream
+from rui.backup.messages import Batch, Change, Offer, Position, Receipt, Result, Stream
 from rui.backup.version import ZERO, Epoch, Version
 from tests.unit.backup.site import OPTIONS, Site, put, started, users
 
@@ -183,6 +183,25 @@ def test_what_came_early_to_a_router_is_offered_to_who_has_come_as_far() -> None
     site.settle()
     assert site.contents()["bras-b"] == site.contents()["bras-c"]
     assert site.contents()["bras-c"][b"k1"] == b"<user>again</user>"
+
+
+def test_who_downloads_asks_behind_what_it_holds_although_more_of_it_is_shared() -> None:
+    member = Member("g1", "bras-c", Role.SECONDARY)
+    writer, now_primary = Epoch(1, "bras-a"), Epoch(2, "bras-b")
+    early = Change(b"k1", Version(writer, 13), b"<user/>")
+    first = Batch("g1", writer, Stream(ZERO, Version(writer, 9)), (early,), (Fork(writer, ZERO),))
+    history = (Fork(writer, ZERO), Fork(now_primary, Version(writer, 11)))
+    part = Stream(Version(writer, 11), Version(writer, 11))
+    for batch in (first, Batch("g1", now_primary, part, (), history)):
+        member.receive(batch, (), None)
+        member.stored()
+    assert member.offering is not None
+    source = member.offering.source
+    member.next_upload(0.0)
+    taken = Receipt("g1", Result.STORED, Position(early.version))
+    member.acknowledge(taken, 0.0)
+    assert source.position.cursor == early.version
+    assert member.wanted == Position(Version(writer, 9), None, now_primary, history)
 
 
 def test_an_offer_goes_over_the_channel_where_the_cloud_is_away() -> None:
