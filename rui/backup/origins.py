@@ -3,7 +3,7 @@
 Another replica may offer a change of the same user later: it is compared with the change that was offered,
 not with the newer version under which that was written here. Origins travel with the primary's stream, so
 that whoever holds its changes knows them, and offers what was adopted with what it was before. An origin is
-only known for as long as the table holds what was adopted as it was written, so a user's own next change makes
+only known for as long as the table holds what was adopted as it was written: a user's own next change makes
 it void by itself.
 """
 
