@@ -314,9 +314,9 @@ class GroupFailover:
             case TellWait(step):
                 log.info("tell-to-wait", step=step, group=group, peer=peer.name)
                 self._tasks.spawn(self._requests.tell_wait(peer))
-            case StartLocal(step):
+            case StartLocal(step, attempt):
                 log.info("start-local-backup", step=step, group=group, peer=peer.name)
-                self._tasks.spawn(self._requests.start(peer))
+                self._tasks.spawn(self._requests.start(peer, attempt))
             case StopLocal():
                 log.info("stop-local-backup", group=group, peer=peer.name)
                 self._stream.end(peer)

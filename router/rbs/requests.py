@@ -57,7 +57,7 @@ class Requests:
         """Tell the other end to wait for the re-establishment of its link (S604b, S705b)."""
         await self.send(peer, rbs.encode_group(rbs.WAITS[self._member.role], self._member.group))
 
-    async def start(self, peer: Peer) -> None:
+    async def start(self, peer: Peer, attempt: int) -> None:
         """Start local backup by the handshake; whichever end is the secondary states what it holds."""
         decider = peer.decider
         if decider is None:
@@ -72,9 +72,9 @@ class Requests:
             if str(error) != decider.reason:
                 # Tried again every second for as long as it lasts
                 log.warning("local-backup-refused", group=member.group, peer=peer.name, reason=str(error))
-            decider.start_failed(str(error), self._now())
+            decider.start_failed(attempt, str(error), self._now())
         else:
-            decider.started(self._now())
+            decider.started(attempt, self._now())
             if primary and decider.local:
                 self._stream.begin(peer, position or Position())
             if decider.local and decider.path.local and decider.path is not start.path:

@@ -52,9 +52,10 @@ class TellWait:
 
 @dataclass(frozen=True, slots=True)
 class StartLocal:
-    """Please start local backup by the handshake; then ``started`` or ``start_failed``."""
+    """Please start local backup by the handshake; then ``started`` or ``start_failed`` with the attempt."""
 
     step: str
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,7 @@ class Decider:
         self.local = False
         self.asking = False
         self._starting = False
+        self._attempt = 0
         self._tries = 0
         self._ask_deadline: float | None = None
         self._ask_again_at = now
@@ -298,15 +300,22 @@ class Decider:
         self._ask_again_at = now + self.options.max_wait
         self._decide("answered-bad", now)
 
-    def started(self, now: float) -> None:
-        """The handshake succeeded: the primary sends second user-info."""
+    def started(self, attempt: int, now: float) -> None:
+        """The handshake succeeded: the primary sends second user-info.
+
+        Nothing if it was called off meanwhile: behind the handshake the other end has been told so.
+        """
+        if not self._starting or attempt != self._attempt:
+            return
         self._starting = False
         if self.rbs is LinkState.UP:
             self.local = True
         self._decide("started", now)
 
-    def start_failed(self, reason: str, now: float) -> None:
+    def start_failed(self, attempt: int, reason: str, now: float) -> None:
         """The handshake failed; it is tried again after a pause for as long as the path asks for it."""
+        if not self._starting or attempt != self._attempt:
+            return
         self._starting = False
         self.reason = reason
         self._start_not_before = now + self.options.start_pause
@@ -418,7 +427,8 @@ class Decider:
     def _local(self, path: Path, now: float) -> None:
         if path.local and not self.local and not self._starting and now >= self._start_not_before:
             self._starting = True
-            self._outputs.append(StartLocal(self.step))
+            self._attempt += 1
+            self._outputs.append(StartLocal(self.step, self._attempt))
         elif not path.local and self.local:
             self.local = False
             self._outputs.append(StopLocal())

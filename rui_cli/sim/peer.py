@@ -168,8 +168,8 @@ class Peer:
                 self.line.send(self.end, lambda: other(self).told(state))
             case TellWait():
                 self.line.request(self.end, lambda: other(self).told_to_wait(), lambda _: None)
-            case StartLocal():
-                self._start()
+            case StartLocal(attempt=attempt):
+                self._start(attempt)
             case StopLocal():
                 self.router.member.stop_local(self.name)
                 self._tell_path(Path.CLOUD)
@@ -185,14 +185,14 @@ class Peer:
             self.decider.answer(state, self.router.now)
             self.news()
 
-    def _start(self) -> None:
+    def _start(self, attempt: int) -> None:
         decider, member = self.decider, self.router.member
         if decider is None:
             return
         path, stated = decider.path, member.position
 
         def started(position: object) -> None:
-            decider.started(self.router.now)
+            decider.started(attempt, self.router.now)
             if self.primary and decider.local and isinstance(position, Position):
                 self._begin(position)
             if decider.local and decider.path.local and decider.path is not path:
@@ -200,7 +200,7 @@ class Peer:
             self.news()
 
         def failed() -> None:
-            decider.start_failed("no session", self.router.now)
+            decider.start_failed(attempt, "no session", self.router.now)
             self.news()
 
         ask = lambda: self.line.other_peer(self).asked_to_start(path, stated)  # noqa: E731

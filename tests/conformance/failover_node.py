@@ -137,7 +137,7 @@ class FailoverNode(MemberNode):
         if operation.endswith("query"):
             self._decides().answer(rbs.decode_cloud_link(step).state, now)
         elif operation == "start-local-backup":
-            self._decides().started(now)
+            self._decides().started(self._attempt, now)
             if self._role is Role.PRIMARY:
                 self._begin(rbs.decode_started(step) or Position())
         elif not failover:
@@ -216,7 +216,8 @@ class FailoverNode(MemberNode):
                 yield make_element("notify", {"step": step}, [element])
             case TellWait(step):
                 yield self._sent(rbs.encode_group(rbs.WAITS[self._role], GROUP), {"step": step})
-            case StartLocal(step):
+            case StartLocal(step, attempt):
+                self._attempt = attempt
                 position = self._member.position if self._role is Role.SECONDARY else None
                 start = rbs.Start(GROUP, self._role, self._decides().path, position)
                 yield self._sent(rbs.encode_start(start), {"step": step})

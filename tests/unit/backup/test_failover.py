@@ -49,7 +49,7 @@ def said(outputs: list[Output]) -> list[tuple[str, ...]]:
                 short.append(("tell", step))
             case TellWait(step):
                 short.append(("tell-wait", step))
-            case StartLocal(step):
+            case StartLocal(step, _):
                 short.append(("start", step))
             case StopLocal():
                 short.append(("stop",))
@@ -74,7 +74,7 @@ def test_own_timeout_and_the_peer_s_too_starts_local_backup(role: Role) -> None:
     assert end.waiting_for == "the peer's answer to a query"
     end.answer(DOWN, 3.1)
     assert said(end.outputs()) == [("local", start), ("start", start)]
-    end.started(3.2)
+    end.started(1, 3.2)
     assert end.local
     assert not end.path.uploads
 
@@ -208,7 +208,7 @@ def test_an_unknown_link_is_asked_for_again(role: Role) -> None:
     end.own_link(DOWN, 3.0)
     for now in (3.5, 4.0, 4.5):
         end.handle_timer(now)
-    end.started(4.5)
+    end.started(1, 4.5)
     assert (end.theirs, end.local) == (UNKNOWN, True)
     end.outputs()
     assert end.next_deadline() == 34.5
@@ -230,7 +230,7 @@ def test_a_lost_session_ends_local_backup_and_a_new_one_starts_it_again(role: Ro
     """Though the channel never counted as down."""
     end = decider(role, IMMEDIATE)
     end.own_link(DOWN, 3.0)
-    end.started(3.1)
+    end.started(1, 3.1)
     end.outputs()
     end.session_lost(5.0)
     assert not end.local
@@ -259,17 +259,32 @@ def test_a_failed_handshake_is_tried_again_after_the_pause() -> None:
     end = decider(options=IMMEDIATE)
     end.own_link(DOWN, 3.0)
     end.outputs()
-    end.start_failed("refused", 3.1)
+    end.start_failed(1, "refused", 3.1)
     assert end.next_deadline() == 4.1
     end.handle_timer(4.1)
     assert [entry[0] for entry in said(end.outputs())] == ["start"]
+
+
+def test_a_handshake_that_was_called_off_is_not_under_way_when_it_is_answered() -> None:
+    """The other end has been told to stop behind it, and sends nothing."""
+    end = decider(Role.SECONDARY, IMMEDIATE)
+    end.own_link(DOWN, 3.0)
+    end.rbs_link(DOWN, 3.1)
+    assert [entry[0] for entry in said(end.outputs())] == ["cloud-and-local", "start", "stop", "cloud"]
+    end.rbs_link(UP, 3.2)
+    end.started(1, 3.3)
+    assert not end.local
+    end.handle_timer(4.2)
+    end.start_failed(1, "refused", 4.3)
+    end.started(2, 4.4)
+    assert end.local
 
 
 def local_at(now: float) -> Decider:
     end = decider()
     end.own_link(DOWN, now)
     end.answer(DOWN, now)
-    end.started(now)
+    end.started(1, now)
     end.outputs()
     return end
 
@@ -292,7 +307,7 @@ def test_a_secondary_names_the_path_again_only_while_local_backup_is_active() ->
     end = decider(Role.SECONDARY, IMMEDIATE)
     end.own_link(DOWN, 3.0)
     assert (end.path, end.inquires) == (Path.BOTH, False), "the handshake is under way"
-    end.started(3.1)
+    end.started(1, 3.1)
     assert end.inquires
     end.outputs()
     end.session_lost(4.0)
@@ -339,7 +354,7 @@ def test_without_a_good_channel_a_poor_link_to_the_cloud_is_used(channel: LinkSt
     assert said(end.outputs()) == [("cloud", "")]
     end.rbs_link(UP, 9.0)
     assert said(end.outputs()) == [("local", "S603a"), ("start", "S603a")]
-    end.started(9.1)
+    end.started(1, 9.1)
     end.rbs_link(channel, 11.0)
     assert said(end.outputs()) == [("stop",), ("cloud", "")]
 
@@ -444,7 +459,7 @@ def test_whatever_the_order_of_detection_the_path_is_the_table_s(
                 if end.asking and end.rbs is UP:
                     end.answer(end.theirs if event != "theirs" else theirs, 3.0)
                 if any(isinstance(output, StartLocal) for output in end.outputs()):
-                    end.started(3.0)
+                    end.started(1, 3.0)
             end.handle_timer(40.0)
             expected = decide(end.links, options.fault_policy, waited=True)
             if expected is Path.CLOUD and end.path is Path.BOTH:
