@@ -35,11 +35,13 @@ class Fetcher:
             raise LookupError(f"group {request.group} has no primary yet")
         position = replace(request.position, writer=writer)
         source = Source(request.group, SourceOptions(batch_records=request.max_records))
-        lineage = head.position.lineage
-        if not written_by(lineage, writer) or newest < head.floor:
-            # The new primary has not told its history yet, or has not filled up what is held of it
-            live = request.position.live
+        lineage, live = head.position.lineage, request.position.live
+        if not written_by(lineage, writer):
+            # The new primary has not told its history yet
             return Fetched(Batch(request.group, writer, Stream(live, live), ()), more=False)
+        if newest < head.floor:
+            # It has not filled up what is held of it: who asks may have to offer what it lacks
+            return Fetched(Batch(request.group, writer, Stream(live, live), (), lineage), more=False)
         source.connect(position, writer, newest, head.floor, lineage)
         batch, floor = await self._next(source, newest, head.floor)
         if batch is None and floor > head.floor:
@@ -47,7 +49,6 @@ class Fetcher:
             source.connect(position, writer, newest, floor, lineage)
             batch, floor = await self._next(source, newest, floor)
         if batch is None:
-            live = request.position.live
             return Fetched(Batch(request.group, writer, Stream(live, live), ()), more=False)
         return Fetched(batch, more=source.want(newest, floor, self._now()) is not None)
 

@@ -140,6 +140,8 @@ class DirectDelivery:
                 self._news = False
                 upto = ZERO if self.offer is None else head
                 self._outputs.append(Read(self.device, self._ticket, want, upto))
+        elif not whole:
+            self._send(self.source.tell(now))
         if not self._reading:
             self._send(self._marked(None, outlook, now))
         drained = list(self._outputs)

@@ -161,16 +161,17 @@ class Mastership:
         self._master = master
         self._happen(_E.ELECTED if master else _E.DEPOSED, reason, now)
 
-    def out_of_sync(self) -> None:
+    def out_of_sync(self, now: float) -> None:
         """This replica lacks something: how long it has been in sync is counted from when it is again."""
         self._synced_at = None
+        self._tell_election(now)
 
     def evidence(self, *, cloud: bool, peer: bool, synced: bool, now: float) -> None:
         """Take what is reached: the cloud, any other member; and whether this replica is in sync."""
         if synced and self._synced_at is None:
             self._synced_at = now
         elif not synced:
-            self.out_of_sync()
+            self.out_of_sync(now)
         if self.primary:
             alone = not cloud and not peer
             self._happen(_E.ALONE if alone else _E.IN_TOUCH, "reaches nobody" if alone else "in touch", now)

@@ -34,7 +34,7 @@ from rui.backup.member_outputs import (
 from rui.backup.messages import Batch, Change, Offer, Position, Quarantined, Receipt, Result, Shared
 from rui.backup.offering import refusal
 from rui.backup.origins import Origins
-from rui.backup.replica import Join, Judgement, judge
+from rui.backup.replica import Join, Judgement, judge_joining
 from rui.backup.sender import Sender
 from rui.backup.source import Source, SourceOptions
 from rui.backup.table import Table
@@ -447,10 +447,9 @@ class Member(Sender):
         self._answer(tag, Result.REFUSED, f"{self.device} is primary under {self.epoch}")
 
     def _judge(self, position: Position, batch: Batch) -> Judgement:
-        before = position if self._joins is None else self._joins.position(position, batch)
-        # What was offered before another history was joined is not offered again
-        offered = before is not position or self.table.head == self._offered_upto
-        return judge(before, batch, ZERO if offered else self.table.head)
+        # What was offered before this history was joined is not offered again
+        newest = ZERO if self.table.head == self._offered_upto else self.table.head
+        return judge_joining(position, self._joins, batch, newest)
 
     def _finish_all(self) -> None:
         for incoming, judgement in self._intake.drain():

@@ -73,6 +73,17 @@ class Join:
         return Position(min(self.shared, before.live), None, self.writer, self.lineage)
 
 
+def judge_joining(held: Position, joins: Join | None, batch: Batch, newest: Version) -> Judgement:
+    """Judge a batch as :func:`judge` does, at a replica that may follow another history with it."""
+    before = held if joins is None else joins.position(held, batch)
+    if before is held:
+        return judge(held, batch, newest)
+    # What lies beyond in the history that is left has been offered
+    judgement = judge(before, batch)
+    # A batch that brings nothing brings the history
+    return replace(judgement, apply=judgement.apply or judgement.result is Result.STORED)
+
+
 def judge(position: Position, batch: Batch, newest: Version = ZERO) -> Judgement:
     """Judge a batch at a replica that durably holds ``position``, and changes up to ``newest``.
 

@@ -237,6 +237,18 @@ class Source:
         lineage = () if self._same_history else self._lineage
         return Batch(self.group, self._writer, part, read.changes, lineage, origins=read.origins)
 
+    def tell(self, now: float) -> Batch | None:
+        """Return a batch of nothing but the history, where the replica is to be told of it and may be.
+
+        For a sender that is not whole itself yet: the replica may have to offer what makes it so.
+        """
+        if not self._tell or self.state is not _S.STREAMING or len(self._in_flight) >= self.options.window:
+            return None
+        live = self.position.live
+        self._in_flight.append((now, None))
+        self._tell = self._marked = False
+        return Batch(self.group, self._writer, Stream(live, live), (), self._lineage)
+
     def mark(self, batch: Batch | None, head: Version, digest: Callable[[], str], now: float) -> Batch | None:
         """Put the sender's digest on a batch that brings the replica to ``head``, all that the sender holds.
 

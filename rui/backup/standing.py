@@ -156,6 +156,8 @@ class Standing:
         self._told = NO_EPOCH
         self._sharer, self._sharer_heard = "", now
         self._conflict = ""
+        # Who has said that it is not primary, and the newest epoch known then
+        self._free: dict[str, Epoch] = {}
         self._asked = 0
         self._release_at = now
         self._released = False
@@ -200,6 +202,7 @@ class Standing:
 
     def superseded(self, by: str, now: float) -> None:
         """Another router is primary under a newer epoch."""
+        self._free.pop(by, None)
         self._leader, self._leader_heard = by, now
         self._leader_sure, self._doubt_from = False, now
         self._tell_at = now + self._link_timeout
@@ -208,6 +211,7 @@ class Standing:
 
     def taken(self, other: Taken, now: float) -> None:
         """Another router says that it is primary: one of two goes on, and who is Master serves beside it."""
+        self._free.pop(other.device, None)
         if self.core.state is MasterState.SHARING:
             self._leader, self._leader_heard = other.device, now
             self._leader_sure |= now >= self._since + _KEPT
@@ -232,14 +236,17 @@ class Standing:
 
     def free(self, peer: str, now: float) -> None:
         """A member says that it is not primary."""
+        self._free[peer] = self._member.position.writer
         if peer == self._leader:
             self.core.unled(f"{peer} is primary no more", now)
             self._follow(now)
 
     def met(self, peer: str) -> None:
-        """A channel has come up: a primary says so, in case that the other is one too."""
-        if self.core.primary:
-            self._outputs.append(TellTaken(peer))
+        """A channel has come up: say whether this router is primary.
+
+        The other may be primary too, or take this one for it: two that step down for each other.
+        """
+        self._outputs.append(TellTaken(peer) if self.core.primary else TellFree(peer))
 
     def claim(self, now: float) -> Taken:
         """Return what this primary says of itself, for everybody who is reached."""
@@ -271,7 +278,7 @@ class Standing:
             peer = not doubted and (self._reached(seen.peers) or not judged)
             self.core.evidence(cloud=cloud, peer=peer, synced=self._member.in_sync, now=now)
         elif not self._member.in_sync:
-            self.core.out_of_sync()
+            self.core.out_of_sync(now)
         if self._unelected and now >= self._since + _WON:
             self.core.elected(False, "VRRP: ordered to be primary, it has not become Master", now)
         if self.core.primary and self._member.serving and self._member.epoch != self._told:
@@ -306,8 +313,10 @@ class Standing:
         primary = self._member.role is Role.PRIMARY
         if not peers:
             return primary
-        if not primary and self._leading in peers:
-            return peers[self._leading] is not LinkState.DOWN
+        leading = self._leading
+        if not primary and leading in peers:
+            free = leading in self._free and self._free[leading] == self._member.position.writer
+            return not free and peers[leading] is not LinkState.DOWN
         return any(state is not LinkState.DOWN for state in peers.values())
 
     def _share(self, link: LinkState, now: float) -> None:

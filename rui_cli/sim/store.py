@@ -13,7 +13,7 @@ from manager.store.recent import RecentBatches
 from rui.backup.identity import StorageEntry
 from rui.backup.messages import Batch, Change, Position, Quarantined, Receipt, Result, Stream
 from rui.backup.origins import Origins
-from rui.backup.replica import Join, judge
+from rui.backup.replica import Join, judge_joining
 from rui.backup.table import Page, Slice
 from rui.backup.version import ZERO, Epoch, Version
 from rui_cli.sim.table import WatchedTable
@@ -65,7 +65,7 @@ class CloudStore:
         """Judge and store a batch."""
         position = self.position if joins is None else joins.position(self.position, batch)
         joined = position is not self.position
-        judgement, before = judge(position, batch, ZERO if joined else self.newest), position.live
+        judgement, before = judge_joining(self.position, joins, batch, self.newest), position.live
         if judgement.apply:
             self.position = judgement.position
         if judgement.apply and judgement.result is Result.STORED:

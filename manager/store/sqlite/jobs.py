@@ -10,7 +10,7 @@ from manager.store.sqlite.codec import COLUMNS, VERSION, Value, VersionReader, r
 from manager.store.sqlite.transaction import Transaction
 from rui.backup.identity import StorageEntry
 from rui.backup.messages import Batch, Quarantined, Receipt, Result
-from rui.backup.replica import Join, judge
+from rui.backup.replica import Join, judge_joining
 from rui.backup.version import ZERO, Version
 
 
@@ -65,10 +65,9 @@ class ApplyJob:
         batch = self.batch
         state = transaction.group(batch.group)
         held = state.position
+        judgement = judge_joining(held, self.joins, batch, state.newest)
         before = held if self.joins is None else self.joins.position(held, batch)
-        # What lies beyond in the history that is left has been offered
         newest = state.newest if before is held else ZERO
-        judgement = judge(before, batch, newest)
         stored = judgement.apply and judgement.result is Result.STORED
         replaced: Mapping[bytes, bytes | None] = {}
         if stored:

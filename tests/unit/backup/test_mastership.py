@@ -165,3 +165,12 @@ def test_who_serves_beside_a_primary_asks_the_cloud_while_it_does_not_reach_it()
     assert not core.primary
     core.grant_result(True, 5.0, "the primary is not heard of", 4.0)
     assert core.primary
+
+
+def test_who_is_out_of_sync_may_not_preempt_any_more_at_once() -> None:
+    mine = Mastership(MasterOptions(elected=True, wait_to_restore=60.0), primary=False)
+    mine.evidence(cloud=True, peer=True, synced=True, now=0.0)
+    mine.handle_timer(60.0)
+    assert Stand(False, True) in mine.outputs()
+    mine.out_of_sync(61.0)
+    assert mine.outputs() == [Stand(False, False)]

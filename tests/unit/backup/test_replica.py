@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from rui.backup.lineage import Fork
-from rui.backup.messages import Batch, Position, Result, SnapshotPage, SnapshotProgress
-from rui.backup.replica import Join, judge, supersedes
+from rui.backup.messages import Batch, Position, Result, SnapshotPage, SnapshotProgress, Stream
+from rui.backup.replica import Join, judge, judge_joining, supersedes
 from rui.backup.version import ZERO, Epoch, Version
 from tests.unit.backup.histories import GROUP, A, put, stream, version
 
@@ -121,6 +121,16 @@ def test_a_newer_snapshot_replaces_one_that_was_left() -> None:
 )
 def test_only_a_newer_version_supersedes(new: Version, held: Version | None, expected: bool) -> None:
     assert supersedes(new, held) is expected
+
+
+def test_another_history_is_followed_with_a_batch_that_brings_nothing() -> None:
+    ours, theirs = (Fork(A, ZERO),), (Fork(A, ZERO), Fork(B, ZERO))
+    held = Position(version(5), None, B, ours)
+    nothing = Batch(GROUP, B, Stream(ZERO, ZERO), (), theirs)
+    judgement = judge_joining(held, Join(B, theirs, ZERO), nothing, version(7))
+    assert (judgement.result, judgement.apply) == (Result.STORED, True)
+    assert judgement.position == Position(ZERO, None, B, theirs)
+    assert not judge_joining(judgement.position, Join(B, theirs, ZERO), nothing, ZERO).apply
 
 
 def test_another_history_is_followed_with_its_first_batch_and_by_its_writer_alone() -> None:

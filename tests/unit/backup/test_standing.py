@@ -56,6 +56,21 @@ def test_nobody_is_judged_before_the_links_had_their_time() -> None:
     assert doings(core, Ask) == [Ask(GrantRequest("g1", "bras-b", HELD.live, number=1, writer=A1))]
 
 
+def test_two_that_have_stepped_down_for_each_other_ask_the_cloud() -> None:
+    core = standing()
+    core.met("bras-a")
+    assert doings(core, TellTaken, TellFree) == [TellFree("bras-a")]
+    core.look(Seen(UP, {"bras-a": UP}), 4.0)
+    assert doings(core, Ask) == []
+    core.free("bras-a", 4.1)
+    core.look(Seen(UP, {"bras-a": UP}), 4.2)
+    assert len(doings(core, Ask)) == 1
+    core.taken(Taken("g1", "bras-a", Epoch(2, "bras-a"), (), 0.1), 4.3)
+    core.look(Seen(UP, {"bras-a": UP}), 8.0)
+    assert doings(core, Ask) == []
+    assert core.core.state is MasterState.SECONDARY
+
+
 def test_an_answer_to_a_former_question_is_ignored() -> None:
     core = standing()
     for now, number in ((4.0, 1), (20.0, 2)):

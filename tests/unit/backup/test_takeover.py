@@ -363,3 +363,23 @@ def test_an_offer_to_a_superseded_primary_is_refused() -> None:
     (answer,) = old.outputs()
     assert isinstance(answer, Answer)
     assert answer.receipt.result is Result.REFUSED
+
+
+def test_an_empty_primary_is_offered_what_others_hold_though_the_cloud_has_forgotten_deletes() -> None:
+    site = Site("bras-a", "bras-b", tombstones=0)
+    site.take_over("bras-b")
+    site.connect("bras-b")
+    put(site, "bras-b", 1)
+    site.members["bras-b"].delete(b"k1")
+    site.settle()
+    assert site.store.table.floor > ZERO
+    site.disconnect("bras-b")
+    put(site, "bras-b", 2)
+    site.settle()
+    site.take_over("bras-a")
+    site.connect("bras-a")
+    site.settle()
+    assert site.store.position.cursor == ZERO, "its history is empty"
+    site.connect("bras-b")
+    site.settle()
+    assert users(site, "bras-a") == users(site, "bras-b") == users(site, CLOUD) == {b"k2"}
