@@ -87,7 +87,8 @@ class Witness:
         if silent >= self._odds.lease.lease - _SLACK:
             return
         epoch, released = self._released.get(primary.device, (primary.epoch, _NEVER))
-        if epoch == primary.epoch and not request.poor and now - released < self._odds.lease.lease:
+        # Its entry may not be durable yet
+        if epoch >= primary.epoch and not request.poor and now - released < self._odds.lease.lease:
             return
         if request.yielding and now - self._yielded.get(primary.device, _NEVER) < _YIELDED:
             return

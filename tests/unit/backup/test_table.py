@@ -179,3 +179,11 @@ def test_who_comes_again_while_pages_are_read_is_on_a_page_once() -> None:
     page = table.page(0, 10, version(3))
     assert page is not None
     assert page.changes == (put(1, 3),)
+
+
+def test_what_a_page_has_ended_is_forgotten_at_once() -> None:
+    """Who takes over in the middle of the snapshot must not tell others by the stream what it holds."""
+    table = applied([put(1, 1), put(2, 2)])
+    bucket = bucket_of(key(1))
+    assert table.clear(SnapshotPage(version(9), bucket, bucket), ()) == 1
+    assert table.floor == version(9)
