@@ -250,8 +250,8 @@ class Table:
                     cleared += 1
                     if self.watchers:
                         self._tell(key, held.record)
-        # The cleared keys left no tombstones, so nobody can be told of them by the stream any more: not by who
-        # takes over in the middle of the snapshot either
+        # The cleared keys left no tombstones, so nobody can be told of them by the stream any more, not even
+        # by who takes over in the middle of the snapshot
         self.floor = max(self.floor, page.version)
         if page.last == LAST_BUCKET:
             self._index = None
