@@ -6,6 +6,7 @@ from rui.schema.files import installed_directories, yang_directory
 from rui.schema.library import Conformance, ModuleInfo, SubmoduleInfo
 from rui.schema.libyang import Defaults
 from rui.schema.records import RecordChecker, RecordIssue
+from rui.schema.runs import Runs
 from rui.schema.schema import Document, Schema
 from rui.schema.sets import FEATURES, manager_schema, router_schema
 from rui.schema.tree import OPERATIONS, Kind, Membership, Node, Tree, TypeSpec
@@ -25,6 +26,7 @@ __all__ = [
     "Node",
     "RecordChecker",
     "RecordIssue",
+    "Runs",
     "Schema",
     "SchemaError",
     "SubmoduleInfo",

@@ -41,7 +41,7 @@ ENDS = "rui netconf_client netconf_server netconf_cli"
 ROOMS = {
     "rui": room("rui.config rui.netconf rui.schema", "lxml"),
     "rui.netconf": room("", "lxml"),
-    "rui.schema": room("rui.netconf", "lxml oopt_gnpy_libyang pyang"),
+    "rui.schema": room("rui.netconf", "lxml oopt_gnpy_libyang pcre2 pyang"),
     "rui.config": room("rui.netconf rui.schema", "lxml"),
     "rui.views": room(),
     "netconf_client": room(NETCONF_CORE, "asyncssh lxml ncclient paramiko structlog"),

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rui.backup.record import UserInfo
-from rui.schema import RecordChecker, Schema
+from rui.schema import RecordChecker, Runs, Schema
 from rui.schema.acceptor import usual_form
 from rui.schema.libyang import Purpose
 from rui.schema.xsdpattern import python_pattern
@@ -74,6 +74,12 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> RecordChecker:
     return Schema.load(["zoo"], [folder]).records("/zoo:zoo/animal")
 
 
+@pytest.fixture(scope="module")
+def machine_code(zoo: RecordChecker) -> Runs:
+    assert zoo.usual is not None
+    return Runs(zoo.usual.alone())
+
+
 def holds(checker: RecordChecker, record: bytes) -> bool:
     return checker._context.holds(checker._wrap((), record), Purpose.RECORDS)
 
@@ -81,10 +87,14 @@ def holds(checker: RecordChecker, record: bytes) -> bool:
 @settings(max_examples=1500, deadline=None)
 @given(st.sampled_from(sorted(TYPES)), VALUES)
 @example("none", "")
-def test_a_quick_yes_is_a_yes_of_libyang(zoo: RecordChecker, leaf: str, value: str) -> None:
+def test_a_quick_yes_is_a_yes_of_libyang(
+    zoo: RecordChecker, machine_code: Runs, leaf: str, value: str
+) -> None:
     record = f'<animal xmlns="urn:zoo"><id>1</id><{leaf}>{value}</{leaf}></animal>'.encode()
     assert zoo._usual is not None
-    if zoo._usual.fullmatch(record):
+    match = zoo._usual.fullmatch(record)
+    assert machine_code.end(record, 0, len(record)) == (0 if match is None else len(record))
+    if match is not None:
         assert holds(zoo, record), record
 
 
