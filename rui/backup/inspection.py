@@ -27,11 +27,11 @@ class Inspector:
     def __init__(self, schema: Schema) -> None:
         self._checker: RecordChecker = schema.records(RECORDS)
         form = self._checker.usual
-        self._unusual = None if form is None else UsualChanges(form).others
+        self._usual = None if form is None else UsualChanges(form).read
 
     def read(self, element: etree._Element, raw: bytes, bulk: Bulk | None) -> Batch:
         """Read a batch as :func:`rui.backup.wire.decode_batch` does; most of it is then inspected already."""
-        return decode_batch(element, raw, bulk, self._unusual)
+        return decode_batch(element, raw, bulk, self._usual)
 
     def refused(self, batch: Batch) -> tuple[Quarantined, ...]:
         """Return which records the model refuses, and why.

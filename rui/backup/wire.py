@@ -61,8 +61,8 @@ _ANSWERS = {"agrees": True, "differs": False}
 _COUNT_CHANGES = etree.XPath("count(b:change)", namespaces={"b": BACKUP})
 
 
-Unusual: TypeAlias = Callable[[Bulk], list[int]]
-"""Tells the places of changes that are not held to the model yet: see :mod:`rui.backup.usual`."""
+Usual: TypeAlias = Callable[[Bulk], "tuple[tuple[Change, ...], list[int]] | None"]
+"""Reads changes and holds them to the model at once: see :mod:`rui.backup.usual`."""
 
 
 class WireError(ValueError):
@@ -114,12 +114,12 @@ def encode_batch_body(batch: Batch, *, declare: bool = False) -> list[bytes]:
 
 
 def decode_batch(
-    element: etree._Element, raw: bytes, bulk: Bulk | None = None, unusual: Unusual | None = None
+    element: etree._Element, raw: bytes, bulk: Bulk | None = None, usual: Usual | None = None
 ) -> Batch:
     """Read a batch from its element and the bytes of the message that it came in.
 
-    ``bulk`` is what the session has cut out of the message, if it has; of its changes all but those that are
-    ``unusual`` are held to the model by that. Raises WireError.
+    ``bulk`` is what the session has cut out of the message, if it has; of its changes those that are
+    ``usual`` are held to the model at once. Raises WireError.
     """
     group = _text(element, "group-id", BACKUP)
     with _reading(f"batch of group {group}"):
@@ -138,17 +138,15 @@ def decode_batch(
             )
         else:
             raise WireError("neither stream nor snapshot is present")
-        plain = None if bulk is None else changes_of_entries(bulk.entries())
-        # Changes that somebody else's encoder wrote are held to the model one by one
-        unchecked = None if plain is None or bulk is None or unusual is None else unusual(bulk)
-        changes = _changes(element, raw, bulk) if plain is None else plain
+        read = None if usual is None or bulk is None else usual(bulk)
+        changes, unchecked = (tuple(_changes(element, raw, bulk)), None) if read is None else read
         digest = element.findtext(f"{{{AUDIT}}}digest") or ""
         history, offer = _lineage(element, BACKUP), _offer(element)
         return Batch(
             group,
             writer,
             part,
-            tuple(changes),
+            changes,
             history,
             offer,
             digest=digest,
@@ -347,7 +345,8 @@ def _progress(progress: SnapshotProgress, namespace: str) -> etree._Element:
 
 def _changes(element: etree._Element, raw: bytes, bulk: Bulk | None) -> Iterable[Change]:
     if bulk is not None:
-        return _changes_of_tree(_whole(element, raw))
+        found = changes_of_entries(bulk.entries())
+        return found if found is not None else _changes_of_tree(_whole(element, raw))
     entries = _entries(raw)
     found = changes_of_entries(entries) if entries is not None else None
     if found is not None and len(found) == _COUNT_CHANGES(element):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from rui.backup.version import ZERO, Epoch, Version
 from rui.netconf import names
 from rui.netconf.bulk import Bulk
 from rui.netconf.messages import MessageError, MessageParser
+from rui.schema import Schema
 from tests.models import router_model
 from tests.unit.backup.histories import GROUP, A, version
 
@@ -139,3 +142,24 @@ def test_what_stands_between_the_changes_is_seen(inspector: Inspector) -> None:
     batch = inspector.read(*parts(message(b"\n".join(both))))
     assert batch.unchecked is None
     assert len(batch.changes) == 2
+
+
+def test_leaves_that_look_like_the_tags_around_a_record_are_the_record_s(tmp_path: Path) -> None:
+    leaves = "".join(f"<{name}>x</{name}>" for name in ("key", "version", "record", "change"))
+    model = """module rui-user-info { yang-version 1.1; namespace "urn:rui-cloud:yang:user-info"; prefix ui;
+      container user-info { config false; list group { key group-id; leaf group-id { type string; }
+        list user { key "mac-address outer-vlan inner-vlan"; leaf mac-address { type string; }
+          leaf outer-vlan { type uint16; } leaf inner-vlan { type uint16; }
+          leaf key { type string; } leaf version { type string; } leaf record { type string; }
+          leaf change { type string; } } } } }"""
+    (tmp_path / "rui-user-info.yang").write_text(model)
+    inspector = Inspector(Schema.load(["rui-user-info"], [tmp_path]))
+    entries = [
+        f'<user xmlns="urn:rui-cloud:yang:user-info"><mac-address>02:00:00:00:00:{number:02x}</mac-address>'
+        f"<outer-vlan>100</outer-vlan><inner-vlan>{number}</inner-vlan>{leaves}</user>".encode()
+        for number in range(3)
+    ]
+    raw = message(b"".join(change(n, entry, version(n + 1)) for n, entry in enumerate(entries)))
+    batch = inspector.read(*parts(raw))
+    assert inspector.refused(batch) == ()
+    assert batch.changes == tuple(Change(key(n), version(n + 1), entry) for n, entry in enumerate(entries))
