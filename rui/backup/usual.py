@@ -1,30 +1,29 @@
-"""Changes of the usual shape: read out of a message and held to the model in a few passes over its bytes.
+"""Changes of the usual shape: read out of a message and held to the model in two passes over its bytes.
 
 One expression matches a change as ``encode_batch`` writes it, with a record of the form that the schema
 allows (:mod:`rui.schema.acceptor`) and of the key that the change names. It runs over a whole batch at once
-(:mod:`rui.schema.runs`). What it has matched from end to end is cut into columns, without a step of Python
-for each change. Changes of another shape are left to who judges them one by one.
+(:mod:`rui.schema.runs`); what it has matched from end to end is then cut at its tags alone. Changes of
+another shape are left to who judges them one by one.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from itertools import repeat
+from collections.abc import Iterator
 
 from rui.backup.messages import Change
-from rui.backup.version import Epoch, Version
+from rui.backup.version import NO_EPOCH, Epoch, Version
 from rui.backup.wire import changes_of_entries
 from rui.netconf.bulk import Bulk
 from rui.schema import Runs, UsualForm
 
 _NUMBER = "0|[1-9][0-9]{0,18}"
-_VERSION = f"</key><version>(?:{_NUMBER})@[A-Za-z0-9][A-Za-z0-9._-]{{0,62}}+/(?:{_NUMBER})</version>"
+_VERSION_FORM = f"</key><version>(?:{_NUMBER})@[A-Za-z0-9][A-Za-z0-9._-]{{0,62}}+/(?:{_NUMBER})</version>"
 _AROUND = len("<change></change>")
 # A record's leaves stand between the tags of its entry, so no two of these follow each other in a record
 _START, _END = b"<change><key>", b"</record></change>"
 _BETWEEN = _END + _START
 _RECORD = b"</version><record>"
-_EPOCH = b"</key><version>"
+_VERSION = b"</key><version>"
 
 
 class UsualChanges:
@@ -32,7 +31,7 @@ class UsualChanges:
 
     def __init__(self, form: UsualForm) -> None:
         """`form` is that of records; a change's key is the text of the key of its record."""
-        usual = form.behind_its_key(f"{_VERSION}<record>", "</record>")
+        usual = form.behind_its_key(f"{_VERSION_FORM}<record>", "</record>")
         self._run = Runs(f"<change><key>{usual}</change>")
 
     def read(self, bulk: Bulk) -> tuple[tuple[Change, ...], list[int]] | None:
@@ -42,9 +41,8 @@ class UsualChanges:
         """
         place = self._run.end(bulk.message, bulk.begin, bulk.end)
         if place == bulk.end:
-            changes = _columns(bulk.message[bulk.begin + len(_START) : bulk.end - len(_END)])
-            if changes is not None:
-                return changes, []
+            run = bulk.message[bulk.begin + len(_START) : bulk.end - len(_END)]
+            return tuple(_cut(run)), []
         read = changes_of_entries(bulk.entries())
         return None if read is None else (tuple(read), self._others(bulk, place))
 
@@ -62,25 +60,17 @@ class UsualChanges:
         return found
 
 
-def _columns(run: bytes) -> tuple[Change, ...] | None:
-    """Cut usual changes, without the first one's start and the last one's end.
-
-    None where they are not all of one epoch, or a record's own leaves look like the tags around it.
-    """
-    cells = run.replace(_RECORD, _BETWEEN).split(_BETWEEN)
-    heads, records = cells[0::2], cells[1::2]
-    if len(cells) != 2 * (run.count(_BETWEEN) + 1):
-        return None
-    start = heads[0].index(_EPOCH) + len(_EPOCH)
-    epoch = heads[0][start : heads[0].rindex(b"/")]
-    # No key and no version holds a `<`
-    cells = b"<".join(heads).replace(b"%b%b/" % (_EPOCH, epoch), b"<").split(b"<")
-    if len(cells) != 2 * len(heads):
-        return None
-    versions = map(_VERSION_OF, zip(repeat(Epoch.parse(epoch.decode())), map(int, cells[1::2])))
-    return tuple(map(_CHANGE_OF, zip(cells[0::2], versions, records, strict=True)))
-
-
-# What the classes themselves do, less a call of Python for each change
-_VERSION_OF = partial(tuple.__new__, Version)
-_CHANGE_OF = partial(tuple.__new__, Change)
+def _cut(run: bytes) -> Iterator[Change]:
+    """Take usual changes apart, without the first one's start and the last one's end."""
+    # What the named tuples do themselves, less a call of Python for each: this is done to every change
+    new = tuple.__new__
+    # Mostly all are of one epoch
+    between, epoch = b"", NO_EPOCH
+    for entry in run.split(_BETWEEN):
+        head, _, record = entry.partition(_RECORD)
+        key, found, seq = head.partition(between) if between else (head, b"", b"")
+        if not found:
+            key, _, version = head.partition(_VERSION)
+            text, _, seq = version.rpartition(b"/")
+            between, epoch = b"%b%b/" % (_VERSION, text), Epoch.parse(text.decode())
+        yield new(Change, (key, new(Version, (epoch, int(seq))), record))
