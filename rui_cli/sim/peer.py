@@ -72,6 +72,11 @@ class Peer:
         self.look_at = 0.0
         self.router.run()
 
+    def evidence(self) -> None:
+        """A probe or its answer has come."""
+        self.look_at = 0.0
+        self.router.look()
+
     def close(self) -> None:
         """The role has changed: what was between the two begins anew."""
         self.router.member.session_gone(self.name)
@@ -105,28 +110,36 @@ class Peer:
         self.news()
 
     def _stream_gone(self) -> None:
-        self.router.member.stop_local(self.name)
+        self._stop_local()
         if self.decider:
             self.decider.session_lost(self.router.now)
         else:
             self.told_path = Path.CLOUD
 
+    def _stop_local(self) -> None:
+        self.router.member.stop_local(self.name)
+        self.router.touched = True
+
     # The loop
 
-    def perform(self, now: float) -> None:
-        """Look at the evidence if it is time, do what the cores say, send what may go out."""
+    def perform(self, now: float, touched: bool) -> None:
+        """Look at the evidence if it is time, do what the cores say, send what may go out.
+
+        ``touched``: something has been done with the member, so it may have more to send.
+        """
         decider = self.decider
-        if decider and self.primary:
+        if touched and decider and self.primary:
             decider.caught_up(self.router.member.cloud_has_all, now)
         if now >= self.look_at:
             self._look(now)
-        for core in (decider, self.informant):
-            outputs = core.outputs() if core else ()
-            for output in outputs:
-                self._do(output)
-            if outputs:
-                self.look_at = min(self.look_at, self._deadline())
-        self._pump(now)
+        core = decider or self.informant
+        outputs = core.outputs() if core else ()
+        for output in outputs:
+            self._do(output)
+        if outputs:
+            self.look_at = min(self.look_at, self._deadline())
+        if touched or self.router.touched:
+            self._pump(now)
 
     def _look(self, now: float) -> None:
         self.link.handle_timer(now)
@@ -171,7 +184,7 @@ class Peer:
             case StartLocal(attempt=attempt):
                 self._start(attempt)
             case StopLocal():
-                self.router.member.stop_local(self.name)
+                self._stop_local()
                 self._tell_path(Path.CLOUD)
             case PathChanged(previous, path):
                 self.router.world.coverage.path(previous, path)

@@ -88,11 +88,11 @@ class RbsLine(Line):
         peer = self.peer(OTHER)
         if peer is not None:
             peer.link.heard(self.wire.clock.now, rtt, lost)
-            peer.news()
+            peer.evidence()
 
     def answered(self, number: int) -> None:
         """The dialler's evidence takes the answer."""
         peer = self.peer(DIALLER)
         if peer is not None:
             peer.link.answered(number, self.wire.clock.now)
-            peer.news()
+            peer.evidence()

@@ -18,7 +18,7 @@ from rui_cli.sim.disk import Disk
 from rui_cli.sim.download import Downloader
 from rui_cli.sim.line import OTHER
 from rui_cli.sim.options import Odds
-from rui_cli.sim.peer import Peer
+from rui_cli.sim.peer import NEVER, Peer
 from rui_cli.sim.standing import Standing
 
 if TYPE_CHECKING:
@@ -60,8 +60,11 @@ class Router:
         self.downloader = Downloader(self)
         self.standing = Standing(self) if odds.moves else None
         self._member_alarm = Alarm(host, self._member_timer)
-        self._alarm = Alarm(host, self.run)
+        self._alarm = Alarm(host, self.look)
         self._look_at = 0.0
+        self._member_due = NEVER
+        self.touched = False
+        """Whether something has been done with the member since it was last asked what is to be done."""
         self._turning = False
         self._again = False
 
@@ -148,7 +151,7 @@ class Router:
         """The cloud's probe has come."""
         self.link.heard(self.now, rtt, lost)
         self._look_at = 0.0
-        self.run()
+        self.look()
 
     def identity_result(self, result: IdentityResult) -> None:
         """The cloud has answered who this is (S403)."""
@@ -178,28 +181,42 @@ class Router:
     # The loop
 
     def run(self) -> None:
-        """Do all that is to be done now."""
+        """Do all that is to be done now: something has been done with the member."""
+        self.touched = True
+        self.look()
+
+    def look(self) -> None:
+        """Do what follows from the evidence of links, and what the member has to do since it was touched."""
         self._again = True
         if self._turning:
             return
+        touched = False
         self._turning = True
         try:
             while self._again:
                 self._again = False
-                self._turn()
+                touched |= self._turn()
         finally:
             self._turning = False
-        self.world.checks.router(self)
+        if touched or self.touched:
+            self.world.checks.router(self)
 
-    def _turn(self) -> None:
-        self._run_member()
-        now, peers = self.now, self.peers.values()
+    def _turn(self) -> bool:
+        """Do each thing once; say whether the member was asked what is to be done, as its shell asks it."""
+        now, peers = self.host.clock.now, self.peers.values()
+        touched = self.touched or now >= self._member_due
+        if touched:
+            self.touched = False
+            self._run_member(now)
         if now >= self._look_at:
             self._look()
+        due = self._look_at
         for peer in peers:
-            peer.perform(now)
+            peer.perform(now, touched or self.touched)
+            due = min(due, peer.look_at)
         self._use_paths()
-        self._alarm.move(min([self._look_at, *[peer.look_at for peer in peers]]))
+        self._alarm.move(due)
+        return touched
 
     def _look(self) -> None:
         """Look at the evidence of the link to the cloud: it is time, or there is news."""
@@ -209,7 +226,7 @@ class Router:
                 peer.own_link(change.state)
         self._look_at = self.link.next_deadline()
 
-    def _run_member(self) -> None:
+    def _run_member(self, now: float) -> None:
         member, line = self.member, self.world.cloud_lines[self.name]
         while True:
             for output in member.outputs():
@@ -228,13 +245,15 @@ class Router:
                             self.standing.shared(by)
                     case Notify(notification):
                         line.send(OTHER, lambda said=notification: self.world.cloud.identify(self.name, said))  # type: ignore[misc]
-            batch = member.next_upload(self.now)
+            batch = member.next_upload(now)
             if batch is None:
                 break
             line.send(OTHER, lambda sent=batch: self.world.cloud.upload(self.name, sent))  # type: ignore[misc]
-        if member.overdue(CLOUD, self.now):
+        if member.overdue(CLOUD, now):
             line.close("the cloud has not acknowledged an upload in time")
-        self._member_alarm.move(member.next_deadline())
+        due = member.next_deadline()
+        self._member_due = NEVER if due is None else due
+        self._member_alarm.move(due)
 
     def _superseded(self, by: str) -> None:
         if self.standing is not None:
@@ -259,12 +278,12 @@ class Router:
             uploads = not peers or any(peer.path.uploads for peer in peers)
             if member.uploads is not uploads:
                 member.uploads = uploads
-                self._again = True
+                self.touched = self._again = True
             return
         obtains = not any(peer.local for peer in peers)
         if member.obtains is not obtains:
             member.obtain(obtains)
-            self._again = True
+            self.touched = self._again = True
 
 
 def upload_options(odds: Odds) -> SourceOptions:
