@@ -42,6 +42,8 @@ class Judgement:
     """Of a diverged batch: up to where both histories are the same."""
     held: Version = ZERO
     """Of a diverged batch: the newest version that is held."""
+    joined: Position | None = None
+    """Of a batch with which another history is joined: the position by which it was judged."""
 
     def receipt(self, group: str, quarantined: tuple[Quarantined, ...] = ()) -> Receipt:
         """Return the receipt that it calls for."""
@@ -81,7 +83,7 @@ def judge_joining(held: Position, joins: Join | None, batch: Batch, newest: Vers
     # What lies beyond in the history that is left has been offered
     judgement = judge(before, batch)
     # A batch that brings nothing brings the history
-    return replace(judgement, apply=judgement.apply or judgement.result is Result.STORED)
+    return replace(judgement, apply=judgement.apply or judgement.result is Result.STORED, joined=before)
 
 
 def judge(position: Position, batch: Batch, newest: Version = ZERO) -> Judgement:

@@ -63,9 +63,8 @@ class CloudStore:
 
     def apply(self, batch: Batch, quarantined: tuple[Quarantined, ...], joins: Join | None = None) -> Receipt:
         """Judge and store a batch."""
-        position = self.position if joins is None else joins.position(self.position, batch)
-        joined = position is not self.position
-        judgement, before = judge_joining(self.position, joins, batch, self.newest), position.live
+        judgement = judge_joining(self.position, joins, batch, self.newest)
+        joined, before = judgement.joined is not None, (judgement.joined or self.position).live
         if judgement.apply:
             self.position = judgement.position
         if judgement.apply and judgement.result is Result.STORED:

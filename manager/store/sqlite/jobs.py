@@ -64,10 +64,10 @@ class ApplyJob:
         """Judge it against what this transaction leaves, and store it if that is the answer."""
         batch = self.batch
         state = transaction.group(batch.group)
-        held = state.position
-        judgement = judge_joining(held, self.joins, batch, state.newest)
-        before = held if self.joins is None else self.joins.position(held, batch)
-        newest = state.newest if before is held else ZERO
+        judgement = judge_joining(state.position, self.joins, batch, state.newest)
+        before, newest = state.position, state.newest
+        if judgement.joined is not None:
+            before, newest = judgement.joined, ZERO
         stored = judgement.apply and judgement.result is Result.STORED
         replaced: Mapping[bytes, bytes | None] = {}
         if stored:
@@ -79,7 +79,9 @@ class ApplyJob:
         elif judgement.apply:
             transaction.move(batch.group, judgement.position)
         receipt = judgement.receipt(batch.group, self.quarantined)
-        return Applied(receipt, batch, before.live if stored else None, replaced, before is not held)
+        return Applied(
+            receipt, batch, before.live if stored else None, replaced, judgement.joined is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)
