@@ -35,20 +35,16 @@ class Path(Enum):
     HOLD = "hold"
     """Neither the cloud nor the secondary can be reached: journalled, alarmed, the primary yields [0245]."""
 
+    def __init__(self, word: str) -> None:
+        self.local = word in ("local", "cloud-and-local")
+        """Whether local backup is active."""
+        self.uploads = word in ("cloud", "cloud-and-local", "waiting")
+        """Whether the primary sends to the cloud."""
+
     @property
     def in_use(self) -> str:
         """The way that user-info takes meanwhile, in the words of the model: none, cloud, local or both."""
         return _IN_USE.get(self, self.value)
-
-    @property
-    def local(self) -> bool:
-        """Whether local backup is active."""
-        return self in (Path.LOCAL, Path.BOTH)
-
-    @property
-    def uploads(self) -> bool:
-        """Whether the primary sends to the cloud."""
-        return self in (Path.CLOUD, Path.BOTH, Path.WAITING)
 
 
 _IN_USE = {Path.WAITING: "cloud", Path.REESTABLISHING: "none", Path.HOLD: "none"}

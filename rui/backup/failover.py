@@ -163,6 +163,8 @@ class Informant:
 
     def outputs(self) -> list[Output]:
         """Return what is to be done now, and forget it."""
+        if not self._outputs:
+            return []
         drained = list(self._outputs)
         self._outputs.clear()
         return drained
@@ -336,17 +338,21 @@ class Decider:
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`handle_timer` is due next, None for never."""
-        times = [self._ask_deadline, self._ask_again_due]
-        if self._wait_deadline is not None and self.path in (Path.REESTABLISHING, Path.WAITING):
+        path = self.path
+        times = [due for due in (self._ask_deadline, self._ask_again_due) if due is not None]
+        if path.local:
+            if self._all_up_since is not None and not self._held:
+                times.append(self._all_up_since + self.options.hold)
+            if not self.local and not self._starting:
+                times.append(self._start_not_before)
+        elif self._wait_deadline is not None and (path is Path.REESTABLISHING or path is Path.WAITING):
             times.append(self._wait_deadline)
-        if self._all_up_since is not None and self.path.local and not self._held:
-            times.append(self._all_up_since + self.options.hold)
-        if self.path.local and not self.local and not self._starting:
-            times.append(self._start_not_before)
-        return min((time for time in times if time is not None), default=None)
+        return min(times) if times else None
 
     def outputs(self) -> list[Output]:
         """Return what is to be done now, in order, and forget it."""
+        if not self._outputs:
+            return []
         drained = list(self._outputs)
         self._outputs.clear()
         return drained

@@ -22,11 +22,10 @@ class Incoming:
     tag: object
     via: str
 
-    def receipt(self, judgement: Judgement) -> Receipt:
-        """Return the receipt that a judgement calls for."""
-        return Receipt(
-            self.batch.group, judgement.result, judgement.position, judgement.reason, self.quarantined
-        )
+    def receipt(self, judgement: Judgement, agrees: bool | None) -> Receipt:
+        """Return the receipt that a judgement calls for; ``agrees`` as in the receipt."""
+        facts = (self.batch.group, judgement.result, judgement.position, judgement.reason, self.quarantined)
+        return Receipt(*facts, agrees=agrees)
 
 
 class Intake:

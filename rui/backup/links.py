@@ -24,10 +24,9 @@ class LinkState(Enum):
     DOWN = "down"
     """Silent for the disconnection timeout [0152]."""
 
-    @property
-    def bad(self) -> bool:
+    def __init__(self, word: str) -> None:
+        self.bad = word in ("degraded", "down")
         """Whether the two ends cannot normally communicate [0246, 0247]."""
-        return self in (LinkState.DEGRADED, LinkState.DOWN)
 
 
 class LinkEvent(Enum):
@@ -86,12 +85,6 @@ class LinkChange:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    at: float
-    rtt: float | None
-
-
 _SAMPLES = 256
 _OUTSTANDING = 64
 
@@ -110,7 +103,9 @@ class Link:
         self._heard_at = now
         self._alive_since: float | None = None
         self._good_since: float | None = None
-        self._samples: deque[_Sample] = deque(maxlen=_SAMPLES)
+        # When each came, and the round trip that it measured, None for a loss
+        self._samples: deque[tuple[float, float | None]] = deque(maxlen=_SAMPLES)
+        self._weighed = True
         self._outstanding: dict[int, float] = {}
         self._sequence = 0
         self._falls: deque[float] = deque(maxlen=options.flaps)
@@ -127,15 +122,15 @@ class Link:
         """The answer to a probe came; one that was counted as lost is still a sign of life."""
         sent = self._outstanding.pop(sequence, None)
         if sent is not None:
-            self._samples.append(_Sample(now, now - sent))
+            self._sample(now, now - sent)
         self._alive(now)
 
     def heard(self, now: float, rtt: float | None = None, loss: float | None = None) -> None:
         """The other end's probe came, with what that end measured."""
         if rtt is not None:
-            self._samples.append(_Sample(now, rtt))
+            self._sample(now, rtt)
         if loss:
-            self._samples.append(_Sample(now, None))
+            self._sample(now, None)
         self._alive(now)
 
     def cut(self, now: float) -> None:
@@ -146,10 +141,14 @@ class Link:
 
     def handle_timer(self, now: float) -> None:
         """Look at the evidence; :meth:`next_deadline` says when."""
-        overdue = 2 * self.options.interval
-        for sequence in [number for number, sent in self._outstanding.items() if now - sent >= overdue]:
-            del self._outstanding[sequence]
-            self._samples.append(_Sample(now, None))
+        outstanding = self._outstanding
+        overdue = 2 * self.options.interval if outstanding else 0.0
+        while outstanding:
+            oldest = next(iter(outstanding))
+            if now - outstanding[oldest] < overdue:
+                break
+            del outstanding[oldest]
+            self._sample(now, None)
         if now - self._heard_at >= self.options.timeout:
             self._event(_E.SILENT, f"silent for {self.options.timeout:g} s", now)
             self._alive_since = None
@@ -159,19 +158,22 @@ class Link:
 
     def next_deadline(self) -> float:
         """Return when to look at the evidence again."""
-        times = [now + 2 * self.options.interval for now in self._outstanding.values()]
-        times.append(self._heard_at + self.options.timeout)
-        if self.state is _S.DOWN:
+        options, alive = self.options, self._alive_since
+        if self.state is not _S.DOWN:
+            due = self._heard_at + options.timeout
+        else:
             # Silence has nothing more to say; only damping waits.
-            times.pop()
-            alive = self._alive_since
-            times.append(alive + self.options.hold if alive is not None else float("inf"))
+            due = alive + options.hold if alive is not None else float("inf")
+        if self._outstanding:
+            due = min(due, next(iter(self._outstanding.values())) + 2 * options.interval)
         if self._good_since is not None:
-            times.append(self._good_since + self.options.hold)
-        return min(times)
+            due = min(due, self._good_since + options.hold)
+        return due
 
     def changes(self) -> list[LinkChange]:
         """Return the changes of state since the last call."""
+        if not self._changes:
+            return []
         drained = list(self._changes)
         self._changes.clear()
         return drained
@@ -191,13 +193,21 @@ class Link:
         recent = [at for at in self._falls if now - at <= self.options.flap_window]
         return len(recent) < self.options.flaps or now - self._alive_since >= self.options.hold
 
+    def _sample(self, now: float, rtt: float | None) -> None:
+        self._samples.append((now, rtt))
+        self._weighed = False
+
     def _weigh(self, now: float) -> None:
-        while self._samples and now - self._samples[0].at > self.options.window:
-            self._samples.popleft()
-        rtts = sorted(sample.rtt for sample in self._samples if sample.rtt is not None)
-        self.rtt = rtts[max(0, -(-len(rtts) * 95 // 100) - 1)] if rtts else None
-        self.loss = (len(self._samples) - len(rtts)) / len(self._samples) if self._samples else 0.0
-        rtt, options = self.rtt or 0.0, self.options
+        samples, options = self._samples, self.options
+        while samples and now - samples[0][0] > options.window:
+            samples.popleft()
+            self._weighed = False
+        if not self._weighed:
+            self._weighed = True
+            rtts = sorted([rtt for _, rtt in samples if rtt is not None])
+            self.rtt = rtts[max(0, -(-len(rtts) * 95 // 100) - 1)] if rtts else None
+            self.loss = (len(samples) - len(rtts)) / len(samples) if samples else 0.0
+        rtt = self.rtt or 0.0
         if rtt > options.enter_rtt or self.loss > options.enter_loss:
             what = f"rtt {rtt * 1000:.0f} ms" if rtt > options.enter_rtt else f"loss {self.loss:.0%}"
             self._event(_E.POOR, f"{what} over {options.window:g} s", now)
@@ -218,6 +228,7 @@ class Link:
                 self.flaps += 1
                 self._falls.append(now)
             self._samples.clear()
+            self._weighed = False
         self._good_since = None
         self._changes.append(LinkChange(self.state, state, reason, now))
         self.state, self.reason, self.since = state, reason, now

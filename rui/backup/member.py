@@ -279,7 +279,7 @@ class Member(Sender):
 
     def outputs(self) -> list[Output]:
         """Return what is to be done now, in order, and forget it."""
-        drained = list(self._outputs)
+        drained = list(self._outputs) if self._outputs else []
         self._outputs.clear()
         return drained
 
@@ -332,8 +332,10 @@ class Member(Sender):
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`handle_timer` and :meth:`next_upload` are due next, None for never."""
-        times = (self._retry_at, *self._sources_due())
-        return min((time for time in times if time is not None), default=None)
+        due = self._sources_due()
+        if self._retry_at is not None:
+            due.append(self._retry_at)
+        return min(due) if due else None
 
     @property
     def waiting_for_disk(self) -> int:
@@ -466,8 +468,7 @@ class Member(Sender):
                 self.durable = self.position.live
                 self.table.trim_tombstones(self.options.tombstones, self.durable)
             agrees = comes_to(incoming.batch, judgement.result, self.position, self.table)
-            self._outputs.append(Answer(incoming.tag, replace(incoming.receipt(judgement), agrees=agrees)))
-
+            self._outputs.append(Answer(incoming.tag, incoming.receipt(judgement, agrees)))
         for shared in self.sharing.passed(self.position.live):
             held = self.table.get(shared.key)
             if (held.record if held is not None else None) != shared.record:

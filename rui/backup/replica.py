@@ -101,7 +101,7 @@ def judge(position: Position, batch: Batch, newest: Version = ZERO) -> Judgement
     if batch.writer < position.writer:
         reason = f"writer {batch.writer} is superseded by {position.writer}: claim a higher epoch first"
         return Judgement(Result.REFUSED, position, reason=reason)
-    claimed = replace(position, writer=batch.writer, lineage=batch.lineage or position.lineage)
+    claimed = Position(position.cursor, position.snapshot, batch.writer, batch.lineage or position.lineage)
     if batch.lineage:
         held = max(position.live, newest)
         common = shared(batch.lineage, position.lineage, held)
@@ -135,7 +135,7 @@ def _judge_stream(position: Position, claimed: Position, part: Stream) -> Judgem
         return Judgement(
             Result.STORED, replace(claimed, snapshot=claimed.snapshot._replace(upper=last)), apply=True
         )
-    return Judgement(Result.STORED, replace(claimed, cursor=last), apply=True)
+    return Judgement(Result.STORED, Position(last, None, claimed.writer, claimed.lineage), apply=True)
 
 
 def _judge_page(position: Position, claimed: Position, page: SnapshotPage) -> Judgement:

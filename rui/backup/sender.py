@@ -25,6 +25,8 @@ from rui.backup.version import Epoch, Version
 from rui.backup.ways import Ways
 from rui.backup.writer import Writer
 
+_SECONDARY = Role.SECONDARY
+
 
 class Sender(Holdings):
     """The sending half of a :class:`rui.backup.member.Member`. Times are monotonic seconds."""
@@ -109,7 +111,7 @@ class Sender(Holdings):
     def overdue(self, via: str, now: float) -> bool:
         """Say whether a receipt is missing for so long that the session must be given up."""
         source = self.source if via == CLOUD else self.locals.get(via)
-        if self.role is Role.SECONDARY:
+        if self.role is _SECONDARY:
             source = self._offers.source if self.offering is not None and self.offering.via == via else None
             source = source or (self.sharing.source if self.sharing.via == via else None)
         return source is not None and source.overdue(now)
@@ -123,13 +125,13 @@ class Sender(Holdings):
         return replace(batch, origins=self.origins.among(batch.changes)) if len(self.origins) else batch
 
     def _next(self, via: str, source: Source | None, now: float) -> Batch | None:
-        if self.role is Role.SECONDARY:
-            if self.offering is not None:
+        if self.role is _SECONDARY:
+            if self._offers.current is not None:
                 batch, source = self._offered(via, now), self._offers.source
             else:
                 batch = self.sharing.next(via, self.position, now)
                 source = self.sharing.source
-        elif source is None or self.position.writer != self.epoch:
+        elif source is None or self.position.writer != self._writer.epoch:
             return None  # Else the claim is not durable yet
         else:
             batch = next_compared(source, self.table, self.durable, now)
@@ -159,8 +161,11 @@ class Sender(Holdings):
             self.offering.handle_timer(self.table, now)
         self.sharing.handle_timer(now)
 
-    def _sources_due(self) -> list[float | None]:
-        sources = [self.source, *self.locals.values()]
-        if self._offers.source is not None:
-            sources.append(self._offers.source)
-        return [*(source.next_deadline() for source in sources), self.sharing.next_deadline()]
+    def _sources_due(self) -> list[float]:
+        """Return when each of what sends is to be looked at again, where it is at all."""
+        due = [self.source.next_deadline(), self.sharing.next_deadline()]
+        if self.locals:
+            due += [source.next_deadline() for source in self.locals.values()]
+        if self._offers.current is not None:
+            due.append(self._offers.current.source.next_deadline())
+        return [at for at in due if at is not None]

@@ -181,9 +181,9 @@ class Sharing:
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`next` is to be asked again at the latest, None for never."""
-        times = list(self._barred.values()) if self._held and self._way is None else []
-        due = self._way[2].next_deadline() if self._way is not None else None
-        return min([*times, *([due] if due is not None else [])], default=None)
+        if self._way is not None:
+            return self._way[2].next_deadline()
+        return min(self._barred.values()) if self._held and self._barred else None
 
     def _keep(self, shared: Shared) -> None:
         before = self._held.pop(shared.key, None)

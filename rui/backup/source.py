@@ -76,6 +76,9 @@ IGNORED: frozenset[tuple[SourceState, Event]] = frozenset(
     (state, event) for state in _S for event in _E if (state, event) not in TRANSITIONS
 )
 """A receipt that was under way while the state changed has nothing left to say."""
+# By name, since looking a member up in its enumeration takes longer than all else that is asked here
+_SENDING = (SourceState.STREAMING, SourceState.SNAPSHOT)
+_WAITING = SourceState.WAITING
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,7 @@ class Source:
         has risen above what was sent, the replica lacks deletes that are forgotten: it gets a snapshot.
         """
         self._wake = None
-        if self.state not in (_S.STREAMING, _S.SNAPSHOT) or len(self._in_flight) >= self.options.window:
+        if self.state not in _SENDING or len(self._in_flight) >= self.options.window:
             return None
         if self._marked and self._in_flight:
             # The replica digests what it holds behind that batch, before it gets anything more.
@@ -266,7 +269,7 @@ class Source:
 
     def resync(self, head: Version, reason: str) -> bool:
         """Send everything again; False where there is no stream to the replica."""
-        if self.state not in (_S.STREAMING, _S.SNAPSHOT):
+        if self.state not in _SENDING:
             return False
         self._start_over(max(head, self.position.cursor), reason)
         return True
@@ -314,19 +317,16 @@ class Source:
 
     def handle_timer(self, head: Version, floor: Version, now: float) -> None:
         """Try again after a failure; ``next_deadline`` says when."""
-        if self.state is _S.WAITING and now >= self._not_before:
+        if self.state is _WAITING and now >= self._not_before:
             self._begin(self.position, head, floor, _E.RETRY, _E.RETRY_BEHIND)
 
     def next_deadline(self) -> float | None:
         """Return when to look again (batch interval, retry, overdue receipt), None for never."""
-        times = []
-        if self.state is _S.WAITING:
-            times.append(self._not_before)
-        elif self._wake is not None:
-            times.append(self._wake)
-        if self._in_flight:
-            times.append(self._in_flight[0][0] + self.options.receipt_timeout)
-        return min(times) if times else None
+        due = self._not_before if self.state is _WAITING else self._wake
+        if not self._in_flight:
+            return due
+        overdue = self._in_flight[0][0] + self.options.receipt_timeout
+        return overdue if due is None or overdue < due else due
 
     def overdue(self, now: float) -> bool:
         """Say whether a receipt is missing for so long that the session must be given up."""
