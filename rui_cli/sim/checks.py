@@ -17,6 +17,7 @@ from rui.backup.lineage import NO_ONE_HISTORY, Lineage, shared
 from rui.backup.links import LinkState
 from rui.backup.member import Member
 from rui.backup.messages import Batch, Position, Receipt, Result
+from rui.backup.source import Source
 from rui.backup.table import Table
 from rui.backup.version import ZERO, Epoch, Version
 from rui_cli.sim.options import CLOUD, Odds
@@ -60,7 +61,7 @@ class Copy:
     def moved(self, position: Position) -> None:
         """The node's position is durable; it only grows, and passes nothing that is not held."""
         was = self.position
-        if position.lineage == was.lineage:
+        if position is was or position.lineage == was.lineage:
             self.ledger.settled()
         if position is was or position == was:
             return
@@ -196,20 +197,25 @@ class Checks:
             self.copies[replica].safe(upto, lineage)
 
     def _bounds(self, member: Member) -> None:
-        table, options = member.table, member.options
+        table = member.table
         if (
             table.tombstones > self._tombstones[member.device]
-            and not member.waiting_for_disk
             and not member._writing
+            and not member.waiting_for_disk
         ):
             durable = table.head <= member.durable and member.position.snapshot is None
             if durable:
                 raise Violation(8, f"{member.device} remembers {table.tombstones} deletes")
-        for source in (member.source, *member.locals.values()):
-            if source.in_flight > source.options.window:
-                raise Violation(8, f"{member.device} has {source.in_flight} batches under way")
-        if len(member._intake.waiting) > options.pending_batches or len(member._outputs) > OUTPUTS:
+        self._window(member, member.source)
+        for source in member.locals.values():
+            self._window(member, source)
+        if len(member._intake.waiting) > member.options.pending_batches or len(member._outputs) > OUTPUTS:
             raise Violation(8, f"{member.device}: a queue has no bound")
+
+    @staticmethod
+    def _window(member: Member, source: Source) -> None:
+        if source.in_flight > source.options.window:
+            raise Violation(8, f"{member.device} has {source.in_flight} batches under way")
 
     @staticmethod
     def taken(name: str, receipt: Receipt, *, obtains: bool) -> None:

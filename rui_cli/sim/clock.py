@@ -94,7 +94,10 @@ class Host:
 
     def take(self, act: Act) -> None:
         """Have this process do something now, or once it is no longer frozen."""
-        self._run(self.life, act)
+        if self.frozen or self._held or not self.up:
+            self._run(self.life, act)
+        else:
+            act()
 
     def _run(self, life: int, act: Act) -> None:
         if life != self.life or not self.up:
@@ -131,7 +134,8 @@ class Alarm:
         if due is None:
             self._due = float("inf")
             return
-        self._due = max(due, self._host.clock.now + _SOONEST)
+        soonest = self._host.clock.now + _SOONEST
+        self._due = due if due > soonest else soonest
         if self._due < self._set:
             self._set = self._due
             self._host.at(self._due, partial(self._ring, self._due))

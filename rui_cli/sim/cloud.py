@@ -199,6 +199,23 @@ class CloudDevice:
     def _do(self, output: Output) -> None:
         lines = self.world.cloud_lines
         match output:
+            case Apply(device, ticket, batch, quarantined, joins):
+                self._write(
+                    partial(self._apply, device, batch, quarantined, joins),
+                    lambda receipt: self.core.applied(device, ticket, receipt),
+                )
+            case Read():
+                self._read(output)
+            case Relay():
+                self._relay(output)
+            case Acknowledge(device, receipt):
+                lines[device].send(DIALLER, lambda: self.world.routers[device].acknowledge(receipt))
+            case Deliver():
+                self._deliver(output)
+            case Instruct():
+                lines[output.device].send(DIALLER, partial(self._instruct, output.device))
+            case GiveUp(device, reason):
+                lines[device].close(reason)
             case Claim(epoch):
                 self._write(
                     lambda: self.store.claim(GROUP, epoch),
@@ -213,25 +230,8 @@ class CloudDevice:
                         else self.core.keep_failed(receipt.reason, self.now)
                     ),
                 )
-            case Apply(device, ticket, batch, quarantined, joins):
-                self._write(
-                    partial(self._apply, device, batch, quarantined, joins),
-                    lambda receipt: self.core.applied(device, ticket, receipt),
-                )
-            case Read():
-                self._read(output)
-            case Relay():
-                self._relay(output)
             case Identify(device, result):
                 lines[device].send(DIALLER, lambda: self.world.routers[device].identity_result(result))
-            case Acknowledge(device, receipt):
-                lines[device].send(DIALLER, lambda: self.world.routers[device].acknowledge(receipt))
-            case Deliver():
-                self._deliver(output)
-            case Instruct():
-                lines[output.device].send(DIALLER, partial(self._instruct, output.device))
-            case GiveUp(device, reason):
-                lines[device].close(reason)
             case _:
                 pass
 

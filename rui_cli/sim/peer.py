@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 POLL = 1.0
 NEVER = float("inf")
+_PRIMARY = Role.PRIMARY
 
 
 class Peer:
@@ -65,7 +66,7 @@ class Peer:
     @property
     def primary(self) -> bool:
         """Whether this end sends."""
-        return self.router.member.role is Role.PRIMARY
+        return self.router.member.role is _PRIMARY
 
     def news(self) -> None:
         """Something has come that the decision may depend on."""
@@ -157,11 +158,13 @@ class Peer:
 
     def _deadline(self) -> float:
         due = self.link.next_deadline()
-        if self.decider is None:
+        decider = self.decider
+        if decider is None:
             return due
-        if self.decider.inquires:
-            due = min(due, self._polled_at + POLL)
-        return min(due, self.decider.next_deadline() or NEVER)
+        decides = decider.next_deadline()
+        if decides and decides < due:
+            due = decides
+        return min(due, self._polled_at + POLL) if decider.inquires else due
 
     def _decide(self, decider: Decider, now: float) -> None:
         deadline = decider.next_deadline()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rui_cli.sim.world import World
 
 GROUP = "g1"
+_PRIMARY = Role.PRIMARY
 RETRY = 0.5
 """Seconds until what the disk or a replica could not store is tried again."""
 
@@ -274,13 +275,17 @@ class Router:
     def _use_paths(self) -> None:
         """A primary uploads if a path says so; a secondary obtains unless it is backed up locally [0158]."""
         member, peers = self.member, self.peers.values()
-        if member.role is Role.PRIMARY:
-            uploads = not peers or any(peer.path.uploads for peer in peers)
+        if member.role is _PRIMARY:
+            uploads = not peers
+            for peer in peers:
+                uploads = uploads or peer.path.uploads
             if member.uploads is not uploads:
                 member.uploads = uploads
                 self.touched = self._again = True
             return
-        obtains = not any(peer.local for peer in peers)
+        obtains = True
+        for peer in peers:
+            obtains = obtains and not peer.local
         if member.obtains is not obtains:
             member.obtain(obtains)
             self.touched = self._again = True

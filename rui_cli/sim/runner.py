@@ -46,7 +46,9 @@ class Summary:
 def run_block(seeds: Sequence[int], roles: Roles = Roles.ANY, *, events: int = EVENTS) -> Summary:
     """Tell the stories of some seeds, one after the other."""
     summary = Summary()
-    gc.disable()  # a world is thousands of small objects, most of them gone with it
+    # A world is thousands of small objects, most of them gone with it; what was there before is no garbage
+    gc.disable()
+    gc.freeze()
     try:
         with summary.coverage.watching():
             for seed in seeds:
@@ -56,8 +58,9 @@ def run_block(seeds: Sequence[int], roles: Roles = Roles.ANY, *, events: int = E
                 if outcome.violation is not None:
                     summary.violations.append(outcome.violation)
     finally:
-        gc.enable()
         gc.collect()
+        gc.unfreeze()
+        gc.enable()
     return summary
 
 

@@ -70,15 +70,16 @@ class CloudStore:
         if judgement.apply and judgement.result is Result.STORED:
             if joined:
                 self.recent.forget("")
-            arrived = max((change.version for change in batch.changes), default=ZERO)
+            arrived = max([change.version for change in batch.changes], default=ZERO)
             self.newest = arrived if joined else max(self.newest, arrived)
-            bad = {entry.key: entry for entry in quarantined}
-            for change in batch.changes:
-                if self.table.apply(change):
+            taken = self.table.apply_all(batch.changes)
+            self._origins.recall(taken, batch.origins)
+            if self.quarantined or quarantined:
+                bad = {entry.key: entry for entry in quarantined}
+                for change in taken:
                     self.quarantined.pop(change.key, None)
                     if change.key in bad:
                         self.quarantined[change.key] = bad[change.key]
-                    self._origins.recall((change,), batch.origins)
             if judgement.clear:
                 self.table.clear(judgement.clear, {change.key for change in batch.changes})
                 for key in [key for key in self.quarantined if key not in self.table]:

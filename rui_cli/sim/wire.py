@@ -94,8 +94,8 @@ class Session:
         if not self.open:
             return
         wire = self.wire
-        at = max(wire.clock.now + wire.travel(), self._last[end])
-        self._last[end] = at
+        soonest, last = wire.clock.now + wire.travel(), self._last[end]
+        at = self._last[end] = soonest if soonest > last else last
         wire.clock.at(at, partial(self._arrive, end ^ self._dialler, act))
 
     def close(self, reason: str) -> None:

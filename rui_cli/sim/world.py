@@ -92,8 +92,11 @@ class World:
     @property
     def primary(self) -> Router | None:
         """The router that serves the group, the newest of several, if one runs."""
-        serving = [router for router in self.routers.values() if router.member.serving]
-        return max(serving, key=lambda router: router.member.epoch, default=None)
+        newest = None
+        for router in self.routers.values():
+            if router.member.serving and (newest is None or router.member.epoch > newest.member.epoch):
+                newest = router
+        return newest
 
     def _wire(self, one: str, other: str) -> Wire:
         return Wire(self.clock, self.chance, (self.hosts[one], self.hosts[other]), self.odds.delay)
