@@ -20,6 +20,7 @@ from netconf_server.certnames import CertToName, MapType
 from netconf_server.datastores import Datastores
 from netconf_server.hostkey import HostKeyError
 from netconf_server.limits import Limits
+from netconf_server.loop import run
 from netconf_server.nacmrules import MODULE as ACCESS_CONTROL
 from netconf_server.persist import StartupError
 from netconf_server.server import NetconfServer
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     _configure_logs()
     try:
-        asyncio.run(_serve(options))
+        run(_serve(options))
     except _CANNOT_START as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command's own words
         return 2

@@ -131,8 +131,10 @@ class TlsGate:
     async def _secure(self, sock: socket.socket, peer: str) -> _Connection:
         """Shake hands and begin the session. Raises OSError."""
         keep_alive(sock, self._limits)
-        _, connection = await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: _Connection(self._limits.channel_buffer),
+        # Not taken from what the call returns: uvloop (0.23) gives its own protocol there.
+        connection = _Connection(self._limits.channel_buffer)
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: connection,
             sock,
             ssl=self._context,
             ssl_handshake_timeout=self._limits.login_timeout,

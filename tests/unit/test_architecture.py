@@ -45,7 +45,7 @@ ROOMS = {
     "rui.config": room("rui.netconf rui.schema", "lxml"),
     "rui.views": room(),
     "netconf_client": room(NETCONF_CORE, "asyncssh lxml ncclient paramiko structlog"),
-    "netconf_server": room(NETCONF_CORE, "asyncssh cryptography lxml structlog"),
+    "netconf_server": room(NETCONF_CORE, "asyncssh cryptography lxml structlog uvloop"),
     "netconf_cli": room("rui.config rui.netconf rui.schema rui.views", "lxml prompt_toolkit structlog"),
     "router": room(ENDS, "lxml pyroute2 structlog"),
     "manager": room(ENDS, "lxml structlog"),
