@@ -333,7 +333,7 @@ class Cloud:
         """Return when :meth:`handle_timer` is due next, None for never."""
         times = [delivery.next_deadline() for delivery in self._all_deliveries()]
         times.append(self._registrar.next_deadline())
-        return min((time for time in times if time is not None), default=None)
+        return min([time for time in times if time is not None], default=None)
 
     def _admitted(self, entry: StorageEntry, position: Position) -> None:
         """Serve a secondary from what it holds; a primary is served no more."""
@@ -347,7 +347,8 @@ class Cloud:
         delivery.connect(position, self.outlook)
 
     def _all_deliveries(self) -> list[Delivery]:
-        return [*self.deliveries.values(), *([self.offer] if self.offer is not None else [])]
+        deliveries = list(self.deliveries.values())
+        return deliveries if self.offer is None else [*deliveries, self.offer]
 
     def _diverged(self, device: str, ticket: int, receipt: Receipt) -> None:
         """Offer the primary what its history lacks of what is held here, unless that is under way."""

@@ -142,7 +142,7 @@ class DirectDelivery:
                 self._outputs.append(Read(self.device, self._ticket, want, upto))
         elif not whole:
             self._send(self.source.tell(now))
-        if not self._reading:
+        if not self._reading and self._mark is not None:
             self._send(self._marked(None, outlook, now))
         drained = list(self._outputs)
         self._outputs.clear()
@@ -214,8 +214,8 @@ class DirectDelivery:
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`handle_timer` is due next, None for never."""
-        times = [time for time in (self._retry_at, self.source.next_deadline()) if time is not None]
-        return min(times) if times else None
+        due, retry = self.source.next_deadline(), self._retry_at
+        return due if retry is None or (due is not None and due < retry) else retry
 
     def _head(self, outlook: Outlook) -> Version:
         """An offer goes beyond the cursor, where changes came early that its primary lacks."""

@@ -179,7 +179,7 @@ class Election:
         """Do what is to be done, in order; what comes back in here adds to the end of it."""
         if self._draining:
             return
-        self._draining = True
+        self._draining = self._router.world.news = True
         try:
             while outputs := self.vrrp.outputs():
                 for output in outputs:

@@ -28,6 +28,14 @@ class Clock:
         """Have ``act`` called so many seconds from now."""
         self.at(self.now + delay, act)
 
+    def run(self, until: int) -> None:
+        """Let events happen until there have been so many, or no more are to come."""
+        queue, pop = self._queue, heapq.heappop
+        while queue and self.steps < until:
+            self.now, _, act = pop(queue)
+            self.steps += 1
+            act()
+
     def step(self) -> bool:
         """Let the next event happen; say whether there was one."""
         if not self._queue:

@@ -283,6 +283,7 @@ class CloudDevice:
                 receipt = Receipt(GROUP, Result.FAILED, self.store.position, FULL)
             else:
                 receipt = job()
+                self.world.news = True
                 self.world.checks.stored(self.store)
             if self.world.power_fails(self.host):
                 return

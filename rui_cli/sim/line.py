@@ -163,10 +163,11 @@ class Line:
             self._probe(session, now)
 
     def _probe(self, session: Session, now: float) -> None:
-        late = [number for number, sent in self._outstanding.items() if now - sent > 2 * self.interval]
-        for number in late:
+        for number, sent in list(self._outstanding.items()):
+            if now - sent <= 2 * self.interval:
+                break
             del self._outstanding[number]
-        self.lost += len(late)
+            self.lost += 1
         number = self.probing()
         rtt, lost, self.lost = self.rtt, self.lost, 0
         self._outstanding[number] = now

@@ -192,7 +192,7 @@ class Router:
         if self._turning:
             return
         touched = False
-        self._turning = True
+        self._turning = self.world.news = True
         try:
             while self._again:
                 self._again = False

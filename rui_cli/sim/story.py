@@ -50,8 +50,7 @@ class Story:
         world = self.world
         self._burst()
         self.faults.begin()
-        while world.clock.steps < events:
-            world.clock.step()
+        world.clock.run(until=events)
         self.faults.heal()
         self.converge()
 
@@ -62,13 +61,20 @@ class Story:
         while not self.equal():
             if clock.now > limit:
                 raise Violation(2, f"after {clock.now - began:.1f} s: {self.describe()}")
-            clock.step()
+            self._until_news(limit)
         self._compare()
         options, link = world.odds.failover, world.odds.link
         limit = clock.now + options.max_wait + 2 * options.hold + 4 * link.timeout + 30.0
         while not self.settled():
             if clock.now > limit:
                 raise Violation(2, f"not back on the cloud path: {self.describe()}")
+            self._until_news(limit)
+
+    def _until_news(self, limit: float) -> None:
+        """Let events happen until one has changed something that the copies, or their paths, depend on."""
+        world, clock = self.world, self.world.clock
+        world.news = False
+        while not world.news and clock.now <= limit:
             clock.step()
 
     def _allowance(self) -> float:

@@ -39,6 +39,9 @@ class Truth:
         self._logoffs: dict[bytes, int] = {}
         self._done: set[int] = set()
         self._deed_of: dict[bytes, tuple[int, Version]] = {}
+        # The history that was asked for last, and where its epochs end
+        self._lineage: Lineage = ()
+        self._ends: dict[Epoch, Version | None] = {}
 
     def logged_off(self, version: Version, number: int) -> None:
         """The user's ``number``-th deed was a logoff, taken under a version."""
@@ -91,11 +94,12 @@ class Truth:
 
     def between(self, after: Version, upto: Version, lineage: Lineage) -> Iterator[Change]:
         """Yield what a history holds after one version up to another, in order."""
-        ends = _ends(lineage)
+        if lineage is not self._lineage:
+            self._lineage, self._ends = lineage, _ends(lineage)
+        ends = self._ends
         start = bisect_right(self._order, after) if after != ZERO else 0
-        for place in range(start, bisect_right(self._order, upto)):
-            version = self._order[place]
-            end = ends.get(version.epoch, ZERO)
+        for version in self._order[start : bisect_right(self._order, upto, start)]:
+            end = ends.get(version[0], ZERO)
             if end is None or version <= end:
                 yield self.written[version]
 

@@ -53,6 +53,8 @@ class World:
         self.witness = Witness(self.odds)
         self.quiet = False
         """Nothing fails by itself any more."""
+        self.news = True
+        """Whether a process has begun, ended, or done more than hear of others since this was last unset."""
         self.slowness = 1.0
         self.crash_at = crash_at
         self.writes = 0
@@ -137,6 +139,7 @@ class World:
         if host.up:
             return
         host.start()
+        self.news = True
         self.witness.begins(name)
         router = self.routers[name] = Router(self, host, self.disks[name], self.role(name))
         dead, more = self._dead.pop(name, (None, False))
@@ -160,6 +163,7 @@ class World:
         if host.up:
             return
         host.start()
+        self.news = True
         self.store.reopen()
         self.checks.store_opened(self.store, restored=False)
         self.witness.cloud_begins(self.clock.now)
@@ -180,6 +184,7 @@ class World:
 
     def _gone(self, name: str, start: Act) -> None:
         self.hosts[name].stop()
+        self.news = True
         for wire in self.wires.values():
             if self.hosts[name] in wire.ends:
                 wire.reset(f"{name} has crashed")
