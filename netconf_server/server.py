@@ -46,6 +46,8 @@ from rui.schema import Schema
 log = structlog.get_logger(__name__)
 
 _MAX_SESSION_ID = 4_294_967_295
+# Our own, which small as they mostly are wait for nothing.
+_PROMPT = frozenset(map(names.base, ("get-config", "edit-config")))
 
 
 class NetconfServer:
@@ -258,6 +260,7 @@ class NetconfServer:
             self._answer,
             limits=self.limits,
             bulk=self._bulk,
+            prompt=_PROMPT,
             on_end=self._session_ended,
             on_open=self.notifications.session_opened,
         )

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 import structlog
 
+from netconf_server.atonce import at_once
 from netconf_server.call import Handler, Reply, RpcCall, SessionInfo
 from netconf_server.limits import Limits
 from netconf_server.transport import Transport
@@ -52,7 +53,8 @@ class Session:
     """The asyncio shell around one ServerSession core.
 
     Feed it `receive`, `receive_eof`, `lost`, `pause_writing` and `resume_writing` from the transport.
-    `handler` answers every rpc; the operations named in `bulk` may come without the content of their records.
+    `handler` answers every rpc; the operations named in `bulk` may come without the content of their records,
+    those in `prompt` are answered in the turn of the loop in which they come, as far as they need not wait.
     `on_end` is called once, when the session is over, with whether it ended in order.
     """
 
@@ -65,6 +67,7 @@ class Session:
         *,
         limits: Limits,
         bulk: Collection[str],
+        prompt: Collection[str] = (),
         on_end: Callable[[Session, bool], None],
         on_open: Callable[[Session], None] | None = None,
     ) -> None:
@@ -89,12 +92,12 @@ class Session:
         )
         self._transport = transport
         self._handler = handler
+        self._prompt = prompt
         self._limits = limits
         self._on_end = on_end
         self._on_open = on_open
         self._rpcs: deque[RpcReceived] = deque()
         self._queued_bytes = 0
-        self._wake = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
         self._empty = asyncio.Event()
@@ -105,6 +108,7 @@ class Session:
         self._flushing: asyncio.Handle | None = None
         self._flush_due = 0.0
         self._held = 0
+        self._answering = False
         self._worker: asyncio.Task[None] | None = None
         self._busy = False
         self._ended = False
@@ -124,7 +128,6 @@ class Session:
 
     def start(self) -> None:
         """Send the hello; the transport is ready."""
-        self._worker = self._loop.create_task(self._work(), name=f"netconf-session-{self.info.id}")
         self._handle(self._core.start(self._loop.time()))
 
     def receive(self, data: bytes) -> None:
@@ -211,7 +214,6 @@ class Session:
             if isinstance(event, RpcReceived):
                 self._rpcs.append(event)
                 self._queued_bytes += len(event.raw)
-                self._wake.set()
             elif isinstance(event, HelloReceived):
                 log.info("session-opened", session=self.info.id, user=self.info.user, base=event.version)
                 if self._on_open is not None:
@@ -223,6 +225,8 @@ class Session:
         self._rearm()
         if reason is not None:
             self._end(reason, cause)
+        elif self._rpcs and not self._answering:
+            self._begin_answering()
 
     def _count_bad(self) -> None:
         """Take over what the core has refused; each was answered by one rpc-error or by the session's end."""
@@ -249,6 +253,11 @@ class Session:
             elif self._rpcs and (self._held >= _COMPANY or now >= self._flush_due):
                 # One rpc after the other is answered, so the loop has no turn to call it.
                 self._flush()
+
+    def _keep_company(self) -> None:
+        """Send a reply with those to the rpcs that wait; the last is sent when it is done with."""
+        if self._rpcs:
+            self._transmit()
 
     def _cancel_flush(self) -> None:
         if self._flushing is not None:
@@ -325,7 +334,6 @@ class Session:
             self._timer.cancel()
         if self._worker is not None and self._worker is not asyncio.current_task():
             self._worker.cancel()
-        self._wake.set()
         self._transport.close()
         self._timer = self._loop.call_later(_LINGER, self._transport.abort)
         log.info("session-ended", session=self.info.id, user=self.info.user, reason=reason)
@@ -338,23 +346,36 @@ class Session:
 
     # --- answering, one rpc after the other
 
+    def _begin_answering(self) -> None:
+        self._answering = True
+        work = self._work()
+        left = at_once(work) if self._is_prompt(self._rpcs[0]) else work
+        if left is not None:
+            self._worker = self._loop.create_task(left, name=f"netconf-session-{self.info.id}")
+
+    def _is_prompt(self, rpc: RpcReceived) -> bool:
+        return rpc.operation.tag in self._prompt
+
     async def _work(self) -> None:
-        while not self._ended:
-            begun = self._loop.time()
+        """Answer until no rpc waits."""
+        begun = self._loop.time()
+        try:
             while self._rpcs and not self._ended:
-                if self._loop.time() - begun > _TURN:
+                rpc = self._rpcs[0]
+                late = self._loop.time() - begun > _TURN
+                if late or (self._worker is None and not self._is_prompt(rpc)):
                     await asyncio.sleep(0)
                     begun = self._loop.time()
                     continue
-                rpc = self._rpcs.popleft()
+                self._rpcs.popleft()
                 self._busy = True
                 await self._answer(rpc)
                 self._busy = False
                 self._queued_bytes -= len(rpc.raw)
                 self._finish_reply()
-            self._wake.clear()
-            if not self._rpcs and not self._ended:
-                await self._wake.wait()
+        finally:
+            self._answering = False
+            self._worker = None
 
     def _finish_reply(self) -> None:
         actions, self._after_reply = self._after_reply, []
@@ -366,10 +387,10 @@ class Session:
             self.close(self._close_reason, "closed")
         else:
             self._held += 1
-            # What waited while rpcs were outstanding is read now.
-            self._handle(self._core.resume())
             if not self._rpcs:
                 self._flush()
+            # What waited while rpcs were outstanding is read now.
+            self._handle(self._core.resume())
 
     async def _answer(self, rpc: RpcReceived) -> None:
         self.counters.in_rpcs += 1
@@ -388,7 +409,7 @@ class Session:
             return
         if self.open:
             self._core.send_reply(rpc, body if body is None else list(body))  # type: ignore[arg-type]
-            self._transmit()
+            self._keep_company()
             await self._room()
 
     def _refuse(self, rpc: RpcReceived, error: RpcError) -> None:
@@ -396,7 +417,7 @@ class Session:
         self._after_reply.clear()
         if self.open:
             self._core.send_error(rpc, error)
-            self._transmit()
+            self._keep_company()
 
     async def _stream(self, rpc: RpcReceived, pieces: AsyncIterator[bytes]) -> None:
         # The first piece is made before the reply begins: until then a fault is still an rpc-error.
