@@ -63,8 +63,8 @@ class UsualForm:
     rest: str
 
     def alone(self) -> str:
-        """Return the expression of an entry, with the values of its keys as groups."""
-        leaves = (f"<{name}>({value})</{name}>" for name, value in self.keys)
+        """Return the expression of an entry."""
+        leaves = (f"<{name}>{value}</{name}>" for name, value in self.keys)
         return f"{self.start}{''.join(leaves)}{self.rest}"
 
     def behind_its_key(self, between: str, after: str) -> str:

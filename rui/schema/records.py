@@ -1,6 +1,6 @@
 """Check many travelled list entries at once; each came as its own bytes.
 
-A record of the usual shape is taken at one match of an expression made from the schema. All others of a batch
+A record of the usual shape is taken by one expression made from the schema. All others of a batch
 are one libyang parse; only when that does not hold is each of them tried alone, so that a poisoned one is
 named and the rest goes on. Nodes that this schema does not know are passed over: a receiver
 without an augment keeps them as bytes.
@@ -16,6 +16,7 @@ from lxml import etree
 from rui.schema.acceptor import usual_form
 from rui.schema.errors import UnknownNodeError
 from rui.schema.libyang import LibyangContext, Purpose
+from rui.schema.runs import Runs
 from rui.schema.tree import Kind, Node
 
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
@@ -50,7 +51,7 @@ class RecordChecker:
         self._key_tags = [child.tag for child in keys]
         self.usual = usual_form(ancestors)
         """What needs no libyang; None where nothing is known of entries."""
-        self._usual = None if self.usual is None else re.compile(self.usual.alone().encode("ascii"))
+        self._usual = None if self.usual is None else Runs(self.usual.alone(), most=1)
         self._sound_parents: tuple[str, ...] | None = None
         name, namespace = re.escape(self._list.name), re.escape(self._list.namespace)
         # The form that a record has when it was made here: key leaves first. Others go the longer way.
@@ -81,16 +82,15 @@ class RecordChecker:
         refused: list[RecordIssue] = []
         unusual: list[int] = []
         found: dict[int, bytes | None] = {}
-        usual = self._usual.fullmatch if self._usual is not None and self.holds_parents(parents) else None
+        usual = self._usual if self.holds_parents(parents) else None
         for index, record in enumerate(records):
-            match = usual(record) if usual is not None else None
-            key = self.key(record) if match is None else b"/".join(match.groups())
+            key = self.key(record)
             if key is None:
                 refused.append(self._alone(parents, index, record) or self._no_entry(index))
             elif keys is not None and key != keys[index]:
                 reason = f"the record is of {_text(key)}, not of {_text(keys[index])}"
                 refused.append(RecordIssue(index, "", reason))
-            elif match is None:
+            elif usual is None or usual.end(record, 0, len(record)) < len(record):
                 unusual.append(index)
                 found[index] = key
         for layer in _layers(unusual, found):

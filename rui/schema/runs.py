@@ -22,15 +22,16 @@ class _Match(Protocol):
 class Runs:
     """Finds runs of one expression, which is written for Python's `re` and names its groups."""
 
-    def __init__(self, expression: str) -> None:
-        """`expression` matches bytes; raises re.error where Python does not take it."""
+    def __init__(self, expression: str, most: int | None = None) -> None:
+        """`expression` matches bytes, `most` times at most; raises re.error where Python does not take it."""
         self._find: Callable[[bytes, int, int], _Match | None]
+        repeated = f"(?:{expression}){'*' if most is None else f'{{0,{most}}}'}+"
         try:
             # PCRE2 never does `match` in machine code, so it is a search that may not leave its start.
-            run = pcre2.compile(rf"\G(?:{expression})*+".encode("ascii"), jit=False)
+            run = pcre2.compile(rf"\G{repeated}".encode("ascii"), jit=False)
         except pcre2.LibraryError:
             # Larger than it can be there: the schema of a record with very many leaves
-            self._find = re.compile(f"(?:{expression})*+".encode("ascii")).match
+            self._find = re.compile(repeated.encode("ascii")).match
             return
         # Where no machine code may be made (a hardened kernel), PCRE2 is as slow as Python.
         with contextlib.suppress(pcre2.LibraryError):

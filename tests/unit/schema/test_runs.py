@@ -23,6 +23,11 @@ def test_it_ends_where_the_entries_do(pieces: list[bytes], begin: int, end: int)
     assert Runs(ENTRY).end(text, begin, max(begin, end)) == place
 
 
+def test_of_no_more_than_so_many() -> None:
+    text = b"<e>a=1</e>" * 3
+    assert [Runs(ENTRY, most).end(text, 0, len(text)) for most in (0, 1, 2, 9)] == [0, 10, 20, 30]
+
+
 def test_a_long_run_is_one() -> None:
     text = b"<e>a=1;a</e>" * 100_000
     assert Runs(ENTRY).end(text, 0, len(text)) == len(text)
