@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import NamedTuple
 
 from rui.backup.cloud_outputs import Deliver, Delivered, GiveUp, Instruct, Read
 from rui.backup.lineage import Lineage, written_by
@@ -36,8 +37,7 @@ class Refused:
 DeliveryOutput = Read | Deliver | Instruct | Delivered | GiveUp | Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(NamedTuple):
     """What the cloud holds of the group, as every step of a delivery needs it."""
 
     head: Version

@@ -40,6 +40,7 @@ from rui.backup.source import Source, SourceOptions
 from rui.backup.table import Table
 from rui.backup.version import ZERO, Epoch, Version
 
+_PRIMARY = Role.PRIMARY
 _BESIDE = "local backup is active: the cloud is told when it ends"
 
 
@@ -94,12 +95,12 @@ class Member(Sender):
 
     def start(self) -> None:
         """Begin in the configured role; a primary takes a new epoch at every start."""
-        if self.role is Role.PRIMARY:
+        if self.role is _PRIMARY:
             self._take_office()
 
     def promote(self) -> None:
         """Become primary under a new epoch; a batch that is being written is finished first [0139]."""
-        if self.role is Role.PRIMARY:
+        if self.role is _PRIMARY:
             return
         self.role = Role.PRIMARY
         self._offers.drop()
@@ -143,7 +144,7 @@ class Member(Sender):
     @property
     def serving(self) -> bool:
         """Whether subscriber changes are written here."""
-        return self.role is Role.PRIMARY and not self._promoting
+        return self.role is _PRIMARY and not self._promoting
 
     @property
     def takes(self) -> bool:
@@ -153,7 +154,7 @@ class Member(Sender):
     @property
     def in_sync(self) -> bool:
         """Whether this secondary holds what the cloud held when it was asked, or is backed up directly."""
-        if self.role is Role.PRIMARY or not self.obtains:
+        if self.role is _PRIMARY or not self.obtains:
             return True
         whole = self.position.snapshot is None and self.offering is None and self._joins is None
         return whole and self.target is not None and self.position.live >= self.target
@@ -196,7 +197,7 @@ class Member(Sender):
         if batch.offer is not None:
             self._adopt(batch, batch.offer, quarantined, tag)
             return
-        if self.role is Role.PRIMARY:
+        if self.role is _PRIMARY:
             self._refuse(batch, tag)
             return
         if via == CLOUD and not self.obtains:
@@ -488,9 +489,9 @@ class Member(Sender):
             self._offers.begin(offer, batch, incoming.via, self.position, self.table.floor)
 
     def _notify(self) -> None:
-        if self.role is Role.PRIMARY and self.position.writer != self.epoch:
+        if self.role is _PRIMARY and self.position.writer != self.epoch:
             return
-        epoch = self.epoch if self.role is Role.PRIMARY else self.position.writer
+        epoch = self.epoch if self.role is _PRIMARY else self.position.writer
         facts = (self.group, self.device, self.address, self.role, epoch, self.position)
         self._outputs.append(Notify(IdentityNotification(*facts)))
 

@@ -230,8 +230,8 @@ class Users:
         return self._table.get(key) if shared is None else Change(key, shared.version, shared.record)
 
     def __contains__(self, key: bytes) -> bool:
-        held = self.get(key)
-        return held is not None and held.record is not None
+        shared = self._sharing.get(key)
+        return key in self._table if shared is None else shared.record is not None
 
     def __len__(self) -> int:
         return len(self._table) + sum(

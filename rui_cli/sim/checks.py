@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rui_cli.sim.router import Router
     from rui_cli.sim.store import CloudStore
 
-_UP, _DOWN = LinkState.UP, LinkState.DOWN
+_UP, _DOWN, _CLOUD = LinkState.UP, LinkState.DOWN, Path.CLOUD
 _DEGRADED = {Path.LOCAL}
 _PATHS = {
     (_UP, _UP): {Path.CLOUD, Path.LOCAL, Path.BOTH},
@@ -229,8 +229,10 @@ class Checks:
         if decider.asking:
             return
         a, b, c = decider.links
-        if c is not LinkState.UP:
-            allowed = {Path.HOLD} if a is LinkState.DOWN else {Path.CLOUD}
+        if decider.path is _CLOUD and a is b is c is _UP:
+            return
+        if c is not _UP:
+            allowed = {Path.HOLD} if a is _DOWN else {Path.CLOUD}
         else:
             allowed = _PATHS.get((a, b), _DEGRADED if a is LinkState.DEGRADED else _BEYOND[a])
         if decider.path not in allowed:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from heapq import heappop, heappush
 
 Act = Callable[[], None]
 
@@ -22,17 +22,18 @@ class Clock:
     def at(self, when: float, act: Act) -> None:
         """Have ``act`` called at a time that has not passed."""
         self._made += 1
-        heapq.heappush(self._queue, (when, self._made, act))
+        heappush(self._queue, (when, self._made, act))
 
     def after(self, delay: float, act: Act) -> None:
         """Have ``act`` called so many seconds from now."""
-        self.at(self.now + delay, act)
+        self._made += 1
+        heappush(self._queue, (self.now + delay, self._made, act))
 
     def run(self, until: int) -> None:
         """Let events happen until there have been so many, or no more are to come."""
-        queue, pop = self._queue, heapq.heappop
+        queue = self._queue
         while queue and self.steps < until:
-            self.now, _, act = pop(queue)
+            self.now, _, act = heappop(queue)
             self.steps += 1
             act()
 
@@ -40,7 +41,7 @@ class Clock:
         """Let the next event happen; say whether there was one."""
         if not self._queue:
             return False
-        self.now, _, act = heapq.heappop(self._queue)
+        self.now, _, act = heappop(self._queue)
         self.steps += 1
         act()
         return True
@@ -98,7 +99,7 @@ class Host:
 
     def after(self, delay: float, act: Act) -> None:
         """Have this process do something so many seconds from now."""
-        self.clock.at(self.clock.now + delay, partial(self._run, self.life, act))
+        self.clock.after(delay, partial(self._run, self.life, act))
 
     def take(self, act: Act) -> None:
         """Have this process do something now, or once it is no longer frozen."""

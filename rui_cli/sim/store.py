@@ -16,6 +16,7 @@ from rui.backup.origins import Origins
 from rui.backup.replica import Join, judge_joining
 from rui.backup.table import Page, Slice
 from rui.backup.version import ZERO, Epoch, Version
+from rui_cli.sim.router import GROUP
 from rui_cli.sim.table import WatchedTable
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ class CloudStore:
             self.position = judgement.position
         if judgement.apply and judgement.result is Result.STORED:
             if joined:
-                self.recent.forget("")
+                self.recent.forget(GROUP)
             arrived = max([change.version for change in batch.changes], default=ZERO)
             self.newest = arrived if joined else max(self.newest, arrived)
             taken = self.table.apply_all(batch.changes)
@@ -86,14 +87,14 @@ class CloudStore:
                     del self.quarantined[key]
             self.table.trim_tombstones(self._tombstones, self.position.cursor)
             if isinstance(batch.part, Stream) and self.position.snapshot is None:
-                self.recent.add(replace(batch, group=""), before)
+                self.recent.add(batch, before)
             else:
-                self.recent.forget("")
+                self.recent.forget(GROUP)
         return judgement.receipt(batch.group, quarantined)
 
     def read(self, after: Version, limit: int, upto: Version = ZERO) -> Slice | NeedsSnapshot:
         """Return changes behind a version, from memory where that reaches back; newer ones may go along."""
-        return self.recent.after("", after, limit) or self._rows(after, limit, upto)
+        return self.recent.after(GROUP, after, limit) or self._rows(after, limit, upto)
 
     def _rows(self, after: Version, limit: int, upto: Version) -> Slice | NeedsSnapshot:
         table, cursor = self.table, max(self.position.cursor, upto)

@@ -67,7 +67,7 @@ class World:
         self.disks = {name: self._disk(name) for name in self.odds.names}
         self._dead: dict[str, tuple[Member, bool]] = {}
         self.store = CloudStore(self.odds.tombstones)
-        self.backup = self.store.copy()
+        self.backup = CloudStore(self.odds.tombstones)
         self.full: set[str] = set()
         self._cloud: CloudDevice | None = None
         names = self.odds.names
