@@ -23,6 +23,7 @@ from netconf_server.persist import empty_config
 from netconf_server.subtree import SubtreeFilter
 from netconf_server.xpathfilter import XPathFilter
 from router.dhcp import packet as dhcp_packet
+from rui.backup.inspection import Inspector
 from rui.bfd import packet as bfd_packet
 from rui.netconf import messages, names
 from rui.netconf.errors import RpcError
@@ -31,6 +32,7 @@ from rui.netconf.framing import ChunkedDecoder, Decoder, EndOfMessageDecoder, Fr
 from rui.netconf.session import ClientSession, Limits, ServerSession
 from rui.schema import Schema
 from rui.vrrp import packet as vrrp_packet
+from tests.unit.backup import reading
 
 YANG = Path(__file__).parents[1] / "data" / "yang"
 _BOUND = 4096
@@ -161,6 +163,17 @@ def edit_config(data: bytes) -> None:
     checks.whole(tree)
 
 
+@cache
+def _inspector() -> Inspector:
+    return Inspector(Schema.load(["rui-user-info"]))
+
+
+def batch(data: bytes) -> None:
+    """The changes of a batch: read and held to the model at once they are what they are one by one."""
+    raw = reading.message(data)
+    assert reading.at_once(_inspector(), raw) == reading.one_after_the_other(_inspector(), raw)
+
+
 def vrrp(data: bytes) -> None:
     """A VRRP packet: what is taken encodes to a packet that means the same."""
     source = ipaddress.ip_address("192.0.2.1" if data[:1] < b"\x80" else "fe80::1")
@@ -200,6 +213,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "subtree": subtree,
     "xpath": xpath,
     "edit-config": edit_config,
+    "batch": batch,
     "vrrp": vrrp,
     "bfd": bfd,
     "dhcp": dhcp,
