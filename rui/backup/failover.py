@@ -104,6 +104,10 @@ TELLS: dict[tuple[Role, Kind], str] = {
     (Role.SECONDARY, Kind.RECOVERED): "recovered",
     (Role.PRIMARY, Kind.RECOVERED): "recovered",
 }
+# By name, since looking a member up in its enumeration takes longer than all else that is asked at a probe
+_UP, _DOWN, _DEGRADED, _UNKNOWN = LinkState.UP, LinkState.DOWN, LinkState.DEGRADED, LinkState.UNKNOWN
+_PRIMARY, _SECONDARY = Role.PRIMARY, Role.SECONDARY
+_ALL_UP = (_UP, _UP, _UP)
 _OWN = {LinkState.DOWN: "answered-bad", LinkState.DEGRADED: "own-quality"}
 _TOLD = {LinkState.DOWN: "told-bad", LinkState.DEGRADED: "told-quality"}
 """What a change of one end's link brings about; its return is no step of the figures."""
@@ -128,8 +132,8 @@ class Informant:
 
     def __init__(self, role: Role) -> None:
         self.role = role
-        self.mine = LinkState.UNKNOWN
-        self.rbs = LinkState.UNKNOWN
+        self.mine = _UNKNOWN
+        self.rbs = _UNKNOWN
         self.waiting = False
         self._outputs: deque[Output] = deque(maxlen=256)
 
@@ -138,13 +142,13 @@ class Informant:
         if state is self.mine:
             return
         self.mine = state
-        if state is LinkState.UP:
+        if state is _UP:
             self.waiting = False
         self._tell()
 
     def rbs_link(self, state: LinkState) -> None:
         """The RBS channel has changed; what could not be told meanwhile is told now."""
-        returned = state is LinkState.UP and self.rbs is not LinkState.UP
+        returned = state is _UP and self.rbs is not _UP
         self.rbs = state
         if returned:
             self._tell()
@@ -159,7 +163,7 @@ class Informant:
 
     def told_to_wait(self) -> None:
         """The initiator says: wait for your link to be re-established (S604b, S705b)."""
-        self.waiting = self.mine is not LinkState.UP
+        self.waiting = self.mine is not _UP
 
     def outputs(self) -> list[Output]:
         """Return what is to be done now, and forget it."""
@@ -171,7 +175,7 @@ class Informant:
 
     def _tell(self) -> None:
         kind = _KINDS.get(self.mine)
-        if kind is not None and self.rbs is LinkState.UP:
+        if kind is not None and self.rbs is _UP:
             self._outputs.append(Tell(TELLS[self.role, kind], kind))
 
 
@@ -181,10 +185,10 @@ class Decider:
     def __init__(self, role: Role, options: FailoverOptions, now: float) -> None:
         self.role = role
         self.options = options
-        self.mine = LinkState.UNKNOWN
+        self.mine = _UNKNOWN
         # Until the informant says otherwise its link is taken to be up: it tells of every change unasked.
-        self.theirs = LinkState.UP
-        self.rbs = LinkState.UNKNOWN
+        self.theirs = _UP
+        self.rbs = _UNKNOWN
         self.path = Path.CLOUD
         self.reason = "start"
         self.step = ""
@@ -206,8 +210,8 @@ class Decider:
     @property
     def links(self) -> Links:
         """The three links as this end knows them; its own is taken to be up until it is known."""
-        mine = LinkState.UP if self.mine is LinkState.UNKNOWN else self.mine
-        if self.role is Role.PRIMARY:
+        mine = _UP if self.mine is _UNKNOWN else self.mine
+        if self.role is _PRIMARY:
             return Links(mine, self.theirs, self.rbs)
         return Links(self.theirs, mine, self.rbs)
 
@@ -217,7 +221,7 @@ class Decider:
 
         Not before local backup is active: the other end would go by a local path whose end it is never told.
         """
-        return self.role is Role.SECONDARY and self.local and self.path is Path.BOTH
+        return self.role is _SECONDARY and self.local and self.path is Path.BOTH
 
     @property
     def waiting_for(self) -> str:
@@ -237,12 +241,12 @@ class Decider:
         was, self.mine = self.mine, state
         if state is was:
             return
-        if state.bad and self._policy(state) is Policy.CONFIRM and self.rbs is LinkState.UP:
+        if state.bad and self._policy(state) is Policy.CONFIRM and self.rbs is _UP:
             self._ask(now)
             return
         if not state.bad:
             self._stop_asking()
-            if self.theirs is LinkState.UNKNOWN and self.rbs is LinkState.UP:
+            if self.theirs is _UNKNOWN and self.rbs is _UP:
                 self._ask(now)
                 return
         self._decide(_OWN.get(state, ""), now)
@@ -252,7 +256,7 @@ class Decider:
         was, self.rbs = self.rbs, state
         if state is was:
             return
-        if state is not LinkState.UP:
+        if state is not _UP:
             self._stop_asking()
             if self.local or self._starting:
                 # The session may live on, and the other end may have seen nothing of it: it must know.
@@ -288,7 +292,7 @@ class Decider:
         self.theirs = state
         # Who does not know its own link yet tells of it once it does; asking at once would be a storm.
         self._ask_again_at = now + self.options.max_wait
-        self._decide("answered-good" if state is LinkState.UP else "answered-bad", now)
+        self._decide("answered-good" if state is _UP else "answered-bad", now)
 
     def query_failed(self, now: float) -> None:
         """The query was not answered; after the last try the other end's link is unknown."""
@@ -298,7 +302,7 @@ class Decider:
             self._send_query(now)
             return
         self._stop_asking()
-        self.theirs = LinkState.UNKNOWN
+        self.theirs = _UNKNOWN
         self._ask_again_at = now + self.options.max_wait
         self._decide("answered-bad", now)
 
@@ -310,7 +314,7 @@ class Decider:
         if not self._starting or attempt != self._attempt:
             return
         self._starting = False
-        if self.rbs is LinkState.UP:
+        if self.rbs is _UP:
             self.local = True
         self._decide("started", now)
 
@@ -338,8 +342,11 @@ class Decider:
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`handle_timer` is due next, None for never."""
-        path = self.path
-        times = [due for due in (self._ask_deadline, self._ask_again_due) if due is not None]
+        path, times = self.path, []
+        if self._ask_deadline is not None:
+            times.append(self._ask_deadline)
+        if (again := self._ask_again_due) is not None:
+            times.append(again)
         if path.local:
             if self._all_up_since is not None and not self._held:
                 times.append(self._all_up_since + self.options.hold)
@@ -360,11 +367,11 @@ class Decider:
     @property
     def _ask_again_due(self) -> float | None:
         """When to ask again what was not answered; an unknown link must not keep local backup up for ever."""
-        unknown = self.theirs is LinkState.UNKNOWN and self.rbs is LinkState.UP
+        unknown = self.theirs is _UNKNOWN and self.rbs is _UP
         return self._ask_again_at if unknown and not self.asking else None
 
     def _policy(self, state: LinkState) -> Policy:
-        return self.options.degraded_policy if state is LinkState.DEGRADED else self.options.fault_policy
+        return self.options.degraded_policy if state is _DEGRADED else self.options.fault_policy
 
     def _ask(self, now: float) -> None:
         self._tries = 0
@@ -385,7 +392,7 @@ class Decider:
         if self.asking:
             return
         links = self.links
-        all_up = links == (LinkState.UP,) * 3
+        all_up = links == _ALL_UP
         if not all_up:
             self._all_up_since, self._held = None, False
         elif self._all_up_since is None:
@@ -393,7 +400,7 @@ class Decider:
         waited = self._wait_deadline is not None and now >= self._wait_deadline
         # Who backs up locally does not go back to waiting while one link is still bad.
         path = decide(links, self.options.fault_policy, waited=waited or self.path.local)
-        if path is Path.CLOUD and self.path.local and self.rbs is LinkState.UP:
+        if path is Path.CLOUD and self.path.local and self.rbs is _UP:
             path = self._return(now)
         if path not in (Path.REESTABLISHING, Path.WAITING):
             self._wait_deadline = None
@@ -416,7 +423,7 @@ class Decider:
         if path is Path.CLOUD and self.path is Path.REESTABLISHING:
             what = "reestablished"
         if path in (Path.REESTABLISHING, Path.WAITING):
-            own = self.mine is not LinkState.UP
+            own = self.mine is not _UP
             what = "answered-good" if own else "tell-wait"
             if not own:
                 self._outputs.append(TellWait(STEPS[self.role, "tell-wait"]))

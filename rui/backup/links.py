@@ -52,6 +52,9 @@ IGNORED: frozenset[tuple[LinkState, LinkEvent]] = frozenset(
     (state, event) for state in _S for event in _E if (state, event) not in TRANSITIONS
 )
 """A link that is down or unknown has no quality; one that is up cannot become so again."""
+# By name, since looking a member up in its enumeration takes longer than all else that is asked at a probe
+_DOWN, _DEGRADED = LinkState.DOWN, LinkState.DEGRADED
+_SILENT = (LinkState.UNKNOWN, LinkState.DOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +155,14 @@ class Link:
         if now - self._heard_at >= self.options.timeout:
             self._event(_E.SILENT, f"silent for {self.options.timeout:g} s", now)
             self._alive_since = None
-        elif self.state is _S.DOWN and self._steady(now):
+        elif self.state is _DOWN and self._steady(now):
             self._event(_E.HEARD, "alive for the hold time after several falls", now)
         self._weigh(now)
 
     def next_deadline(self) -> float:
         """Return when to look at the evidence again."""
         options, alive = self.options, self._alive_since
-        if self.state is not _S.DOWN:
+        if self.state is not _DOWN:
             due = self._heard_at + options.timeout
         else:
             # Silence has nothing more to say; only damping waits.
@@ -182,7 +185,7 @@ class Link:
         self._heard_at = now
         if self._alive_since is None:
             self._alive_since = now
-        if self.state in (_S.UNKNOWN, _S.DOWN) and self._steady(now):
+        if self.state in _SILENT and self._steady(now):
             self._event(_E.HEARD, "heard", now)
         self._weigh(now)
 
@@ -207,12 +210,14 @@ class Link:
             rtts = sorted([rtt for _, rtt in samples if rtt is not None])
             self.rtt = rtts[max(0, -(-len(rtts) * 95 // 100) - 1)] if rtts else None
             self.loss = (len(samples) - len(rtts)) / len(samples) if samples else 0.0
+        elif self.state is not _DEGRADED:
+            return  # It is as good as it was; only the way back from degraded waits for time to pass
         rtt = self.rtt or 0.0
         if rtt > options.enter_rtt or self.loss > options.enter_loss:
             what = f"rtt {rtt * 1000:.0f} ms" if rtt > options.enter_rtt else f"loss {self.loss:.0%}"
             self._event(_E.POOR, f"{what} over {options.window:g} s", now)
         below = rtt < options.leave_rtt and self.loss < options.leave_loss
-        if self.state is not _S.DEGRADED or not below:
+        if self.state is not _DEGRADED or not below:
             self._good_since = None
         elif self._good_since is None:
             self._good_since = now
@@ -228,7 +233,7 @@ class Link:
                 self.flaps += 1
                 self._falls.append(now)
             self._samples.clear()
-            self._weighed = False
+        self._weighed = False
         self._good_since = None
         self._changes.append(LinkChange(self.state, state, reason, now))
         self.state, self.reason, self.since = state, reason, now

@@ -112,8 +112,11 @@ class Sender(Holdings):
         """Say whether a receipt is missing for so long that the session must be given up."""
         source = self.source if via == CLOUD else self.locals.get(via)
         if self.role is _SECONDARY:
-            source = self._offers.source if self.offering is not None and self.offering.via == via else None
-            source = source or (self.sharing.source if self.sharing.via == via else None)
+            offering = self._offers.current
+            if offering is not None and offering.via == via:
+                source = offering.source
+            else:
+                source = self.sharing.source if self.sharing.via == via else None
         return source is not None and source.overdue(now)
 
     def _offered(self, via: str, now: float) -> Batch | None:
@@ -126,10 +129,10 @@ class Sender(Holdings):
 
     def _next(self, via: str, source: Source | None, now: float) -> Batch | None:
         if self.role is _SECONDARY:
-            if self._offers.current is not None:
-                batch, source = self._offered(via, now), self._offers.source
-            else:
-                batch = self.sharing.next(via, self.position, now)
+            offering = self._offers.current
+            if offering is not None:
+                batch, source = self._offered(via, now), offering.source
+            elif (batch := self.sharing.next(via, self.position, now)) is not None:
                 source = self.sharing.source
         elif source is None or self.position.writer != self._writer.epoch:
             return None  # Else the claim is not durable yet

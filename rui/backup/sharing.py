@@ -127,8 +127,10 @@ class Sharing:
 
         None where nothing may go out this way now: it is the cloud's or the primary's own, and one at a time.
         """
+        if not self._held:
+            return None
         writer, history = position.writer, position.lineage
-        if not self._held or not history or history[-1].epoch != writer or writer.device == self._device:
+        if not history or history[-1].epoch != writer or writer.device == self._device:
             return None
         if via not in (CLOUD, writer.device) or now < self._barred.get(via, 0.0):
             return None
@@ -169,6 +171,8 @@ class Sharing:
 
     def passed(self, live: Version) -> list[Shared]:
         """This replica has come to ``live``: return what the primary's stream has settled by that."""
+        if not self._made:
+            return []
         upto = ZERO
         while self._made and self._made[0][1] <= live:
             upto = max(upto, self._made.popleft()[0])

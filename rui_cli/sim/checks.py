@@ -17,7 +17,6 @@ from rui.backup.lineage import NO_ONE_HISTORY, Lineage, shared
 from rui.backup.links import LinkState
 from rui.backup.member import Member
 from rui.backup.messages import Batch, Position, Receipt, Result
-from rui.backup.source import Source
 from rui.backup.table import Table
 from rui.backup.version import ZERO, Epoch, Version
 from rui_cli.sim.options import CLOUD, Odds
@@ -206,16 +205,11 @@ class Checks:
             durable = table.head <= member.durable and member.position.snapshot is None
             if durable:
                 raise Violation(8, f"{member.device} remembers {table.tombstones} deletes")
-        self._window(member, member.source)
-        for source in member.locals.values():
-            self._window(member, source)
+        for source in (member.source, *member.locals.values()) if member.locals else (member.source,):
+            if len(source._in_flight) > source.options.window:
+                raise Violation(8, f"{member.device} has {source.in_flight} batches under way")
         if len(member._intake.waiting) > member.options.pending_batches or len(member._outputs) > OUTPUTS:
             raise Violation(8, f"{member.device}: a queue has no bound")
-
-    @staticmethod
-    def _window(member: Member, source: Source) -> None:
-        if source.in_flight > source.options.window:
-            raise Violation(8, f"{member.device} has {source.in_flight} batches under way")
 
     @staticmethod
     def taken(name: str, receipt: Receipt, *, obtains: bool) -> None:

@@ -214,7 +214,7 @@ class Router:
         due = self._look_at
         for peer in peers:
             peer.perform(now, touched or self.touched)
-            due = min(due, peer.look_at)
+            due = peer.look_at if peer.look_at < due else due
         self._use_paths()
         self._alarm.move(due)
         return touched
