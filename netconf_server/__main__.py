@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import json
 import logging
 import os
 import signal
 import sys
+from collections.abc import MutableMapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -58,18 +61,30 @@ def _configure_logs() -> None:
 
     Tracebacks are plain: the values in them may be passwords.
     """
+    terminal = sys.stderr.isatty()
     console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    file = (structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str))
+    file = (structlog.processors.format_exc_info, _line)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *((console,) if sys.stderr.isatty() else file),
+            *((console,) if terminal else file),
         ],
         cache_logger_on_first_use=True,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+        if terminal
+        else structlog.BytesLoggerFactory(sys.stderr.buffer),
     )
+
+
+# Every change is logged before it is answered, so this one encoder is for all events.
+_JSON = json.JSONEncoder(default=str)
+
+
+def _line(_logger: object, _method: str, event: MutableMapping[str, Any]) -> bytes:
+    """The last of structlog's processors: an event as JSON."""
+    return _JSON.encode(event).encode()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,11 +14,11 @@ from asyncssh.kex import get_kex_algs
 
 from netconf_server.accounts import Accounts
 from netconf_server.admission import Admission, source_of
-from netconf_server.keepalive import keep_alive
+from netconf_server.keepalive import ask_when_silent, keep_alive
 from netconf_server.limits import Limits
 from netconf_server.shells import OpenShell, ShellRequest, ShellSession, Terminal
 from netconf_server.transport import ByteSession, Carrier
-from rui.netconf.sshpackets import without_empty_ones
+from rui.netconf.sshpackets import untold, without_empty_ones
 
 log = structlog.get_logger(__name__)
 
@@ -133,6 +133,8 @@ class Connection(asyncssh.SSHServer):
         """Take the connection in, or turn it away when too many have not logged in yet."""
         self._connection = conn
         conn.send_packet = without_empty_ones(conn.send_packet)  # type: ignore[method-assign]
+        untold(conn)
+        ask_when_silent(conn, self._gate.limits.keepalive_interval)
         keep_alive(conn.get_extra_info("socket"), self._gate.limits)
         host, port = (conn.get_extra_info("peername") or ("?", 0))[:2]
         self.peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -292,6 +294,7 @@ class Channel(Carrier, asyncssh.SSHServerSession[bytes]):
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
         """Keep the channel."""
         self._channel = chan
+        untold(chan)
         limit = self._gate.limits.channel_buffer
         chan.set_write_buffer_limits(high=limit, low=limit // 4)
         self._connection.channel_opened()

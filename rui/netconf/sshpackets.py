@@ -1,4 +1,4 @@
-"""Which packets of an SSH library go to the peer: those that carry something."""
+"""What an SSH library does with each packet besides carrying it: what of that is left out."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -20,3 +20,14 @@ def without_empty_ones(send: Callable[..., None]) -> Callable[..., None]:
             send(pkttype, *args, **how)
 
     return send_packet
+
+
+def untold(packets_of: Any) -> None:
+    """Leave out the log of every packet of an asyncssh connection or channel: its words are made up and then
+    thrown away unless someone debugs SSH itself, at a good part of what a small packet costs.
+    """
+    packets_of.log_sent_packet = packets_of.log_received_packet = _nothing
+
+
+def _nothing(*_told: object) -> None:
+    pass
