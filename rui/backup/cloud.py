@@ -319,6 +319,8 @@ class Cloud:
                     self._outputs.append(Report("delivery-refused", output.device, output.reason))
                 else:
                     self._outputs.append(output)
+        if not self._outputs:
+            return []
         drained = list(self._outputs)
         self._outputs.clear()
         return drained

@@ -34,6 +34,7 @@ class Refused:
     reason: str
 
 
+_STREAMING = SourceState.STREAMING.value
 DeliveryOutput = Read | Deliver | Instruct | Delivered | GiveUp | Refused
 
 
@@ -144,6 +145,8 @@ class DirectDelivery:
             self._send(self.source.tell(now))
         if not self._reading and self._mark is not None:
             self._send(self._marked(None, outlook, now))
+        if not self._outputs:
+            return []
         drained = list(self._outputs)
         self._outputs.clear()
         return drained
@@ -287,7 +290,7 @@ class DownloadDelivery:
         self.position = position
         self._instructed = None
         self._deadline = None
-        self.state, self.reason = SourceState.STREAMING.value, "the secondary downloads"
+        self.state, self.reason = _STREAMING, "the secondary downloads"
 
     def disconnect(self, reason: str) -> None:
         """The session is gone, so no instruction reaches the device; it may still fetch by itself."""
@@ -311,7 +314,7 @@ class DownloadDelivery:
 
     def step(self, outlook: Outlook, now: float) -> list[DeliveryOutput]:
         """Tell the secondary of news, one instruction at a time."""
-        connected = self.state == SourceState.STREAMING.value
+        connected = self.state == _STREAMING
         if written_by(outlook.lineage, outlook.writer):
             self._lineage = outlook.lineage
         behind = outlook.head > self.position.live or self.position.snapshot is not None or self._unseen
@@ -322,6 +325,8 @@ class DownloadDelivery:
             self._unseen = False
             self._deadline = now + self._options.receipt_timeout
             self._outputs.append(Instruct(self.device, outlook.head))
+        if not self._outputs:
+            return []
         drained = list(self._outputs)
         self._outputs.clear()
         return drained

@@ -341,7 +341,7 @@ class Member(Sender):
     @property
     def waiting_for_disk(self) -> int:
         """How many changes are not durable yet."""
-        return self._writer.waiting + sum(len(frame.changes) for frame in self._writing)
+        return self._writer.waiting + sum([len(frame.changes) for frame in self._writing])
 
     def _check_serving(self) -> None:
         if not self.takes:

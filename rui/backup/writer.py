@@ -96,4 +96,4 @@ class Writer:
     @property
     def waiting(self) -> int:
         """How many changes wait for :meth:`frames`."""
-        return sum(len(step.changes) for step in self._steps)
+        return sum([len(step.changes) for step in self._steps])

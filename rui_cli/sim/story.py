@@ -142,20 +142,24 @@ class Story:
         # Asked at every event: what mostly tells first
         if primary is None or world.store.position.cursor != primary.member.durable:
             return False
-        if any(router.member.waiting_for_disk for router in world.routers.values()):
-            return False
-        if any(router.member.serving for router in world.routers.values() if router is not primary):
-            return False
         if primary.election is not None and not primary.election.forwards:
             return False
         if primary.member.position.writer != primary.member.epoch:
             return False
         durable, history = primary.member.durable, primary.member.position.lineage
-        positions = [router.member.position for router in world.routers.values() if router is not primary]
-        return all(
-            position.cursor == durable and position.snapshot is None and position.lineage == history
-            for position in [*positions, world.store.position]
-        )
+        positions = [world.store.position]
+        for router in world.routers.values():
+            member = router.member
+            if member.waiting_for_disk:
+                return False
+            if router is not primary:
+                if member.serving:
+                    return False
+                positions.append(member.position)
+        for position in positions:
+            if position.cursor != durable or position.snapshot is not None or position.lineage != history:
+                return False
+        return True
 
     def _compare(self) -> None:
         """Every copy holds exactly what was written last of each user, and marks what its model refuses."""
@@ -170,7 +174,8 @@ class Story:
             if held != online:
                 wrong = sorted(key.decode() for key, _ in held.items() ^ online.items())
                 raise Violation(2, f"{name} differs from what users did last: {wrong[:5]}")
-        if len({tuple(table.buckets) for table in tables.values()}) != 1:
+        digests = [table.buckets for table in tables.values()]
+        if any(found != digests[0] for found in digests):
             raise Violation(2, "the copies differ: digests")
         marks = {name: set(router.member.quarantined) for name, router in world.routers.items()}
         marks[CLOUD] = set(world.store.quarantined)
