@@ -29,6 +29,10 @@ class Clock:
         self._made += 1
         heappush(self._queue, (self.now + delay, self._made, act))
 
+    def clear(self) -> None:
+        """Nothing more is to happen."""
+        self._queue.clear()
+
     def run(self, until: int) -> None:
         """Let events happen until there have been so many, or no more are to come."""
         queue = self._queue

@@ -46,6 +46,7 @@ class CloudStore:
     def copy(self) -> CloudStore:
         """Return a backup of it."""
         ledger, self.table.ledger = self.table.ledger, None
+        self.table.looked_up.clear()
         made = deepcopy(self)
         self.table.ledger = ledger
         return made

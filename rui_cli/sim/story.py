@@ -241,4 +241,6 @@ def live_through(
     steps = world.clock.steps if world is not None else 0
     if found is not None:
         found = {"seed": seed, "event": steps, "at": round(world.clock.now if world else 0.0, 3), **found}
+    if world is not None:
+        world.end()
     return Outcome(seed, steps, story.faults.count if story is not None else 0, found)

@@ -94,6 +94,8 @@ class WatchedTable(Table):
     def __init__(self) -> None:
         super().__init__()
         self.ledger: Ledger | None = None
+        self.looked_up: dict[int, Version] = {}
+        """Versions by their ordinals, each of which the table's code has made once."""
 
     def apply_all(self, changes: Iterable[Change]) -> list[Change]:
         """Take changes as any table does, and tell the ledger of each that was taken."""
@@ -102,6 +104,12 @@ class WatchedTable(Table):
             for change in taken:
                 self.ledger.taken(change)
         return taken
+
+    def _version(self, ordinal: int) -> Version:
+        known = self.looked_up.get(ordinal)
+        if known is None:
+            known = self.looked_up[ordinal] = super()._version(ordinal)
+        return known
 
     def _drop(self, key: bytes) -> None:
         if self.ledger is not None:
