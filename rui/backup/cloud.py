@@ -333,9 +333,12 @@ class Cloud:
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`handle_timer` is due next, None for never."""
-        times = [delivery.next_deadline() for delivery in self._all_deliveries()]
-        times.append(self._registrar.next_deadline())
-        return min([time for time in times if time is not None], default=None)
+        due = self._registrar.next_deadline()
+        for delivery in self._all_deliveries():
+            time = delivery.next_deadline()
+            if time is not None and (due is None or time < due):
+                due = time
+        return due
 
     def _admitted(self, entry: StorageEntry, position: Position) -> None:
         """Serve a secondary from what it holds; a primary is served no more."""

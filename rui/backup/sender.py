@@ -166,9 +166,12 @@ class Sender(Holdings):
 
     def _sources_due(self) -> list[float]:
         """Return when each of what sends is to be looked at again, where it is at all."""
-        due = [self.source.next_deadline(), self.sharing.next_deadline()]
-        if self.locals:
-            due += [source.next_deadline() for source in self.locals.values()]
+        due = []
+        if (at := self.source.next_deadline()) is not None:
+            due.append(at)
+        if (at := self.sharing.next_deadline()) is not None:
+            due.append(at)
+        others = list(self.locals.values())
         if self._offers.current is not None:
-            due.append(self._offers.current.source.next_deadline())
-        return [at for at in due if at is not None]
+            others.append(self._offers.current.source)
+        return due + [at for source in others if (at := source.next_deadline()) is not None]

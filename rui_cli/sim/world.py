@@ -87,8 +87,10 @@ class World:
     def end(self) -> None:
         """Take it apart, so that most of it is freed at once: a collector would have to go through it all."""
         self.clock.clear()
-        for router in self.routers.values():
-            vars(router).clear()
+        self.checks.copies.clear()
+        for process in (*self.routers.values(), self._cloud):
+            if process is not None:
+                vars(process).clear()
         vars(self).clear()
 
     @property
