@@ -231,8 +231,7 @@ class NetconfServer:
         await self._gate.drain()
         for gate in list(self._tls):
             await gate.close()
-        for acceptor in self._acceptors:
-            await acceptor.wait_closed()
+        # They accept no more; to wait for them would be, from Python 3.12 on, to wait for every connection
         self._acceptors.clear()
         await self.datastores.close()
         self.notifications.close()

@@ -14,6 +14,18 @@ from cryptography.x509.oid import NameOID
 
 _DAY = timedelta(days=1)
 
+_SIGNS = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -56,7 +68,13 @@ def identity(
         .not_valid_before(now - 10 * _DAY)
         .not_valid_after(now + days * _DAY)
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
+    if issuer is not None:
+        above = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
+        builder = builder.add_extension(above, critical=False)
+    if authority:
+        builder = builder.add_extension(_SIGNS, critical=True)
     if alternatives:
         builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
     certificate = builder.sign(key if issuer is None else issuer.key, hashes.SHA256())

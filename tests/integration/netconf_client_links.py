@@ -114,10 +114,10 @@ async def scripted(script: Script) -> AsyncIterator[Target]:
         yield Target("127.0.0.1", "anybody", pinned, port=listener.get_port(), password="any")
     finally:
         listener.close()
-        await listener.wait_closed()
         for connection in connections:
             connection.abort()
             await connection.wait_closed()
+        await listener.wait_closed()
 
 
 def silent_after_hello(channel: asyncssh.SSHServerChannel[bytes], data: bytes) -> None:
