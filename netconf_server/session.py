@@ -220,13 +220,16 @@ class Session:
                     self._on_open(self)
             elif isinstance(event, SessionFailed | SessionClosed):
                 reason = event.reason
+        if reason is None and self._rpcs and not self._answering:
+            self._begin_answering()
+            if not self._answering:
+                # All is answered, and with the last answer this was done.
+                return
         self._transmit()
         self._steer_reading()
         self._rearm()
         if reason is not None:
             self._end(reason, cause)
-        elif self._rpcs and not self._answering:
-            self._begin_answering()
 
     def _count_bad(self) -> None:
         """Take over what the core has refused; each was answered by one rpc-error or by the session's end."""
@@ -292,12 +295,14 @@ class Session:
                 self._transport.pause_reading()
 
     def _rearm(self) -> None:
+        if self._ended:
+            return  # what the timer is for now is the transport's end
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         deadlines = [self._core.next_deadline(), self._stall_deadline(), self._idle_deadline()]
         times = [time for time in deadlines if time is not None]
-        if times and not self._ended:
+        if times:
             self._timer = self._loop.call_at(min(times), self._on_timer)
 
     def _stall_deadline(self) -> float | None:

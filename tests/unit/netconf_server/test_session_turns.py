@@ -30,6 +30,8 @@ class _Rig:
         self._feeding = asyncio.current_task()
         self._wrote = asyncio.Event()
         self.cancelled = False
+        self.ends = False
+        self.aborted = asyncio.Event()
         self.session = Session(
             SessionInfo(1, "ada", "test:1", "netconf-ssh", datetime.now(UTC)),
             [names.CAP_BASE_1_0],
@@ -56,6 +58,8 @@ class _Rig:
 
     async def _answer(self, call: RpcCall) -> Reply:
         self.at_once.append(asyncio.current_task() is self._feeding)
+        if self.ends:
+            self.session.close("its account was removed")
         try:
             await self.gate.wait()
         except asyncio.CancelledError:
@@ -86,7 +90,8 @@ class _Rig:
 
     def close(self) -> None: ...
 
-    def abort(self) -> None: ...
+    def abort(self) -> None:
+        self.aborted.set()
 
 
 async def test_what_waits_for_nothing_is_answered_before_the_next_turn() -> None:
@@ -127,3 +132,18 @@ async def test_the_end_of_the_session_ends_what_waits(turns: int) -> None:
         await asyncio.sleep(0)
     assert rig.cancelled
     rig.session.forget()
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_session_that_its_own_request_ends_lets_go_of_its_transport(
+    waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netconf_server.session._LINGER", 0.01)
+    rig = _Rig()
+    rig.ends = True
+    if waits:
+        rig.gate.clear()
+    rig.ask("prompt")
+    rig.gate.set()
+    await rig.aborted.wait()
+    assert rig.answers() == 0
