@@ -46,14 +46,20 @@ class UsualChanges:
         read = changes_of_entries(bulk.entries())
         return None if read is None else (tuple(read), self._others(bulk, place))
 
-    def _others(self, bulk: Bulk, place: int) -> list[int]:
-        """Return which changes are not usual; the first of them stands at `place`."""
+    def _others(self, bulk: Bulk, place: int | None) -> list[int]:
+        """Return which changes are not usual; the first of them stands at `place`.
+
+        None where that cannot be said: then none is usual from there on, because to look for the next run
+        again and again could take for ever.
+        """
         # Where each change ends its length says: a record may hold tags of the same name
         found: list[int] = []
         at = bulk.begin
         for number, entry in enumerate(bulk.entries()):
             past = at + len(entry) + _AROUND
-            if at == place:
+            if place is None:
+                found.append(number)
+            elif at == place:
                 found.append(number)
                 place = self._run.end(bulk.message, past, bulk.end)
             at = past

@@ -90,7 +90,7 @@ class RecordChecker:
             elif keys is not None and key != keys[index]:
                 reason = f"the record is of {_text(key)}, not of {_text(keys[index])}"
                 refused.append(RecordIssue(index, "", reason))
-            elif usual is None or usual.end(record, 0, len(record)) < len(record):
+            elif usual is None or usual.end(record, 0, len(record)) != len(record):
                 unusual.append(index)
                 found[index] = key
         for layer in _layers(unusual, found):

@@ -38,13 +38,13 @@ class Runs:
             run.jit_compile()
         self._find = run.search
 
-    def end(self, text: bytes, begin: int, end: int) -> int:
+    def end(self, text: bytes, begin: int, end: int) -> int | None:
         """Return where the run from `begin` ends, `end` at most, `begin` if nothing matches there.
 
-        A text that takes more steps or room to match than PCRE2 gives is no run either.
+        None for a text that somewhere takes more steps or room to match than PCRE2 gives.
         """
         try:
             found = self._find(text, begin, end)
         except pcre2.LibraryError:
-            return begin
+            return None
         return begin if found is None else found.end()

@@ -104,6 +104,29 @@ def test_what_stands_between_the_changes_is_seen(inspector: Inspector) -> None:
     assert len(batch.changes) == 2
 
 
+def test_records_that_take_too_long_to_match_are_looked_at_one_by_one(
+    inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poisoned = record(3, lease_time=60).replace(b"60", b"sixty")
+    bodies = [
+        change(1, record(1), version(1)),
+        change(2, record(2), version(2)),
+        change(3, poisoned, version(3)),
+    ]
+    raw, asked = message(b"".join(bodies)), []
+
+    def end(text: bytes, begin: int, end: int) -> int | None:
+        asked.append(begin)
+        return None
+
+    assert inspector._usual is not None
+    monkeypatch.setattr(inspector._usual.__self__._run, "end", end)  # type: ignore[attr-defined]
+    batch = inspector.read(*parts(raw))
+    assert batch.unchecked == [0, 1, 2]
+    assert len(asked) == 1
+    assert [bad.key for bad in inspector.refused(batch)] == [key(3)]
+
+
 def test_leaves_that_look_like_the_tags_around_a_record_are_the_record_s(tmp_path: Path) -> None:
     leaves = "".join(f"<{name}>x</{name}>" for name in ("key", "version", "record", "change"))
     model = """module rui-user-info { yang-version 1.1; namespace "urn:rui-cloud:yang:user-info"; prefix ui;
