@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Literal, TypeAlias
 
 import structlog
@@ -31,6 +32,8 @@ _TURN = 0.005
 # when it is so much company already: a client that pipelines is to get on while the rest is answered.
 _MOMENT = 0.005
 _COMPANY = 8
+# What comes within so many seconds of the last answer was sent before that: more is to be expected.
+_BEHIND = 0.0001
 # An orderly end waits this long for the peer to take what was sent.
 _LINGER = 5.0
 
@@ -54,7 +57,8 @@ class Session:
 
     Feed it `receive`, `receive_eof`, `lost`, `pause_writing` and `resume_writing` from the transport.
     `handler` answers every rpc; the operations named in `bulk` may come without the content of their records,
-    those in `prompt` are answered in the turn of the loop in which they come, as far as they need not wait.
+    those in `prompt` are answered in the turn of the loop in which they come, when they come alone and as far
+    as they need not wait.
     `on_end` is called once, when the session is over, with whether it ended in order.
     """
 
@@ -109,6 +113,7 @@ class Session:
         self._flush_due = 0.0
         self._held = 0
         self._answering = False
+        self._answered = 0.0
         self._worker: asyncio.Task[None] | None = None
         self._busy = False
         self._ended = False
@@ -354,7 +359,9 @@ class Session:
     def _begin_answering(self) -> None:
         self._answering = True
         work = self._work()
-        left = at_once(work) if self._is_prompt(self._rpcs[0]) else work
+        # Those that come together, or right behind one another, are to be answered together.
+        alone = len(self._rpcs) == 1 and monotonic() - self._answered > _BEHIND
+        left = at_once(work) if alone and self._is_prompt(self._rpcs[0]) else work
         if left is not None:
             self._worker = self._loop.create_task(left, name=f"netconf-session-{self.info.id}")
 
@@ -380,6 +387,7 @@ class Session:
                 self._finish_reply()
         finally:
             self._answering = False
+            self._answered = monotonic()
             self._worker = None
 
     def _finish_reply(self) -> None:

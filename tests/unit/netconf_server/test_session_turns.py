@@ -1,5 +1,5 @@
-"""In which turn of the event loop a session answers: at once what waits for nothing, everything else in a
-task, and always in order.
+"""In which turn of the event loop a session answers: at once what comes alone and waits for nothing,
+everything else in a task, and always in order.
 """
 
 import asyncio
@@ -23,12 +23,13 @@ class _Rig:
     """A session whose transport keeps what is written; its handler waits where it is told to."""
 
     def __init__(self) -> None:
-        self.sent = b""
+        self.sent, self.writes = b"", 0
         self.gate = asyncio.Event()
         self.gate.set()
         self.at_once: list[bool] = []
         self._feeding = asyncio.current_task()
         self._wrote = asyncio.Event()
+        self._numbers = iter(range(1000))
         self.cancelled = False
         self.ends = False
         self.aborted = asyncio.Event()
@@ -45,14 +46,14 @@ class _Rig:
         self.session.start()
         self.session.receive(_HELLO.encode())
         self.session.release()
-        self.sent = b""
+        self.sent, self.writes = b"", 0
 
     def ask(self, *operations: str) -> None:
-        """Receive rpcs with these operations, numbered from 0, in one piece."""
+        """Receive rpcs with these operations in one piece; all that are received are numbered from 0."""
         self.session.receive(
             "".join(
                 f'<rpc xmlns="{names.BASE}" message-id="{number}"><{name} xmlns="urn:x"/></rpc>]]>]]>'
-                for number, name in enumerate(operations)
+                for name, number in zip(operations, self._numbers, strict=False)
             ).encode()
         )
 
@@ -82,6 +83,7 @@ class _Rig:
 
     def write(self, data: bytes) -> None:
         self.sent += data
+        self.writes += 1
         self._wrote.set()
 
     def pause_reading(self) -> None: ...
@@ -96,28 +98,42 @@ class _Rig:
 
 async def test_what_waits_for_nothing_is_answered_before_the_next_turn() -> None:
     rig = _Rig()
+    rig.ask("prompt")
+    assert rig.answers() == 1
+    assert rig.at_once == [True]
+
+
+async def test_what_comes_together_is_answered_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = _Rig()
     rig.ask("prompt", "prompt")
-    assert rig.answers() == 2
-    assert rig.at_once == [True, True]
+    assert rig.answers() == 0
+    await rig.answered(2)
+    assert rig.writes == 1
+    monkeypatch.setattr("netconf_server.session._BEHIND", 3600.0)
+    rig.ask("prompt")
+    assert rig.at_once == [False, False]
 
 
-@pytest.mark.parametrize("operations", [("other",), ("prompt", "other"), ("other", "prompt")])
-async def test_other_operations_are_answered_in_a_task(operations: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "operations", [("other",), ("prompt", "other"), ("other", "prompt"), ("prompt",) * 3]
+)
+async def test_everything_else_is_answered_in_a_task(operations: tuple[str, ...]) -> None:
     rig = _Rig()
     rig.ask(*operations)
     await rig.answered(len(operations))
-    other = operations.index("other")
-    assert rig.at_once == [number < other for number in range(len(operations))]
+    assert rig.at_once == [False] * len(operations)
 
 
 async def test_what_has_to_wait_after_all_is_answered_later_and_in_order() -> None:
     rig = _Rig()
     rig.gate.clear()
-    rig.ask("prompt", "other", "prompt")
+    rig.ask("prompt")
+    rig.ask("other", "prompt")
     await asyncio.sleep(0)
     assert rig.answers() == 0
     rig.gate.set()
     await rig.answered(3)
+    assert rig.at_once == [True, False, False]
 
 
 @pytest.mark.parametrize("turns", [0, 2])
