@@ -87,6 +87,15 @@ async def eventually(holds: Callable[[], Awaitable[bool]], what: Callable[[], st
         pytest.fail(f"{what()}: not within {WITHIN:g} s")
 
 
+async def shows(site: Site, text: str, command: str, device: str = PRIMARY) -> None:
+    """The devices of a site have just started: what they have to tell each other takes a moment."""
+
+    async def there() -> bool:
+        return text in await said(site, command, device)
+
+    await eventually(there, lambda: f"{text!r} in {command!r}")
+
+
 # --- by script
 
 
@@ -104,13 +113,13 @@ async def test_a_script_gets_json_of_every_user(site: Site) -> None:
 
 
 async def test_the_views_of_routers_and_manager(site: Site) -> None:
-    assert "primary" in await said(site, "show groups")
-    assert f"{SECONDARY}" in await said(site, "show links")
-    assert "cloud" in await said(site, "show replication | match 'in-sync|catching-up'")
-    assert "configured" in await said(site, "show identity history")
-    assert PRIMARY in await said(site, "show links", MANAGER)
-    assert f"1@{PRIMARY}" in await said(site, "show groups", MANAGER)
-    assert OPERATOR in await said(site, "show sessions")
+    await shows(site, "primary", "show groups")
+    await shows(site, SECONDARY, "show links")
+    await shows(site, "cloud", "show replication | match 'in-sync|catching-up'")
+    await shows(site, "configured", "show identity history")
+    await shows(site, PRIMARY, "show links", MANAGER)
+    await shows(site, f"1@{PRIMARY}", "show groups", MANAGER)
+    await shows(site, OPERATOR, "show sessions")
 
 
 async def test_the_manager_shows_each_router_that_has_said_who_it_is(site: Site) -> None:

@@ -25,9 +25,9 @@ from rui.backup.version import ZERO, Version
 _R = TypeVar("_R")
 # A search in each bucket: thousands of them take some ten milliseconds, all keys of a large group a second
 _WITH_PREFIX = (
-    "WITH RECURSIVE buckets(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM buckets WHERE n < ?2) "
-    "SELECT key, version, val FROM session WHERE grp = ?1 AND bucket IN (SELECT n FROM buckets) "
-    "AND key >= ?3 AND key < ?4 AND val IS NOT NULL"
+    "WITH RECURSIVE buckets(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM buckets WHERE n < ?) "
+    "SELECT key, version, val FROM session WHERE grp = ? AND bucket IN (SELECT n FROM buckets) "
+    "AND key >= ? AND key < ? AND val IS NOT NULL"
 )
 _LIVE = "SELECT key, version, val FROM session WHERE grp = ? AND val IS NOT NULL"
 _KEYS_AT_ONCE = 200
@@ -95,7 +95,7 @@ class Readers:
     ) -> Iterator[Change]:
         """See :meth:`manager.store.interface.Store.users`; reads in the caller's thread."""
         if prefix:
-            return iter(self._read_here(_WITH_PREFIX, (number, LAST_BUCKET, prefix, prefix + b"\xff")))
+            return iter(self._read_here(_WITH_PREFIX, (LAST_BUCKET, number, prefix, prefix + b"\xff")))
         return self._some(number, list(keys)) if keys is not None else self._all(number, slice_records)
 
     def close(self) -> None:
